@@ -1,0 +1,230 @@
+"""Every setting, read once, strict and frozen.
+
+Outcome: `load(path, environment)` gives a `Config` or raises `ConfigError` with one sentence. `config.toml` in the
+project's root is the manual: it holds every key with the default that stands here, which a test checks.
+`MOCKINGBIRD_SECTION__KEY` in the environment overrides a key. Secrets are only named (`token_env`), and are looked up
+by `secret()` at the moment of use, so that no configuration object ever holds one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bot.errors import ConfigError
+
+PREFIX = "MOCKINGBIRD_"
+
+Folder = Annotated[Path, Field(strict=False)]
+Dollars = Annotated[Decimal, Field(strict=False, ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Strict, frozen, and with no room for a key that means nothing."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Paths(Section):
+    """Where things live; relative paths are relative to the configuration file."""
+
+    data: Folder = Path("data")
+    models: Folder = Path("models")
+    examples: Folder = Path("examples")
+
+
+class Model(Section):
+    """The base that all personas share."""
+
+    base: str = "embedded"
+    weights: Literal["int8", "float32"] = "int8"
+    threads: Annotated[int, Field(ge=0)] = 0
+
+
+class Generation(Section):
+    """How drafts are sampled and which are let through."""
+
+    temperature: Annotated[float, Field(gt=0, le=5)] = 0.9
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    top_k: Annotated[int, Field(ge=0)] = 0
+    max_tokens: Annotated[int, Field(ge=1, le=512)] = 80
+    drafts: Annotated[int, Field(ge=1, le=32)] = 5
+    min_novelty: Share = 0.3
+    max_waiting: Annotated[int, Field(ge=1)] = 64
+
+
+class Training(Section):
+    """How a persona is learned."""
+
+    rank: Annotated[int, Field(ge=1, le=256)] = 8
+    layers: Annotated[int, Field(ge=0)] = 8
+    epochs: Annotated[int, Field(ge=1, le=100)] = 6
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    batch_tokens: Annotated[int, Field(ge=32)] = 512
+    patience: Annotated[int, Field(ge=1)] = 2
+    held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    seed: int = 1
+    threads: Annotated[int, Field(ge=0)] = 0
+    min_characters: Annotated[int, Field(ge=0)] = 6_000
+
+
+class Retraining(Section):
+    """When a persona learns again."""
+
+    enabled: bool = True
+    min_new_tweets: Annotated[int, Field(ge=1)] = 50
+    min_hours_between: Annotated[float, Field(ge=0)] = 24.0
+    check_every_minutes: Annotated[float, Field(gt=0)] = 15.0
+    tolerance: Annotated[float, Field(ge=0)] = 0.01
+
+
+class Replies(Section):
+    """What is said to whom."""
+
+    default_persona: str = "lighthouse_nell"
+    requests_per_hour: Annotated[int, Field(ge=1)] = 60
+    drain_seconds: Annotated[float, Field(ge=0)] = 10.0
+
+
+class Discord(Section):
+    """The Discord bot."""
+
+    enabled: bool = False
+    token_env: str = "DISCORD_TOKEN"
+    api_base: str = "https://discord.com/api/v10"
+    gateway_url: str = "wss://gateway.discord.gg/"
+
+
+class X(Section):
+    """Reading from and posting to X."""
+
+    enabled: bool = False
+    api_base: str = "https://api.x.com"
+    bearer_token_env: str = "X_BEARER_TOKEN"
+    consumer_key_env: str = "X_CONSUMER_KEY"
+    consumer_secret_env: str = "X_CONSUMER_SECRET"
+    access_token_env: str = "X_ACCESS_TOKEN"
+    access_token_secret_env: str = "X_ACCESS_TOKEN_SECRET"
+    i_have_permission_to_train: bool = False
+    fetch_interval_minutes: Annotated[float, Field(ge=0)] = 360.0
+    persona: str = ""
+    post_every_minutes: Annotated[float, Field(ge=0)] = 0.0
+    approval: bool = True
+    reply_to_mentions: bool = False
+    monthly_budget_usd: Dollars = Decimal("20.00")
+
+
+class Prices(Section):
+    """What X bills, in US dollars."""
+
+    post_read: Dollars = Decimal("0.005")
+    user_read: Dollars = Decimal("0.010")
+    owned_read: Dollars = Decimal("0.001")
+    post_create: Dollars = Decimal("0.015")
+    post_create_with_url: Dollars = Decimal("0.200")
+    post_delete: Dollars = Decimal("0.010")
+
+
+class Web(Section):
+    """The web page."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    password_env: str = "MOCKINGBIRD_WEB_PASSWORD"
+
+
+class Log(Section):
+    """What is written to stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "human", "json"] = "auto"
+
+
+class Config(Section):
+    """All settings; `folder` is where relative paths start."""
+
+    paths: Paths = Paths()
+    model: Model = Model()
+    generation: Generation = Generation()
+    training: Training = Training()
+    retraining: Retraining = Retraining()
+    replies: Replies = Replies()
+    discord: Discord = Discord()
+    x: X = X()
+    prices: Prices = Prices()
+    web: Web = Web()
+    log: Log = Log()
+
+
+def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
+    """The settings in `path` (`config.toml` in the working folder when None, built-in defaults when there is none),
+    overridden by the environment, with absolute paths. Raises `ConfigError`.
+    """
+    file = path or Path("config.toml")
+    if path is not None and not path.is_file():
+        raise ConfigError(f"There is no configuration file {path}. Name an existing one with --config.")
+    settings = _read(file) if file.is_file() else {}
+    for name, value in environment.items():
+        if name.startswith(PREFIX) and "__" in name:
+            section, _, key = name.removeprefix(PREFIX).lower().partition("__")
+            settings.setdefault(section, {})[key] = _typed(section, key, value)
+    try:
+        config = Config.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from error
+    folder = file.resolve().parent
+    paths = {name: folder / value.expanduser() for name, value in config.paths}
+    return config.model_copy(update={"paths": Paths(**paths)})
+
+
+def secret(variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The secret in the environment variable of that name; None when unset or blank."""
+    return environment.get(variable, "").strip() or None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file.name} is not valid TOML: {error}. The shipped config.toml shows the form.") from error
+    except OSError as error:
+        raise ConfigError(f"{file.name} can't be read: {error.strerror}. Check its permissions.") from error
+
+
+def _typed(section: str, key: str, raw: str) -> Any:
+    """An environment value as TOML would read it, except where the key holds a string anyway."""
+    model = Config.model_fields.get(section)
+    field = model.annotation.model_fields.get(key) if model else None  # type: ignore[union-attr]
+    if field is not None and field.annotation in (str, Path, Decimal):
+        return raw
+    try:
+        return tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return raw
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong, with the nearest known key when one is unknown."""
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    section, key = location[0], location[-1]
+    if first["type"] != "extra_forbidden":
+        return f"[{section}] {key} can't be {first['input']!r}: {first['msg']}. config.toml explains each key."
+    if len(location) == 1:
+        return f"[{section}] is no section{_nearest(section, Config.model_fields)}. Remove or rename it."
+    known = Config.model_fields[section].annotation.model_fields  # type: ignore[union-attr]
+    return f"[{section}] {key} is no setting{_nearest(key, known)}. Remove or rename it."
+
+
+def _nearest(word: str, known: Mapping[str, object]) -> str:
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {matches[0]}" if matches else f"; known are {', '.join(known)}"

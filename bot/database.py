@@ -1,0 +1,157 @@
+"""One SQLite file behind one writer.
+
+Outcome: every write happens inside `async with database.transaction()`, is committed whole or not at all, and a
+reader never waits for a writer (WAL). Each room owns its tables and its SQL; this file knows none of them.
+
+Three facts about aiosqlite decided the shape (measured with 0.22): a connection that is left open keeps the process
+alive, so there is only `async with`; a cancelled `execute` still runs in its thread, so a transaction that is
+cancelled rolls back under `shield`; all tasks share the connection's transaction, so writers take turns at a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiosqlite
+
+from bot.errors import DatabaseTooNew, DiskFull, UsageError
+from bot.migrations import STEPS
+
+Row = sqlite3.Row
+Parameters = Sequence[Any] | dict[str, Any]
+
+BUSY_TIMEOUT_MS = 10_000  # another process (the command line beside the service) may hold the write lock this long
+
+
+class Transaction:
+    """The open transaction; what is written through it is committed together."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def run(self, sql: str, parameters: Parameters = ()) -> int:
+        """Execute one statement; the number of rows it changed."""
+        async with self._connection.execute(sql, parameters) as cursor:
+            return cursor.rowcount
+
+    async def insert(self, sql: str, parameters: Parameters = ()) -> int:
+        """Execute an INSERT; the new row's id."""
+        async with self._connection.execute(sql, parameters) as cursor:
+            return cursor.lastrowid or 0
+
+    async def run_many(self, sql: str, rows: Iterable[Parameters]) -> int:
+        """Execute one statement for each row; the number of rows changed in all."""
+        async with self._connection.executemany(sql, rows) as cursor:
+            return cursor.rowcount
+
+    async def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Rows as this transaction sees them."""
+        return list(await self._connection.execute_fetchall(sql, parameters))
+
+    async def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """The first row as this transaction sees it, or None."""
+        rows = await self.all(sql, parameters)
+        return rows[0] if rows else None
+
+
+class Database:
+    """`async with Database(path) as database`: opened, migrated, closed. Raises `DatabaseTooNew`, `UsageError`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stack = AsyncExitStack()
+        self._write_lock = asyncio.Lock()
+        self._reader: aiosqlite.Connection
+        self._writer: aiosqlite.Connection
+
+    async def __aenter__(self) -> Self:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            async with AsyncExitStack() as stack:
+                self._writer = await self._open(stack)
+                await self._migrate()
+                self._reader = await self._open(stack)
+                self._stack = stack.pop_all()
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise UsageError(
+                f"The database {self.path.name} can't be opened ({error}). "
+                "Check [paths] data and the folder's permissions, or restore a backup."
+            ) from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.shield(self._stack.aclose())
+
+    async def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Committed rows."""
+        return list(await self._reader.execute_fetchall(sql, parameters))
+
+    async def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """The first committed row, or None."""
+        rows = await self.all(sql, parameters)
+        return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commit what the body wrote, or none of it if the body raised or was cancelled. Raises `DiskFull`."""
+        async with self._write_lock:
+            try:
+                await self._writer.execute("BEGIN IMMEDIATE")
+                yield Transaction(self._writer)
+                await asyncio.shield(self._writer.execute("COMMIT"))
+            except BaseException as error:
+                if self._writer.in_transaction:
+                    await asyncio.shield(self._roll_back())
+                if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+                    raise DiskFull("The disk is full, nothing was stored. Free some space and try again.") from error
+                raise
+
+    async def _roll_back(self) -> None:
+        if self._writer.in_transaction:  # a cancelled COMMIT may have gone through meanwhile
+            await self._writer.execute("ROLLBACK")
+
+    async def _open(self, stack: AsyncExitStack) -> aiosqlite.Connection:
+        connection = await stack.enter_async_context(aiosqlite.connect(self.path, isolation_level=None))
+        connection.row_factory = sqlite3.Row
+        await connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        await connection.execute("PRAGMA journal_mode = WAL")
+        await connection.execute("PRAGMA synchronous = FULL")  # a published answer must survive a power cut
+        await connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    async def _migrate(self) -> None:
+        version = await self._version()
+        if version > len(STEPS):
+            raise DatabaseTooNew(
+                f"{self.path.name} has schema {version}, this program knows {len(STEPS)}. "
+                "Install the newer version again, or restore a backup made before it."
+            )
+        for number, step in enumerate(STEPS[version:], start=version + 1):
+            # Whole step or nothing; another process may have taken it since we looked, hence the second look inside.
+            async with self.transaction() as transaction:
+                if await self._version() < number:
+                    for statement in _statements(step):
+                        await transaction.run(statement)
+                    await transaction.run(f"PRAGMA user_version = {number}")
+
+    async def _version(self) -> int:
+        rows = list(await self._writer.execute_fetchall("PRAGMA user_version"))
+        return int(rows[0][0])
+
+
+def _statements(script: str) -> Iterable[str]:
+    """The script's statements one by one, since `executescript` would commit the open transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,102 @@
+"""Every step the schema ever took, in order, on one screen. A step that was released is never edited: add another."""
+
+from __future__ import annotations
+
+STEPS: tuple[str, ...] = (
+    # 1: the first schema. Times are ISO 8601 in UTC, money is decimal text in US dollars, JSON is JSON text.
+    """
+    CREATE TABLE accounts (
+        handle TEXT PRIMARY KEY,               -- lower case, no @
+        platform_id TEXT,                      -- X's user id, once known
+        basis TEXT,                            -- why it may be learned: own, permission, public_official, invented
+        since_id TEXT,                         -- newest id that is stored: the next fetch begins after it
+        page_token TEXT,                       -- set while a fetch is between two pages
+        page_newest_id TEXT,                   -- newest id of the fetch under way; becomes since_id at its end
+        fetched_at TEXT,                       -- end of the last complete fetch
+        added_at TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE tweets (
+        handle TEXT NOT NULL REFERENCES accounts(handle),
+        key TEXT NOT NULL,                     -- X's id, or a digest where the source had none
+        text TEXT NOT NULL,                    -- as the source gave it
+        cleaned TEXT NOT NULL,                 -- after the profile in use
+        verdict TEXT NOT NULL,                 -- kept, or why not: retweet, short, duplicate
+        created_at TEXT,
+        is_retweet INTEGER NOT NULL,
+        reply_to TEXT,
+        source TEXT NOT NULL,
+        added_at TEXT NOT NULL,
+        PRIMARY KEY (handle, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE costs (
+        id INTEGER PRIMARY KEY,
+        at TEXT NOT NULL,
+        purpose TEXT NOT NULL,                 -- fetch, post, delete
+        about TEXT NOT NULL,                   -- handle or persona
+        units INTEGER NOT NULL,                -- how many resources were billed
+        usd TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE trainings (
+        id INTEGER PRIMARY KEY,
+        persona TEXT NOT NULL,
+        handles TEXT NOT NULL,                 -- JSON list
+        cause TEXT NOT NULL,                   -- command, discord, web, retraining
+        requested_by TEXT NOT NULL,            -- an id on its platform, or empty
+        state TEXT NOT NULL,                   -- queued, running, published, kept, failed, cancelled
+        created_at TEXT NOT NULL,
+        started_at TEXT,
+        finished_at TEXT,
+        version TEXT,                          -- the version that came of it, published or kept
+        reason TEXT,                           -- in words: why it was published, kept, or failed
+        result TEXT                            -- JSON: counts, metrics, samples
+    ) STRICT;
+    CREATE TABLE training_points (
+        training_id INTEGER NOT NULL REFERENCES trainings(id) ON DELETE CASCADE,
+        step INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        point TEXT NOT NULL,                   -- JSON: loss, held_out_loss, tokens_per_second, seconds_left, ...
+        PRIMARY KEY (training_id, step)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE messages (
+        platform TEXT NOT NULL,                -- discord, web, x
+        message_id TEXT NOT NULL,              -- the platform's id of what was said to us
+        channel_id TEXT NOT NULL,
+        author_id TEXT NOT NULL,
+        state TEXT NOT NULL,                   -- received, answering, answered, refused
+        persona TEXT,
+        version TEXT,
+        seed INTEGER,
+        answer_id TEXT,                        -- the platform's id of our answer
+        received_at TEXT NOT NULL,
+        finished_at TEXT,
+        PRIMARY KEY (platform, message_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE channels (
+        platform TEXT NOT NULL,
+        channel_id TEXT NOT NULL,
+        persona TEXT NOT NULL,                 -- who answers there when nobody is named
+        PRIMARY KEY (platform, channel_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE posts (
+        id INTEGER PRIMARY KEY,
+        persona TEXT NOT NULL,
+        version TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        text TEXT NOT NULL,                    -- generated, never a person's
+        novelty REAL NOT NULL,                 -- 0 (a copy) to 1
+        state TEXT NOT NULL,                   -- drafted, approved, sending, sent, refused, unknown
+        created_at TEXT NOT NULL,
+        decided_by TEXT,
+        decided_at TEXT,
+        sent_at TEXT,
+        platform_id TEXT,                      -- X's id once sent
+        reason TEXT
+    ) STRICT;
+    CREATE UNIQUE INDEX posts_say_nothing_twice ON posts(text)
+        WHERE state IN ('drafted', 'approved', 'sending', 'sent', 'unknown');
+    CREATE TABLE marks (
+        name TEXT PRIMARY KEY,                 -- a fact to remember, such as the hash of the synced commands
+        value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
+)

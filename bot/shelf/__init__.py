@@ -1,0 +1,1 @@
+"""What has been learned: bases, and the immutable versions of each persona."""

@@ -1,0 +1,74 @@
+"""What stands in `manifest.json` of a version: everything needed to know where it came from and how good it is."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bot.errors import UsageError
+
+PERSONA_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
+
+
+class HandleCounts(BaseModel):
+    """How many tweets of one account went which way."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    handle: str  # lower case, no @
+    downloaded: int
+    retweets: int
+    short: int
+    duplicates: int
+    kept: int
+
+
+class Metrics(BaseModel):
+    """Figures on the held-out tweets, each scored alone after the end token, its closing end token included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    held_out_tweets: int
+    held_out_loss: float  # nats per token
+    base_held_out_loss: float  # the base's own, on the same tweets
+    bits_per_byte: float
+    base_bits_per_byte: float
+    previous_held_out_loss: float | None = None  # of the version in use, on the same tweets
+
+
+class Manifest(BaseModel):
+    """One version of one persona."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    persona: str
+    version: Annotated[str, Field(pattern=r"^v[1-9][0-9]*$")]
+    parent: str | None  # the version that was in use when this one was trained
+    handles: tuple[str, ...]  # sorted
+    base: str  # as the configuration names it
+    base_sha256: str  # of the base's model.safetensors
+    fingerprint: str  # of the data set: texts, order, split and settings
+    tweets_read_at: datetime  # UTC; what was stored later is new to this version
+    created: datetime  # UTC
+    code_version: str
+    seed: int
+    counts: tuple[HandleCounts, ...]
+    hyperparameters: dict[str, Any]
+    metrics: Metrics
+    sha256: dict[str, str]  # file name -> digest, for every other file of the version
+
+    @property
+    def number(self) -> int:
+        """`v12` -> 12; versions are ordered by it."""
+        return int(self.version.removeprefix("v"))
+
+
+def persona_name(handles: tuple[str, ...], name: str | None = None) -> str:
+    """The given name, or the sorted handles joined by "-" as the ancestor did. Raises `UsageError` on a bad name."""
+    chosen = (name or "-".join(sorted(handles))).lower()
+    if not PERSONA_NAME.fullmatch(chosen):
+        raise UsageError(f"{chosen!r} can't be a persona's name. Use up to 60 of a-z, 0-9, _ and -, for example nasa.")
+    return chosen

@@ -1,0 +1,128 @@
+"""The shelf: `models/<persona>/<version>/`, immutable once published, and `models/<persona>/current`.
+
+A version is prepared in a staging folder beside the others and appears by one rename; which one is in use changes by
+replacing the file `current` by another rename. So a reader, in this process or another, sees the old or the new,
+never half of either, and a kill at any moment leaves at worst a staging folder, which the next start sweeps away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bot.errors import DiskFull, UnknownPersona, UnknownVersion
+from bot.shelf.manifest import Manifest
+
+STAGING = ".staging-"
+
+
+class Shelf:
+    """Versions on disk below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def personas(self) -> list[str]:
+        """Names of all personas that have a version in use, sorted."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(entry.parent.name for entry in self.folder.glob("*/current"))
+
+    def versions(self, persona: str) -> list[Manifest]:
+        """All complete versions, the oldest first. Raises `UnknownPersona` when there is none."""
+        found = [manifest for path in self._home(persona).glob("v*/manifest.json") if (manifest := _read(path))]
+        if not found:
+            raise UnknownPersona(self._unknown(persona))
+        return sorted(found, key=lambda manifest: manifest.number)
+
+    def version(self, persona: str, version: str) -> Manifest:
+        """That version's manifest. Raises `UnknownVersion`."""
+        for manifest in self.versions(persona):
+            if manifest.version == version:
+                return manifest
+        raise UnknownVersion(
+            f"{persona} has no version {version}. `mockingbird versions {persona}` lists those it has."
+        )
+
+    def current(self, persona: str) -> Manifest:
+        """The version in use. Raises `UnknownPersona`."""
+        try:
+            version = (self._home(persona) / "current").read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise UnknownPersona(self._unknown(persona)) from error
+        return self.version(persona, version)
+
+    def path(self, manifest: Manifest) -> Path:
+        """The folder of that version."""
+        return self._home(manifest.persona) / manifest.version
+
+    def next_version(self, persona: str) -> str:
+        """The name that the next version of this persona will have."""
+        numbers = [int(path.name[1:]) for path in self._home(persona).glob("v*") if path.name[1:].isdigit()]
+        return f"v{max(numbers, default=0) + 1}"
+
+    def staging(self, persona: str, run: str) -> Path:
+        """An empty folder for the files of the version that `run` is making, on the shelf's own file system."""
+        folder = self._home(persona) / f"{STAGING}{run}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def place(self, staging: Path, manifest: Manifest) -> None:
+        """Turn the staging folder into the version that `manifest` describes, not yet in use. Raises `DiskFull`."""
+        try:
+            _write_durably(staging / "manifest.json", manifest.model_dump_json(indent=2) + "\n")
+            staging.rename(self.path(manifest))
+        except OSError as error:
+            raise DiskFull(
+                f"{manifest.persona} {manifest.version} could not be written ({error.strerror}). "
+                "Free some space; the version in use is untouched."
+            ) from error
+
+    def use(self, persona: str, version: str) -> Manifest:
+        """Put that version in use, at once and for every process. Raises `UnknownVersion`."""
+        manifest = self.version(persona, version)
+        current = self._home(persona) / "current"
+        _write_durably(current.with_name(".current-new"), version + "\n")
+        current.with_name(".current-new").replace(current)
+        return manifest
+
+    def sweep(self) -> None:
+        """Remove what interrupted runs left half made."""
+        for staging in self.folder.glob(f"*/{STAGING}*"):
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def _home(self, persona: str) -> Path:
+        return self.folder / persona
+
+    def _unknown(self, persona: str) -> str:
+        known = self.personas()
+        hint = (
+            f"Known are {', '.join(known)}." if known else "None is trained yet: `mockingbird train HANDLE` makes one."
+        )
+        return f"There is no persona {persona}. {hint}"
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> Manifest | None:
+    """The manifest, or None when another program left something else there."""
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _write_durably(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""Where the words come from: reading, cleaning, counting, storing and fetching tweets."""
