@@ -1,0 +1,208 @@
+"""Mentions and commands in, generated tweets out; the one place that every front end asks.
+
+A message is recorded under its platform's id before anything is generated, so that a second delivery, a reconnect or
+a restart is silent. Message texts are never stored: they are data for one answer only.
+
+    received -> sending -> answered        an answer was made, was handed to the platform, was accepted by it
+             -> refused                    quota, nothing fit to send; the author was told why
+
+A message found in `received` after a crash may be answered on redelivery; one in `sending` may have been answered
+already and is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.config import Generation, Replies
+from bot.database import Database
+from bot.errors import Refused, UnknownPersona
+from bot.generation.draft import Draft, Drafts, Sampling
+from bot.generation.speaker import Speaker
+from bot.replies.addressing import addressed_persona
+from bot.shelf.shelf import Shelf
+
+
+class Platform(StrEnum):
+    """Where something was said."""
+
+    DISCORD = "discord"
+    WEB = "web"
+    X = "x"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message that was said to the bot."""
+
+    platform: Platform
+    message_id: str  # the platform's own
+    channel_id: str
+    author_id: str
+    text: str  # without the mention of the bot itself
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to say."""
+
+    persona: str
+    version: str
+    draft: Draft
+
+
+class Conversation:
+    """Answers messages at most once each, within each person's quota."""
+
+    def __init__(
+        self,
+        database: Database,
+        shelf: Shelf,
+        speaker: Speaker,
+        generation: Generation,
+        settings: Replies,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._shelf = shelf
+        self._speaker = speaker
+        self._generation = generation
+        self._settings = settings
+        self._clock = clock
+        self._in_flight: set[tuple[str, str]] = set()
+
+    async def answer(self, incoming: Incoming) -> Answer | None:
+        """The reply to a message, or None when it was answered (or is being answered) already.
+
+        The caller sends it and then calls `delivered`. Raises `Refused`, `Busy`, `UnknownPersona`, each with a
+        sentence for the author; the message then counts as dealt with, except after `Busy`.
+        """
+        key = (incoming.platform.value, incoming.message_id)
+        if key in self._in_flight or not await self._record(incoming):
+            return None
+        self._in_flight.add(key)
+        try:
+            answer = await self._make(incoming)
+            await self._move(incoming, "sending", answer)
+            return answer
+        except (Refused, UnknownPersona):
+            await self._move(incoming, "refused", None)
+            raise
+        finally:
+            self._in_flight.discard(key)
+
+    async def delivered(self, incoming: Incoming, answer_id: str) -> None:
+        """The platform accepted the answer under this id."""
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "UPDATE messages SET state = 'answered', answer_id = ?, finished_at = ? "
+                "WHERE platform = ? AND message_id = ?",
+                (answer_id, self._clock().isoformat(), incoming.platform, incoming.message_id),
+            )
+
+    async def drafts(
+        self,
+        platform: Platform,
+        channel_id: str,
+        author_id: str,
+        request_id: str,
+        persona: str | None = None,
+        start: str = "",
+        count: int = 1,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+    ) -> Drafts:
+        """What `/tweet` gives: `count` drafts of the named persona (the channel's own when None), the best first.
+
+        `request_id` is the command's id on its platform and counts against the author's quota.
+        Raises `Refused`, `Busy`, `UnknownPersona`.
+        """
+        incoming = Incoming(platform, request_id, channel_id, author_id, "")
+        await self._record(incoming)
+        await self._check_quota(platform, author_id)
+        name = persona.lower().removeprefix("@") if persona else await self.channel_persona(platform, channel_id)
+        sampling = Sampling.from_settings(self._generation, temperature, top_p)
+        drafts = await self._speaker.drafts(name, start=start, count=count, sampling=sampling, seed=seed)
+        await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]))
+        return drafts
+
+    async def channel_persona(self, platform: Platform, channel_id: str) -> str:
+        """Who answers in that channel when nobody is named."""
+        row = await self._database.one(
+            "SELECT persona FROM channels WHERE platform = ? AND channel_id = ?", (platform, channel_id)
+        )
+        return row["persona"] if row else self._settings.default_persona
+
+    async def set_channel_persona(self, platform: Platform, channel_id: str, persona: str) -> None:
+        """From now on that persona answers there. Raises `UnknownPersona`."""
+        self._shelf.current(persona)
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "INSERT INTO channels (platform, channel_id, persona) VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET persona = excluded.persona",
+                (platform, channel_id, persona),
+            )
+
+    async def _make(self, incoming: Incoming) -> Answer:
+        await self._check_quota(incoming.platform, incoming.author_id)
+        persona, text = addressed_persona(incoming.text, self._shelf.personas())
+        persona = persona or await self.channel_persona(incoming.platform, incoming.channel_id)
+        sampling = Sampling.from_settings(self._generation)
+        drafts = await self._speaker.drafts(persona, count=self._generation.drafts, sampling=sampling, about=text)
+        return Answer(drafts.persona, drafts.version, drafts.drafts[0])
+
+    async def _record(self, incoming: Incoming) -> bool:
+        """Whether the message is still to be answered; it is on record afterwards."""
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "INSERT OR IGNORE INTO messages (platform, message_id, channel_id, author_id, state, received_at) "
+                "VALUES (?, ?, ?, ?, 'received', ?)",
+                (
+                    incoming.platform,
+                    incoming.message_id,
+                    incoming.channel_id,
+                    incoming.author_id,
+                    self._clock().isoformat(),
+                ),
+            )
+            row = await transaction.one(
+                "SELECT state FROM messages WHERE platform = ? AND message_id = ?",
+                (incoming.platform, incoming.message_id),
+            )
+        return row is not None and row["state"] == "received"
+
+    async def _move(self, incoming: Incoming, state: str, answer: Answer | None) -> None:
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "UPDATE messages SET state = ?, persona = ?, version = ?, seed = ?, finished_at = ? "
+                "WHERE platform = ? AND message_id = ?",
+                (
+                    state,
+                    answer and answer.persona,
+                    answer and answer.version,
+                    answer and answer.draft.seed,
+                    self._clock().isoformat(),
+                    incoming.platform,
+                    incoming.message_id,
+                ),
+            )
+
+    async def _check_quota(self, platform: Platform, author_id: str) -> None:
+        """The message at hand is on record already, so a full hour holds one more than the quota."""
+        now = self._clock()
+        rows = await self._database.all(
+            "SELECT received_at FROM messages WHERE platform = ? AND author_id = ? AND received_at > ? "
+            "AND state != 'refused' ORDER BY received_at",
+            (platform, author_id, (now - timedelta(hours=1)).isoformat()),
+        )
+        if len(rows) > self._settings.requests_per_hour:
+            free_at = datetime.fromisoformat(rows[0]["received_at"]) + timedelta(hours=1)
+            minutes = max(1, round((free_at - now).total_seconds() / 60))
+            raise Refused(
+                f"That was a lot of tweets: {self._settings.requests_per_hour} an hour is the limit here. "
+                f"Ask again in {minutes} min."
+            )

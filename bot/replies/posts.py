@@ -1,0 +1,190 @@
+"""Posts for X: drafted, looked at by a person unless the operator said otherwise, sent once.
+
+drafted -> approved -> sending -> sent
+        -> refused              -> unknown       we were cut off while sending; a person decides
+                                -> approved      X said no for now; it is tried again
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bot.database import Database, Row
+from bot.errors import Refused
+from bot.generation.draft import Sampling
+from bot.generation.speaker import Speaker
+
+
+class PostState(StrEnum):
+    """Where a post is on its way."""
+
+    DRAFTED = "drafted"  # waits for a person
+    APPROVED = "approved"  # may be sent
+    SENDING = "sending"  # handed to X, no answer yet
+    SENT = "sent"  # X gave it an id
+    REFUSED = "refused"  # a person said no
+    UNKNOWN = "unknown"  # the service stopped while it was being sent: it may or may not be on X
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One post and where it stands."""
+
+    id: int
+    persona: str
+    version: str
+    seed: int
+    text: str
+    novelty: float  # 0 a copy, 1 shares nothing
+    state: PostState
+    created_at: datetime  # UTC
+    decided_by: str | None
+    sent_at: datetime | None  # UTC
+    platform_id: str | None  # X's id
+    reason: str | None
+
+
+class Posts:
+    """The approval list and the outbox."""
+
+    def __init__(
+        self,
+        database: Database,
+        speaker: Speaker,
+        sampling: Sampling,
+        drafts: int,
+        approval: bool,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._speaker = speaker
+        self._sampling = sampling
+        self._drafts = drafts  # made for each proposal; the best one that was never proposed before is taken
+        self._approval = approval
+        self._clock = clock
+
+    async def propose(self, persona: str) -> Post:
+        """A new post: waiting for approval, or approved at once where approval is off. Raises `Refused`, `Busy`."""
+        made = await self._speaker.drafts(persona, count=self._drafts, sampling=self._sampling)
+        state = PostState.DRAFTED if self._approval else PostState.APPROVED
+        for draft in made.drafts:
+            try:
+                async with self._database.transaction() as transaction:
+                    number = await transaction.insert(
+                        "INSERT INTO posts (persona, version, seed, text, novelty, state, created_at) "
+                        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                        (
+                            persona,
+                            made.version,
+                            draft.seed,
+                            draft.text,
+                            draft.novelty,
+                            state,
+                            self._clock().isoformat(),
+                        ),
+                    )
+                return await self.post(number)
+            except sqlite3.IntegrityError:  # the same text was proposed before
+                continue
+        raise Refused(f"{persona} only repeated earlier posts this time; the next turn may bring something new.")
+
+    async def post(self, number: int) -> Post:
+        """One post. Raises `Refused` when there is none of that number."""
+        row = await self._database.one("SELECT * FROM posts WHERE id = ?", (number,))
+        if row is None:
+            raise Refused(f"There is no post {number}. The list shows those that wait.")
+        return _post(row)
+
+    async def waiting(self) -> list[Post]:
+        """Posts that wait for a decision, the oldest first."""
+        return await self._in_state(PostState.DRAFTED)
+
+    async def to_send(self) -> list[Post]:
+        """Approved posts, the oldest first."""
+        return await self._in_state(PostState.APPROVED)
+
+    async def recent(self, limit: int = 20) -> list[Post]:
+        """The newest posts in any state, the newest first."""
+        return [
+            _post(row) for row in await self._database.all("SELECT * FROM posts ORDER BY id DESC LIMIT ?", (limit,))
+        ]
+
+    async def last_created_at(self, persona: str) -> datetime | None:
+        """When the newest post of that persona was made; None when there is none."""
+        row = await self._database.one("SELECT max(created_at) AS at FROM posts WHERE persona = ?", (persona,))
+        return datetime.fromisoformat(row["at"]) if row and row["at"] else None
+
+    async def approve(self, number: int, by: str) -> Post:
+        """The post may go out. Raises `Refused` when it no longer waits."""
+        return await self._decide(number, PostState.APPROVED, by, None)
+
+    async def refuse(self, number: int, by: str, reason: str | None = None) -> Post:
+        """The post will not go out. Raises `Refused` when it no longer waits."""
+        return await self._decide(number, PostState.REFUSED, by, reason)
+
+    async def sending(self, number: int) -> bool:
+        """Take an approved post for sending; False when somebody else has it."""
+        async with self._database.transaction() as transaction:
+            return 1 == await transaction.run(
+                "UPDATE posts SET state = 'sending' WHERE id = ? AND state = 'approved'", (number,)
+            )
+
+    async def sent(self, number: int, platform_id: str) -> None:
+        """X accepted it under this id."""
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "UPDATE posts SET state = 'sent', platform_id = ?, sent_at = ?, reason = NULL WHERE id = ?",
+                (platform_id, self._clock().isoformat(), number),
+            )
+
+    async def not_sent(self, number: int, reason: str, again: bool) -> None:
+        """X said no: the post is tried again later, or is out with the reason."""
+        state = PostState.APPROVED if again else PostState.REFUSED
+        async with self._database.transaction() as transaction:
+            await transaction.run("UPDATE posts SET state = ?, reason = ? WHERE id = ?", (state, reason, number))
+
+    async def recover(self) -> int:
+        """At start: what was cut off while sending is marked unknown and never sent again by itself; how many."""
+        async with self._database.transaction() as transaction:
+            return await transaction.run(
+                "UPDATE posts SET state = 'unknown', reason = 'the service stopped while this was being sent; "
+                "look at the account before sending it again' WHERE state = 'sending'"
+            )
+
+    async def _in_state(self, state: PostState) -> list[Post]:
+        return [
+            _post(row) for row in await self._database.all("SELECT * FROM posts WHERE state = ? ORDER BY id", (state,))
+        ]
+
+    async def _decide(self, number: int, state: PostState, by: str, reason: str | None) -> Post:
+        async with self._database.transaction() as transaction:
+            changed = await transaction.run(
+                "UPDATE posts SET state = ?, decided_by = ?, decided_at = ?, reason = ? "
+                "WHERE id = ? AND state = 'drafted'",
+                (state, by, self._clock().isoformat(), reason, number),
+            )
+        post = await self.post(number)
+        if not changed:
+            raise Refused(f"Post {number} is {post.state} already, so nothing was changed.")
+        return post
+
+
+def _post(row: Row) -> Post:
+    return Post(
+        id=row["id"],
+        persona=row["persona"],
+        version=row["version"],
+        seed=row["seed"],
+        text=row["text"],
+        novelty=row["novelty"],
+        state=PostState(row["state"]),
+        created_at=datetime.fromisoformat(row["created_at"]),
+        decided_by=row["decided_by"],
+        sent_at=datetime.fromisoformat(row["sent_at"]) if row["sent_at"] else None,
+        platform_id=row["platform_id"],
+        reason=row["reason"],
+    )
