@@ -1,8 +1,8 @@
 """Two bases built in code within a second: real transformers folders with random weights, small enough for every test.
 
-Both speak a byte-level vocabulary of about 480 tokens that was trained on the few sentences below and holds `<|endoftext|>`.
-Widths are multiples of 64 and head sizes multiples of 16, as quantised graphs want them. Torch is imported inside,
-because most tests need none of it.
+Both speak a byte-level vocabulary of about 480 tokens that was trained on the few sentences below and holds
+`<|endoftext|>`. Widths are multiples of 64 and head sizes multiples of 16, as quantised graphs want them. Torch is
+imported inside, because most tests need none of it.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _saved(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path, spec: str
         spec=spec,
         sha256=file_sha256(inside / "model.safetensors"),
         architecture=model.config.model_type,
-        end_id=tokenizer.token_to_id(END_TOKEN),
+        end_id=model.config.eos_token_id,
     )
     (folder / "base.json").write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return Base(record, folder)
