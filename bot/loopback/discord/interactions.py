@@ -1,0 +1,167 @@
+"""A person's use of a command, and the rules for answering it.
+
+Discord's rules, none of which its OpenAPI document mentions: an interaction is acknowledged within 3 seconds and once;
+its token then serves for 15 minutes to edit the answer and to add more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.loopback.discord.errors import already_acknowledged, expired_token, unknown
+from bot.loopback.discord.journal import Journal
+from bot.loopback.discord.world import Channel, Message, MessageFlag, Permission, User, World
+
+ACKNOWLEDGE_WITHIN = 3.0  # seconds
+TOKEN_LIVES = 15 * 60.0  # seconds
+
+_SUBCOMMAND, _SUBCOMMAND_GROUP = 1, 2  # types of an option that leads to a command rather than to a value
+
+
+@dataclass(slots=True, eq=False)
+class LoopbackInteraction:
+    """One use of a command, with the bot's answers as they come."""
+
+    id: int
+    token: str
+    user: User
+    channel: Channel
+    command: str  # the full name, such as "tweet" or "queue approve"
+    data: dict[str, Any]  # the command and its options as Discord writes them
+    created: float  # seconds since the epoch
+    clock: Callable[[], float]  # gives seconds since the epoch
+    journal: Journal
+    acknowledged_at: float | None = None  # seconds since the epoch; None until then
+    original: Message | None = None  # the first answer; a deferred one is there at once and loading
+    followups: list[Message] = field(default_factory=list)
+
+    # What a person sees
+
+    async def acknowledged(self, within: float) -> float:
+        """Wait until the bot has answered or deferred; the seconds that it took. Raises TimeoutError."""
+        at = await self.journal.until(lambda: self.acknowledged_at, within, f"acknowledging /{self.command}")
+        return at - self.created
+
+    async def answered(self, within: float) -> Message:
+        """Wait for the first answer that says something, and return it. Raises TimeoutError."""
+
+        def answer() -> Message | None:
+            return None if self.original is None or self.original.loading else self.original
+
+        return await self.journal.until(answer, within, f"an answer to /{self.command}")
+
+    async def followed_up(self, within: float, count: int = 1) -> list[Message]:
+        """Wait until there are `count` messages after the first answer, and return them. Raises TimeoutError."""
+
+        def enough() -> list[Message] | None:
+            return self.followups if len(self.followups) >= count else None
+
+        return list(await self.journal.until(enough, within, f"{count} more messages about /{self.command}"))
+
+    # What Discord checks
+
+    def check_answerable(self) -> None:
+        """Raises DiscordError when it is too late for a first answer, or when there is one."""
+        if self.acknowledged_at is not None:
+            raise already_acknowledged()
+        if self.clock() - self.created > ACKNOWLEDGE_WITHIN:
+            raise unknown("Interaction")
+
+    def acknowledge(self, original: Message) -> None:
+        """Note the first answer, which may be a deferred one."""
+        self.original = original
+        self.acknowledged_at = self.clock()
+
+    def check_usable(self) -> None:
+        """Raises DiscordError unless the token serves: after the acknowledgement and for 15 minutes."""
+        if self.acknowledged_at is None:
+            raise unknown("Webhook")
+        if self.clock() - self.created > TOKEN_LIVES:
+            raise expired_token()
+
+    def message(self, which: str) -> Message:
+        """The answer named in a path: "@original" or a message id. Raises DiscordError if there is none."""
+        for message in [self.original, *self.followups]:
+            if message is not None and not message.deleted and which in ("@original", str(message.id)):
+                return message
+        raise unknown("Message")
+
+    def deferred_message(self, world: World, *, ephemeral: bool) -> Message:
+        """The answer that says nothing yet: "Mockingbird is thinking…"."""
+        flags = MessageFlag.LOADING | (MessageFlag.EPHEMERAL if ephemeral else MessageFlag.NONE)
+        return Message(world.snowflakes.next(), self.channel, world.bot, "", self.clock(), flags=flags)
+
+    def sign(self, message: Message) -> None:
+        """Write on an answer which command it answers, and that it came by the application's webhook."""
+        message.webhook_id = message.author.id
+        message.interaction = {
+            "id": str(self.id),
+            "type": 2,
+            "name": self.command,
+            "user": self.user.payload(),
+            "authorizing_integration_owners": {"0": str(self.channel.guild_id or 0)},
+        }
+
+    def event(self, world: World) -> dict[str, Any]:
+        """The data of the INTERACTION_CREATE event."""
+        guild = world.guild_of(self.channel)
+        event: dict[str, Any] = {
+            "id": str(self.id),
+            "application_id": str(world.bot.id),
+            "type": 2,
+            "version": 1,
+            "token": self.token,
+            "data": self.data,
+            "channel_id": str(self.channel.id),
+            "channel": self.channel.payload(world.bot),
+            "locale": "en-US",
+            "entitlements": [],
+            "attachment_size_limit": 10 * 1024 * 1024,
+            "authorizing_integration_owners": {"0": str(self.channel.guild_id or 0)},
+            "context": 1 if guild is None else 0,
+        }
+        if guild is None:
+            return event | {"user": self.user.payload(), "app_permissions": str(int(Permission.SEND_MESSAGES))}
+        held, own = (guild.permissions_of(who, self.channel, world.bot.id) for who in (self.user.id, world.bot.id))
+        event["channel"]["permissions"] = str(int(held))
+        return event | {
+            "guild_id": str(guild.id),
+            "guild": {"id": str(guild.id), "locale": "en-US", "features": []},
+            "guild_locale": "en-US",
+            "member": guild.members[self.user.id].payload() | {"permissions": str(int(held))},
+            "app_permissions": str(int(own)),
+        }
+
+
+def command_data(world: World, channel: Channel, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A use of the command `name` ("tweet", or "queue approve" for a subcommand) as Discord writes it.
+
+    Raises LookupError when the bot has registered no such command, or no such option: a person could not choose it.
+    """
+    registered = [*world.commands.get(None, []), *world.commands.get(channel.guild_id, [])]
+    first, *rest = name.split()
+    command = _named(registered, first, "command")
+    node, chosen = command, list[dict[str, Any]]()
+    data = {"id": command["id"], "name": first, "type": 1, "options": chosen}
+    for part in rest:
+        node = _named(node.get("options", []), part, f"subcommand of /{first}")
+        deeper = list[dict[str, Any]]()
+        chosen.append({"name": part, "type": node["type"], "options": deeper})
+        chosen = deeper
+    for expected in node.get("options", []):
+        if expected.get("required") and expected["name"] not in options:
+            raise LookupError(f"/{name} needs the option {expected['name']!r}")
+    for option, value in options.items():
+        chosen.append({"name": option, "type": _named(node.get("options", []), option, f"option of /{name}")["type"]})
+        chosen[-1]["value"] = value
+    return data
+
+
+def _named(candidates: list[dict[str, Any]], name: str, what: str) -> dict[str, Any]:
+    for candidate in candidates:
+        if candidate["name"] == name:
+            return candidate
+    names = ", ".join(candidate["name"] for candidate in candidates) or "none"
+    raise LookupError(f"there is no {what} named {name!r}; there are: {names}")

@@ -1,0 +1,199 @@
+"""The REST side: one place that reads requests, answers them as Discord does, and remembers them.
+
+A route's handler gets a `Call` and returns the JSON of its answer, None for 204, or raises `DiscordError`. Everything
+that is the same for all routes is here: the token, error bodies, rate-limit headers, answers that a test has planned,
+and the check against the official document.
+
+The rate-limit headers are there because clients read them, but nothing is counted: a limit is hit when it is planned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from bot.loopback.discord.errors import DiscordError, invalid_form, invalid_json, unauthorized
+from bot.loopback.discord.journal import Journal, Kind, Request
+from bot.loopback.openapi import OpenAPIContract
+
+BASE_PATH = "/api/v10"
+
+# The token in these paths is all the permission that they need.
+_OPEN_ROUTES = ("/interactions/{", "/webhooks/{webhook_id}/{webhook_token}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, read."""
+
+    values: Mapping[str, str]  # the path's parameters by name
+    query: Mapping[str, list[str]]
+    body: object | None  # parsed JSON; of a multipart request its payload_json
+    files: tuple[str, ...]  # names of the files sent with it
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The body, which has to be a JSON object; no body is an empty one. Raises DiscordError."""
+        if self.body is None:
+            return {}
+        if not isinstance(self.body, dict):
+            raise DiscordError(400, 50035, "Invalid Form Body")
+        return self.body
+
+    def id(self, name: str) -> int:
+        """The path parameter `name`, which has to be a snowflake. Raises DiscordError."""
+        if not self.values[name].isdecimal():
+            raise invalid_form(name, "NUMBER_TYPE_COERCE", f'Value "{self.values[name]}" is not snowflake.')
+        return int(self.values[name])
+
+    def flag(self, name: str) -> bool:
+        """Whether the query parameter `name` is set to true, in one of Discord's ways of writing it."""
+        return self.query.get(name, [""])[0] in ("true", "True", "1")
+
+
+Handler = Callable[[Call], Awaitable[object | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAnswer:
+    """A refusal that waits for the next request to a route."""
+
+    route: str  # "POST /channels/{channel_id}/messages"
+    status: int  # 429, or a server error
+    retry_after: float  # seconds; for 429 only
+    everywhere: bool  # whether a 429 claims to be about all routes
+
+    def payload(self) -> dict[str, Any]:
+        """The JSON body of the answer."""
+        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
+            message = "You are being rate limited."
+            return {"message": message, "retry_after": self.retry_after, "global": self.everywhere}
+        return {"message": f"{self.status}: {HTTPStatus(self.status).phrase}", "code": 0}
+
+    def headers(self) -> dict[str, str]:
+        """The headers that only a refusal has."""
+        if self.status != HTTPStatus.TOO_MANY_REQUESTS:
+            return {}
+        scope = {"X-RateLimit-Global": "true"} if self.everywhere else {"X-RateLimit-Remaining": "0"}
+        reset = {"X-RateLimit-Reset-After": str(self.retry_after)}
+        kind = "global" if self.everywhere else "user"
+        return {"Retry-After": str(math.ceil(self.retry_after)), "X-RateLimit-Scope": kind} | scope | reset
+
+
+class RestServer:
+    """Answers requests by a table of routes, and keeps what there is to say about them."""
+
+    def __init__(
+        self, routes: Mapping[str, Handler], token: str, journal: Journal, contract: OpenAPIContract | None
+    ) -> None:
+        """`routes` maps "METHOD /path/{parameter}" to its handler; `token` is the bot's."""
+        self._routes = routes
+        self._token = token
+        self._journal = journal
+        self._contract = contract
+        self._planned: list[PlannedAnswer] = []
+        self.violations: list[str] = []  # what the document says against the client's requests
+        self.own_violations: list[str] = []  # what it says against the answers given here: defects of this room
+
+    def install(self, app: web.Application) -> None:
+        """Add all routes to an application, and the answers for those that there aren't."""
+        for route, handler in self._routes.items():
+            method, path = route.split(" ")
+            app.router.add_route(method, BASE_PATH + path, self._endpoint(path, handler), expect_handler=None)
+        app.router.add_route("*", "/{path:.*}", self._endpoint("", _no_such_route))
+
+    def plan(self, answer: PlannedAnswer) -> None:
+        """Let the next request to the answer's route be refused with it."""
+        if answer.route not in self._routes:
+            raise LookupError(f"there is no route {answer.route!r} here")
+        self._planned.append(answer)
+
+    def _endpoint(self, route: str, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def endpoint(request: web.Request) -> web.StreamResponse:
+            return await self._answer(request, route or request.path, handler)
+
+        return endpoint
+
+    async def _answer(self, request: web.Request, route: str, handler: Handler) -> web.StreamResponse:
+        name = f"{request.method} {route}"
+        headers = _rate_limit_headers(name)
+        planned = next((answer for answer in self._planned if answer.route == name), None)
+        body: object | None = None
+        call = Call(dict(request.match_info), _query(request), None, ())
+        try:
+            call = await _read(request, call)
+            if planned is not None:
+                self._planned.remove(planned)
+                status, body, headers = planned.status, planned.payload(), headers | planned.headers()
+            else:
+                self._authorize(request, route)
+                body = await handler(call)
+                status = HTTPStatus.NO_CONTENT if body is None else HTTPStatus.OK
+        except DiscordError as error:
+            status, body = error.status, error.payload()
+        self._remember(request, route, call, int(status), body)
+        return _json_response(int(status), body, headers)
+
+    def _authorize(self, request: web.Request, route: str) -> None:
+        if not route.startswith(_OPEN_ROUTES) and request.headers.get("Authorization") != f"Bot {self._token}":
+            raise unauthorized()
+
+    def _remember(self, request: web.Request, route: str, call: Call, status: int, body: object | None) -> None:
+        path = request.path.removeprefix(BASE_PATH)
+        if self._contract is not None:
+            media = None if call.body is None else "application/json"
+            found = self._contract.request_violations(request.method, path, call.query, media, call.body)
+            self.violations += found
+            if not found and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                self.own_violations += self._contract.response_violations(request.method, path, status, body)
+        entry = Request(request.method, path, route, call.query, call.body, call.files, status)
+        self._journal.record(Kind.REQUESTED, request=entry, detail=f"{request.method} {route} {status}")
+
+
+async def _read(request: web.Request, call: Call) -> Call:
+    """The call with the request's body. Files travel beside a part named payload_json, and only their names matter."""
+    try:
+        if request.content_type.startswith("multipart/"):
+            parts = await request.post()
+            files = tuple(part.filename for part in parts.values() if isinstance(part, web.FileField))
+            text = parts.get("payload_json")
+            body = json.loads(text) if isinstance(text, str) else None
+            return Call(call.values, call.query, body, files)
+        raw = await request.read()
+        return Call(call.values, call.query, json.loads(raw) if raw else None, ())
+    except ValueError as error:
+        raise invalid_json() from error
+
+
+def _query(request: web.Request) -> dict[str, list[str]]:
+    return {name: request.query.getall(name) for name in request.query}
+
+
+def _rate_limit_headers(name: str) -> dict[str, str]:
+    return {
+        "Via": "1.1 google",  # clients take a 429 without it for a ban by the proxy in front of Discord
+        "X-RateLimit-Limit": "1000",
+        "X-RateLimit-Remaining": "999",
+        "X-RateLimit-Reset": "0.0",
+        "X-RateLimit-Reset-After": "0.0",
+        "X-RateLimit-Bucket": hashlib.sha256(name.encode()).hexdigest()[:32],
+    }
+
+
+def _json_response(status: int, body: object | None, headers: Mapping[str, str]) -> web.Response:
+    """No charset in the content type: discord.py compares it as a whole and would hand back text otherwise."""
+    if body is None:
+        return web.Response(status=status, headers=headers)
+    data = json.dumps(body).encode()
+    return web.Response(status=status, body=data, content_type="application/json", headers=headers)
+
+
+async def _no_such_route(call: Call) -> object | None:
+    raise DiscordError(404, 0, "404: Not Found")
