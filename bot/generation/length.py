@@ -1,0 +1,59 @@
+"""How long a text is for X, and how to make one fit without cutting a word or a character in two.
+
+Source of the rule: X's twitter-text configuration, version 3: at most 280, after NFC; code points in the four ranges
+below weigh 1, all others 2; an emoji sequence weighs 2 however long it is; a URL weighs 23.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+import regex
+
+LIMIT = 280
+URL_WEIGHT = 23
+_LIGHT = ((0, 4351), (8192, 8205), (8208, 8223), (8242, 8247))  # code points that weigh 1
+_URL = regex.compile(r"https?://\S+")
+_EMOJI = regex.compile(r"\p{Extended_Pictographic}|\p{Regional_Indicator}{2}|[0-9#*]\uFE0F?\u20E3")
+_GRAPHEME = regex.compile(r"\X")
+_SENTENCE_END = regex.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s|$)|[。！？]")
+
+
+def weighted_length(text: str) -> int:
+    """The length that X counts."""
+    text = unicodedata.normalize("NFC", text)
+    without_urls, urls = _URL.subn("", text)
+    return urls * URL_WEIGHT + sum(_weight(grapheme) for grapheme in _GRAPHEME.findall(without_urls))
+
+
+def fit(text: str, limit: int = LIMIT) -> str:
+    """The text if it fits, else as many of its words as do (ending in an ellipsis), else as many graphemes as do."""
+    text = unicodedata.normalize("NFC", text).strip()
+    if weighted_length(text) <= limit:
+        return text
+    kept = ""
+    for word in regex.findall(r"\s*\S+", text):
+        if weighted_length(kept + word) > limit - 1:
+            break
+        kept += word
+    if not kept:
+        for grapheme in _GRAPHEME.findall(text):
+            if weighted_length(kept + grapheme) > limit - 1:
+                break
+            kept += grapheme
+    return kept.rstrip(" ,;:–-") + "…"
+
+
+def whole_sentences(text: str) -> str:
+    """A text that was cut off in the middle, ended after its last whole sentence, or after its last whole word."""
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    if ends and ends[-1] >= len(text) // 3:
+        return text[: ends[-1]]
+    head, _, _ = text.rpartition(" ")
+    return (head or text).rstrip(" ,;:–-") + "…"
+
+
+def _weight(grapheme: str) -> int:
+    if _EMOJI.match(grapheme):
+        return 2
+    return sum(1 if any(low <= ord(char) <= high for low, high in _LIGHT) else 2 for char in grapheme)

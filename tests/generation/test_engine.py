@@ -1,0 +1,139 @@
+"""The engine says what transformers and peft say, for both dialects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from bot.errors import BaseUnavailable, Busy, Refused
+from bot.generation.draft import Sampling
+from bot.generation.engine import Engine, Request, _Run
+from bot.generation.graph import Weights, build_graph, graph_folder
+from bot.shelf.bases import Base
+from tests.tiny_base import make_tiny_gpt2, make_tiny_llama
+
+WILD = Sampling(temperature=1.0, top_p=0.95, top_k=0, max_tokens=24)
+MAKERS = {"gpt2": make_tiny_gpt2, "llama": make_tiny_llama}
+
+TARGETS = {
+    "gpt2": ["c_attn", "c_proj", "c_fc"],
+    "llama": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+}
+
+
+@pytest.fixture(scope="module", params=["gpt2", "llama"])
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Base:
+    make: Callable[[Path], Base] = MAKERS[request.param]
+    return make(tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module")
+def adapter(base: Base) -> Path:
+    """An adapter on the upper two layers whose B is not zero, so that it matters."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_pretrained(base.model)
+    config = LoraConfig(
+        r=4,
+        lora_alpha=8,
+        target_modules=TARGETS[base.record.architecture],
+        layers_to_transform=[2, 3],
+        fan_in_fan_out=base.record.architecture == "gpt2",
+    )
+    adapted = get_peft_model(model, config)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    adapted.save_pretrained(base.folder / "adapter")
+    return base.folder / "adapter"
+
+
+def engine_for(base: Base, weights: Weights = "float32", max_waiting: int = 8) -> Engine:
+    folder = graph_folder(base.graphs, weights)
+    build_graph(base.model, folder, weights)
+    return Engine(base, folder, threads=1, max_waiting=max_waiting)
+
+
+def reference_logits(base: Base, adapter: Path | None, tokens: list[int]) -> npt.NDArray[np.float32]:
+    """Logits after each token, (tokens, vocabulary), by transformers and peft in float32."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(base.model)
+    if adapter is not None:
+        model = PeftModel.from_pretrained(model, adapter)
+    with torch.no_grad():
+        logits: npt.NDArray[np.float32] = model(torch.tensor([tokens])).logits[0].numpy()
+    return logits
+
+
+def engine_logits(engine: Engine, adapter: Path | None, tokens: list[int], split: int) -> npt.NDArray[np.float32]:
+    """Logits after token `split` (a prompt in one step) and after each later one (a step each)."""
+    run = _Run(engine._session, engine._shape, engine._adapter(adapter), rows=2, capacity=len(tokens))
+    seen = [run.step(np.tile(np.array(tokens[:split], np.int64), (2, 1)))[1].copy()]
+    seen += [run.step(np.full((2, 1), token, np.int64))[1].copy() for token in tokens[split:]]
+    return np.array(seen)
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+async def test_logits_are_those_of_transformers_and_peft(base: Base, adapter: Path, adapted: bool) -> None:
+    tokens = [base.record.end_id, 40, 17, 99, 230, 5, 61, 12]
+    folder = adapter if adapted else None
+    wanted = reference_logits(base, folder, tokens)[3:]
+    async with engine_for(base) as engine:
+        np.testing.assert_allclose(engine_logits(engine, folder, tokens, 4), wanted, rtol=1e-3, atol=2e-4)
+
+
+async def test_eight_bit_weights_stay_within_the_stated_error(base: Base, adapter: Path) -> None:
+    """Under 5% of the logits' norm, as docs/architecture.md states."""
+    tokens = [base.record.end_id, 40, 17, 99, 230, 5, 61, 12]
+    wanted = reference_logits(base, adapter, tokens)[3:]
+    async with engine_for(base, "int8") as engine:
+        error = np.linalg.norm(engine_logits(engine, adapter, tokens, 4) - wanted) / np.linalg.norm(wanted)
+    assert 0 < error < 0.05
+
+
+async def test_a_seed_gives_its_draft_alone_as_in_company_and_after_a_restart(base: Base, adapter: Path) -> None:
+    async with engine_for(base) as engine:
+        company = await engine.generate(Request(adapter, "The lamp", (7, 8, 9), WILD))
+    async with engine_for(base) as engine:
+        alone = await engine.generate(Request(adapter, "The lamp", (8,), WILD))
+    assert company[1] == alone[0]
+    assert len({spoken.text for spoken in company}) == 3
+
+
+async def test_a_control_token_in_the_start_is_text(base: Base) -> None:
+    async with engine_for(base) as engine:
+        tokens = engine._tokenizer.encode("<|endoftext|>").ids
+        assert base.record.end_id not in tokens
+
+
+async def test_a_start_that_leaves_no_room_is_refused_in_words(base: Base) -> None:
+    async with engine_for(base) as engine:
+        with pytest.raises(Refused, match="too long"):
+            await engine.generate(Request(None, "kettle " * 300, (1,), WILD))
+
+
+async def test_a_full_line_says_busy_and_when_to_come_back(base: Base) -> None:
+    async with engine_for(base, max_waiting=1) as engine:
+        first = asyncio.create_task(engine.generate(Request(None, "", (1,), WILD)))
+        await asyncio.sleep(0)  # lets the task enter the line
+        with pytest.raises(Busy) as refused:
+            await engine.generate(Request(None, "", (2,), WILD))
+        assert refused.value.retry_after_s > 0
+        await first
+
+
+async def test_an_unknown_architecture_is_refused_by_name(base: Base, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
+    with pytest.raises(BaseUnavailable, match=r"mamba.*gpt2 and llama"):
+        build_graph(tmp_path, tmp_path / "graph", "int8")
