@@ -13,6 +13,7 @@ import regex
 LIMIT = 280
 URL_WEIGHT = 23
 _LIGHT = ((0, 4351), (8192, 8205), (8208, 8223), (8242, 8247))  # code points that weigh 1
+_ELLIPSIS = 2  # what "…" weighs
 _URL = regex.compile(r"https?://\S+")
 _EMOJI = regex.compile(r"\p{Extended_Pictographic}|\p{Regional_Indicator}{2}|[0-9#*]\uFE0F?\u20E3")
 _GRAPHEME = regex.compile(r"\X")
@@ -33,12 +34,12 @@ def fit(text: str, limit: int = LIMIT) -> str:
         return text
     kept = ""
     for word in regex.findall(r"\s*\S+", text):
-        if weighted_length(kept + word) > limit - 1:
+        if weighted_length(kept + word) > limit - _ELLIPSIS:
             break
         kept += word
     if not kept:
         for grapheme in _GRAPHEME.findall(text):
-            if weighted_length(kept + grapheme) > limit - 1:
+            if weighted_length(kept + grapheme) > limit - _ELLIPSIS:
                 break
             kept += grapheme
     return kept.rstrip(" ,;:–-") + "…"

@@ -1,12 +1,67 @@
-"""From a persona's name to drafts that are fit to be sent."""
+"""From a persona's name to drafts that are fit to be sent.
+
+Several rows are generated at once; each is cleaned, cut where X would cut it, and compared with every real tweet the
+persona learned from. Copies and empty or looping drafts are dropped, and other seeds take their place. Which version
+speaks is read from the shelf for each request, so a newly published one is in use from the next request on while
+those under way end with the old one.
+"""
 
 from __future__ import annotations
 
-from bot.generation.draft import Drafts, Sampling
+import asyncio
+import re
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
+
+from bot.errors import Busy, Refused
+from bot.generation.draft import Draft, Drafts, Sampling
+from bot.generation.engine import Engine, Request, Spoken
+from bot.generation.length import fit, whole_sentences
+from bot.generation.novelty import NoveltyIndex, words
+from bot.shelf.shelf import Shelf
+
+ROUNDS = 4  # of generating until enough drafts are fit
+SEEDS = 2**31  # seeds that nobody asked for are drawn below this
+MAX_ROWS = 8  # generated together
+_SPACE = re.compile(r"\s+")
+
+
+class RealTweet(Protocol):
+    """A tweet that a persona learned from."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def cleaned(self) -> str: ...
+
+
+class RealTweets(Protocol):
+    """Where the tweets of a handle are."""
+
+    async def kept(self, handle: str) -> Sequence[RealTweet]:
+        """The tweets that were fit to learn from."""
+        ...
+
+    async def revision(self) -> int:
+        """A number that changes whenever any stored tweet does."""
+        ...
 
 
 class Speaker:
     """Speaks for every persona on the shelf."""
+
+    def __init__(self, shelf: Shelf, tweets: RealTweets, min_novelty: float, engine: Engine | None = None) -> None:
+        self._shelf = shelf
+        self._tweets = tweets
+        self._min_novelty = min_novelty
+        self._engine = engine
+        self._indexes: dict[tuple[str, ...], tuple[int, NoveltyIndex]] = {}
+
+    def speak_with(self, engine: Engine) -> None:
+        """From now on this engine speaks; until the first one is there, requests are told to come back."""
+        self._engine = engine
 
     async def drafts(
         self,
@@ -18,10 +73,76 @@ class Speaker:
         seed: int | None = None,
         about: str = "",
     ) -> Drafts:
-        """`count` drafts in that persona's voice, the best first.
+        """`count` drafts in that persona's voice, the best first; fewer when the limit of tries was reached.
 
         `start` is how each begins; `about` is a message to answer, data only, which ranks the drafts; `seed` is the
         first draft's seed, the next ones count up. Raises `UnknownPersona`, `Busy`, and `Refused` when nothing that
         came out was fit to be sent.
         """
-        raise NotImplementedError  # being written
+        manifest = self._shelf.current(persona)
+        if self._engine is None:
+            raise Busy("The base model is still being prepared. Try again in a minute.", 60.0)
+        if manifest.base_sha256 != self._engine.base.record.sha256:
+            raise Refused(
+                f"{persona} was trained on the base {manifest.base}, this service speaks with "
+                f"{self._engine.base.record.spec}. Set [model] base back, or train {persona} again."
+            )
+        index = await self._index(manifest.handles)
+        first = secrets.randbelow(SEEDS) if seed is None else seed
+        drafts: list[Draft] = []
+        reasons: Counter[str] = Counter()
+        start = _SPACE.sub(" ", start).strip()
+        for _ in range(ROUNDS):
+            rows = min(count - len(drafts), MAX_ROWS)
+            seeds = tuple(range(first, first + rows))
+            first += rows
+            request = Request(self._shelf.path(manifest), start, seeds, sampling)
+            for spoken in await self._engine.generate(request):
+                draft = judged(spoken, start, index, self._min_novelty)
+                if isinstance(draft, str):
+                    reasons[draft] += 1
+                elif draft.text not in {other.text for other in drafts}:
+                    drafts.append(draft)
+            if len(drafts) >= count:
+                break
+        if not drafts:
+            why = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+            raise Refused(f"Nothing that {persona} came up with was fit to be sent ({why}). Ask again.")
+        return Drafts(persona, manifest.version, tuple(ranked(drafts, about)))
+
+    async def _index(self, handles: tuple[str, ...]) -> NoveltyIndex:
+        """The index over the handles' tweets as they are stored now."""
+        revision = await self._tweets.revision()
+        known = self._indexes.get(handles)
+        if known is None or known[0] != revision:
+            kept = [(tweet.key, tweet.cleaned) for handle in handles for tweet in await self._tweets.kept(handle)]
+            known = revision, await asyncio.to_thread(NoveltyIndex, kept)
+            self._indexes[handles] = known
+        return known[1]
+
+
+def judged(spoken: Spoken, start: str, index: NoveltyIndex, min_novelty: float) -> Draft | str:
+    """The draft that a generated row makes, or in a word why it makes none."""
+    text = _SPACE.sub(" ", f"{start}{spoken.text}".replace("\N{REPLACEMENT CHARACTER}", "")).strip()
+    if len(words(text)) < 2 or text == start:
+        return "empty"
+    if _loops(text):
+        return "looping"
+    text = fit(text if spoken.ended else whole_sentences(text))
+    novelty = index.check(text)
+    if novelty.score < min_novelty:
+        return "copied"
+    return Draft(text, spoken.seed, novelty.score, novelty.nearest)
+
+
+def ranked(drafts: Sequence[Draft], about: str) -> list[Draft]:
+    """Drafts that share more words with what they answer come first; otherwise the order stays."""
+    asked = {word for word in words(about) if len(word) > 3}
+    return sorted(drafts, key=lambda draft: -len(asked & set(words(draft.text))))
+
+
+def _loops(text: str) -> bool:
+    """Whether one and the same three words come three times."""
+    found = words(text)
+    triples = Counter(zip(found, found[1:], found[2:], strict=False))
+    return any(times >= 3 for times in triples.values())

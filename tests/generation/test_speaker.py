@@ -1,0 +1,45 @@
+"""Which generated rows become drafts, and in which order."""
+
+from __future__ import annotations
+
+from bot.generation.draft import Draft
+from bot.generation.engine import Spoken
+from bot.generation.novelty import NoveltyIndex
+from bot.generation.speaker import judged, ranked
+
+INDEX = NoveltyIndex([("1", "The lamp was lit before the fog came in, and the gulls went quiet.")])
+
+
+def spoken(text: str, ended: bool = True) -> Spoken:
+    return Spoken(text, seed=5, ended=ended)
+
+
+def test_a_fit_row_becomes_a_draft_with_its_seed_and_novelty() -> None:
+    draft = judged(spoken("  a kettle   sings\nat dawn "), "", INDEX, 0.3)
+    assert draft == Draft("a kettle sings at dawn", 5, 1.0, None)
+
+
+def test_the_start_is_part_of_the_draft() -> None:
+    draft = judged(spoken(" of a quiet harbour"), "My dream is", INDEX, 0.3)
+    assert isinstance(draft, Draft)
+    assert draft.text == "My dream is of a quiet harbour"
+
+
+def test_copies_loops_and_empty_rows_are_dropped_with_a_reason() -> None:
+    assert (
+        judged(spoken("The lamp was lit before the fog came in, and the gulls went quiet"), "", INDEX, 0.3) == "copied"
+    )
+    assert judged(spoken("oh my gulls " * 5), "", INDEX, 0.3) == "looping"
+    assert judged(spoken(" … "), "", INDEX, 0.3) == "empty"
+
+
+def test_a_row_that_ran_out_of_tokens_ends_with_a_whole_sentence() -> None:
+    draft = judged(spoken("Wind from the west. Rain on the gla", ended=False), "", INDEX, 0.3)
+    assert isinstance(draft, Draft)
+    assert draft.text == "Wind from the west."
+
+
+def test_drafts_that_take_up_the_question_come_first() -> None:
+    drafts = [Draft("bread and butter", 1, 1.0, None), Draft("the planet mars is red", 2, 1.0, None)]
+    assert [draft.seed for draft in ranked(drafts, "what about Mars?")] == [2, 1]
+    assert [draft.seed for draft in ranked(drafts, "")] == [1, 2]
