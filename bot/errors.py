@@ -105,3 +105,27 @@ class XRateLimited(XError):
     def __init__(self, message: str, resets_at: datetime | None) -> None:
         super().__init__(message)
         self.resets_at = resets_at  # UTC
+
+
+class XKeysRefused(XError):
+    """X does not accept the keys, or their app or account may not do this; only the operator can mend it."""
+
+
+class XCreditsDepleted(XError):
+    """The X app has no credits left."""
+
+
+class XAccountUnavailable(XError):
+    """The account is protected, suspended or gone: its posts can't be read, and what is stored may have to go."""
+
+
+class XPostRefused(XError):
+    """X did not publish this text and will not; another may pass."""
+
+
+class XUnreachable(XError):
+    """X can't be reached or does not answer as X does; worth trying again later."""
+
+    def __init__(self, message: str, outcome_unknown: bool) -> None:
+        super().__init__(message)
+        self.outcome_unknown = outcome_unknown  # True when something was to be written and may have been
