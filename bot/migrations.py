@@ -82,7 +82,7 @@ STEPS: tuple[str, ...] = (
         persona TEXT NOT NULL,
         version TEXT NOT NULL,
         seed INTEGER NOT NULL,
-        text TEXT NOT NULL,                    -- generated, never a person's
+        text TEXT NOT NULL UNIQUE,             -- generated; nothing is proposed twice, not even what was refused
         novelty REAL NOT NULL,                 -- 0 (a copy) to 1
         state TEXT NOT NULL,                   -- drafted, approved, sending, sent, refused, unknown
         created_at TEXT NOT NULL,
@@ -92,8 +92,6 @@ STEPS: tuple[str, ...] = (
         platform_id TEXT,                      -- X's id once sent
         reason TEXT
     ) STRICT;
-    CREATE UNIQUE INDEX posts_say_nothing_twice ON posts(text)
-        WHERE state IN ('drafted', 'approved', 'sending', 'sent', 'unknown');
     CREATE TABLE marks (
         name TEXT PRIMARY KEY,                 -- a fact to remember, such as the hash of the synced commands
         value TEXT NOT NULL

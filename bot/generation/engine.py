@@ -26,7 +26,7 @@ from tokenizers import Tokenizer
 
 from bot.errors import Busy, Refused
 from bot.generation.draft import Sampling
-from bot.generation.graph import GraphDescription, Site
+from bot.generation.graph_description import GraphDescription, Site
 from bot.generation.sampling import draw
 from bot.shelf.bases import Base
 

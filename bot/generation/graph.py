@@ -21,60 +21,26 @@ Weights are 8-bit in blocks along the input (symmetric, zero point 128), compute
 
 from __future__ import annotations
 
+import errno
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from pydantic import BaseModel, ConfigDict
 from safetensors import safe_open
 
-from bot.errors import BaseUnavailable
+from bot.errors import BaseUnavailable, MockingbirdError
+from bot.generation.graph_description import GraphDescription, Part, Site, Weights
 
-Weights = Literal["int8", "float32"]
 Array = npt.NDArray[Any]
 
-FORMAT = 1  # raised whenever the graph's inputs or numbers change, so that a stale one is built anew
 _VENDOR = "com.microsoft"
-
-
-class Part(BaseModel):
-    """One projection inside a fused site: where its columns lie."""
-
-    model_config = ConfigDict(frozen=True)
-
-    module: str  # name in the checkpoint, such as model.layers.0.self_attn.q_proj
-    offset: int  # first output column within the site
-    width: int  # output columns
-
-
-class Site(BaseModel):
-    """A place in the graph that takes an adapter."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str  # inputs are NAME.a and NAME.b
-    inputs: int  # columns going in
-    outputs: int  # columns coming out, of all parts together
-    parts: tuple[Part, ...]
-
-
-class GraphDescription(BaseModel):
-    """What stands in `graph.json`."""
-
-    model_config = ConfigDict(frozen=True)
-
-    layers: int
-    kv_heads: int
-    head_size: int
-    vocabulary: int
-    positions: int  # longest sequence
-    sites: tuple[Site, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +55,6 @@ class _Shape:
     vocabulary: int
     positions: int
     epsilon: float
-
-
-def graph_folder(graphs: Path, weights: Weights) -> Path:
-    """Where the graph of that kind lives."""
-    return graphs / f"{weights}-{FORMAT}"
 
 
 def build_graph(checkpoint: Path, folder: Path, weights: Weights) -> None:
@@ -357,3 +318,23 @@ def _rotary_tables(config: dict[str, Any], shape: _Shape) -> dict[str, npt.NDArr
 
 
 _DIALECTS: dict[str, Callable[[_Graph, dict[str, Any]], GraphDescription]] = {"gpt2": _gpt2, "llama": _llama}
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m bot.generation.graph CHECKPOINT FOLDER WEIGHTS`: in a process of its own, since onnx is large."""
+    checkpoint, folder, weights = arguments
+    try:
+        build_graph(Path(checkpoint), Path(folder), "float32" if weights == "float32" else "int8")
+    except MockingbirdError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stderr.write("The disk is too full for the base's graph. Free some space and start again.\n")
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -16,14 +16,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
+from typing import Protocol
 
 from bot.config import Generation, Replies
 from bot.database import Database
 from bot.errors import Refused, UnknownPersona
 from bot.generation.draft import Draft, Drafts, Sampling
-from bot.generation.speaker import Speaker
 from bot.replies.addressing import addressed_persona
 from bot.shelf.shelf import Shelf
+
+
+class Drafting(Protocol):
+    """Whoever makes drafts; `bot.generation.speaker.Speaker` in the service."""
+
+    async def drafts(
+        self,
+        persona: str,
+        *,
+        count: int,
+        sampling: Sampling,
+        start: str = "",
+        seed: int | None = None,
+        about: str = "",
+    ) -> Drafts: ...
 
 
 class Platform(StrEnum):
@@ -54,6 +70,23 @@ class Answer:
     draft: Draft
 
 
+class Drafting(Protocol):
+    """What is asked of whoever speaks; `bot.generation.speaker.Speaker` does."""
+
+    async def drafts(
+        self,
+        persona: str,
+        *,
+        count: int,
+        sampling: Sampling,
+        start: str = "",
+        seed: int | None = None,
+        about: str = "",
+    ) -> Drafts:
+        """`count` drafts in that persona's voice, the best first. Raises `UnknownPersona`, `Busy`, `Refused`."""
+        ...
+
+
 class Conversation:
     """Answers messages at most once each, within each person's quota."""
 
@@ -61,7 +94,7 @@ class Conversation:
         self,
         database: Database,
         shelf: Shelf,
-        speaker: Speaker,
+        speaker: Drafting,
         generation: Generation,
         settings: Replies,
         clock: Callable[[], datetime],

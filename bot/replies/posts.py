@@ -16,7 +16,7 @@ from enum import StrEnum
 from bot.database import Database, Row
 from bot.errors import Refused
 from bot.generation.draft import Sampling
-from bot.generation.speaker import Speaker
+from bot.replies.conversation import Drafting
 
 
 class PostState(StrEnum):
@@ -54,7 +54,7 @@ class Posts:
     def __init__(
         self,
         database: Database,
-        speaker: Speaker,
+        speaker: Drafting,
         sampling: Sampling,
         drafts: int,
         approval: bool,
@@ -129,8 +129,11 @@ class Posts:
     async def sending(self, number: int) -> bool:
         """Take an approved post for sending; False when somebody else has it."""
         async with self._database.transaction() as transaction:
-            return 1 == await transaction.run(
-                "UPDATE posts SET state = 'sending' WHERE id = ? AND state = 'approved'", (number,)
+            return (
+                await transaction.run(
+                    "UPDATE posts SET state = 'sending' WHERE id = ? AND state = 'approved'", (number,)
+                )
+                == 1
             )
 
     async def sent(self, number: int, platform_id: str) -> None:

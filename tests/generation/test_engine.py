@@ -13,7 +13,8 @@ import pytest
 from bot.errors import BaseUnavailable, Busy, Refused
 from bot.generation.draft import Sampling
 from bot.generation.engine import Engine, Request, _Run
-from bot.generation.graph import Weights, build_graph, graph_folder
+from bot.generation.graph import build_graph
+from bot.generation.graph_description import Weights, graph_folder
 from bot.shelf.bases import Base
 from tests.tiny_base import make_tiny_gpt2, make_tiny_llama
 

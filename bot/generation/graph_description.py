@@ -1,0 +1,51 @@
+"""What `graph.json` says beside a graph: enough to run it without knowing how it was built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Weights = Literal["int8", "float32"]
+
+FORMAT = 1  # raised whenever the graph's inputs or numbers change, so that a stale one is built anew
+
+
+class Part(BaseModel):
+    """One projection inside a fused site: where its columns lie."""
+
+    model_config = ConfigDict(frozen=True)
+
+    module: str  # name in the checkpoint, such as model.layers.0.self_attn.q_proj
+    offset: int  # first output column within the site
+    width: int  # output columns
+
+
+class Site(BaseModel):
+    """A place in the graph that takes an adapter."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str  # inputs are NAME.a and NAME.b
+    inputs: int  # columns going in
+    outputs: int  # columns coming out, of all parts together
+    parts: tuple[Part, ...]
+
+
+class GraphDescription(BaseModel):
+    """What stands in `graph.json`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    layers: int
+    kv_heads: int
+    head_size: int
+    vocabulary: int
+    positions: int  # longest sequence
+    sites: tuple[Site, ...]
+
+
+def graph_folder(graphs: Path, weights: Weights) -> Path:
+    """Where the graph of that kind lives."""
+    return graphs / f"{weights}-{FORMAT}"

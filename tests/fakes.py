@@ -1,0 +1,59 @@
+"""Small stand-ins, obvious at a glance. Wherever the real part can run it does: database, sockets, processes, engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from bot.errors import MockingbirdError
+from bot.generation.draft import Draft, Drafts, Sampling
+
+
+class FakeClock:
+    """A clock that moves only when it is told to."""
+
+    def __init__(self, now: datetime = datetime(2026, 11, 1, 12, tzinfo=UTC)) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+
+class FakeSpeaker:
+    """Says numbered sentences, or the texts it was given; can be held up and can be made to fail."""
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        self._texts = list(texts)
+        self.asked: list[tuple[str, str]] = []  # persona and message to answer, of each request
+        self.failure: MockingbirdError | None = None
+        self.asking = asyncio.Event()  # set by each request
+        self.free = asyncio.Event()  # cleared, it holds every request until it is set
+        self.free.set()
+        self._count = 0
+
+    async def drafts(
+        self,
+        persona: str,
+        *,
+        count: int,
+        sampling: Sampling,
+        start: str = "",
+        seed: int | None = None,
+        about: str = "",
+    ) -> Drafts:
+        self.asked.append((persona, about))
+        self.asking.set()
+        await self.free.wait()
+        if self.failure is not None:
+            raise self.failure
+        first = 1 if seed is None else seed
+        return Drafts(persona, "v1", tuple(self._draft(start, first + number) for number in range(count)))
+
+    def _draft(self, start: str, seed: int) -> Draft:
+        self._count += 1
+        text = self._texts.pop(0) if self._texts else f"{start} tweet number {self._count}".strip()
+        return Draft(text, seed, 0.9, "1")

@@ -1,0 +1,44 @@
+"""Versions on a shelf without a training: manifests with plausible figures and no weights."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot.shelf.manifest import HandleCounts, Manifest, Metrics
+from bot.shelf.shelf import Shelf
+
+
+def manifest(persona: str, version: str = "v1", base_sha256: str = "0" * 64) -> Manifest:
+    """A version of a persona of one handle of the same name."""
+    counts = HandleCounts(handle=persona, downloaded=300, retweets=20, short=5, duplicates=2, kept=273)
+    metrics = Metrics(
+        held_out_tweets=27, held_out_loss=3.1, base_held_out_loss=3.9, bits_per_byte=1.2, base_bits_per_byte=1.5
+    )
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    return Manifest(
+        persona=persona,
+        version=version,
+        parent=None,
+        handles=(persona,),
+        base="tiny",
+        base_sha256=base_sha256,
+        fingerprint="f" * 64,
+        tweets_read_at=moment,
+        created=moment,
+        code_version="0.1.0",
+        seed=1,
+        counts=(counts,),
+        hyperparameters={"rank": 4},
+        metrics=metrics,
+        sha256={},
+    )
+
+
+def shelf_with(folder: Path, *personas: str) -> Shelf:
+    """A shelf in `folder` on which each persona has a version v1 in use."""
+    shelf = Shelf(folder)
+    for persona in personas:
+        shelf.place(shelf.staging(persona, "1"), manifest(persona))
+        shelf.use(persona, "v1")
+    return shelf
