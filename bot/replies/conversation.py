@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
-from typing import Protocol
 
 from bot.config import Generation, Replies
 from bot.database import Database
@@ -68,23 +67,6 @@ class Answer:
     persona: str
     version: str
     draft: Draft
-
-
-class Drafting(Protocol):
-    """What is asked of whoever speaks; `bot.generation.speaker.Speaker` does."""
-
-    async def drafts(
-        self,
-        persona: str,
-        *,
-        count: int,
-        sampling: Sampling,
-        start: str = "",
-        seed: int | None = None,
-        about: str = "",
-    ) -> Drafts:
-        """`count` drafts in that persona's voice, the best first. Raises `UnknownPersona`, `Busy`, `Refused`."""
-        ...
 
 
 class Conversation:
