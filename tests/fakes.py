@@ -1,4 +1,4 @@
-"""Small stand-ins, obvious at a glance. Wherever the real part can run it does: database, sockets, processes, engine."""
+"""Small stand-ins, obvious at a glance. Wherever the real part can run it does: database, sockets, engine."""
 
 from __future__ import annotations
 

@@ -26,21 +26,6 @@ from bot.replies.addressing import addressed_persona
 from bot.shelf.shelf import Shelf
 
 
-class Drafting(Protocol):
-    """Whoever makes drafts; `bot.generation.speaker.Speaker` in the service."""
-
-    async def drafts(
-        self,
-        persona: str,
-        *,
-        count: int,
-        sampling: Sampling,
-        start: str = "",
-        seed: int | None = None,
-        about: str = "",
-    ) -> Drafts: ...
-
-
 class Platform(StrEnum):
     """Where something was said."""
 
@@ -67,6 +52,21 @@ class Answer:
     persona: str
     version: str
     draft: Draft
+
+
+class Drafting(Protocol):
+    """What is asked of whoever speaks; `bot.generation.speaker.Speaker` does."""
+
+    async def drafts(
+        self,
+        persona: str,
+        *,
+        count: int,
+        sampling: Sampling,
+        start: str = "",
+        seed: int | None = None,
+        about: str = "",
+    ) -> Drafts: ...
 
 
 class Conversation:
