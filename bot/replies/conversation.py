@@ -96,10 +96,12 @@ class Conversation:
         sentence for the author; the message then counts as dealt with, except after `Busy`.
         """
         key = (incoming.platform.value, incoming.message_id)
-        if key in self._in_flight or not await self._record(incoming):
+        if key in self._in_flight:
             return None
-        self._in_flight.add(key)
+        self._in_flight.add(key)  # before the first await: two deliveries may come in one breath
         try:
+            if not await self._record(incoming):
+                return None
             answer = await self._make(incoming)
             await self._move(incoming, "sending", answer)
             return answer

@@ -70,6 +70,11 @@ async def test_a_delivery_while_the_answer_is_being_made_is_silent(
     assert await first is not None
 
 
+async def test_two_deliveries_in_one_breath_are_answered_once(conversation: Conversation) -> None:
+    answers = await asyncio.gather(*(conversation.answer(message()) for _ in range(5)))
+    assert sum(answer is not None for answer in answers) == 1
+
+
 async def test_after_a_crash_what_may_have_been_sent_is_not_sent_again_and_what_was_not_may_be(
     database: Database, clock: FakeClock, tmp_path: Path
 ) -> None:
