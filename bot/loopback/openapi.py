@@ -4,12 +4,13 @@
 JSON Schema of an operation is looked up when the first request for it arrives, and its validator is kept. So the cost
 of a check is the cost of the schemas that it needs, not of the document.
 
-Two things the documents say too little about:
+Three things in which the documents are read differently from how they are written:
 
 - They almost never forbid unknown keys, so that a misspelt key would pass. A strict contract reports every key of a
   request body that no schema applying at that place describes.
-- OpenAPI 3.0 has a dialect of its own for null (`nullable: true`). It is rewritten to JSON Schema when a document of
-  that version is loaded.
+- OpenAPI 3.0 has a dialect of its own for null (`nullable: true`). It is rewritten to JSON Schema on loading.
+- Discord's document says that a snowflake is a string. Discord writes strings and reads integers as well, which the
+  client libraries rely on, so both are right here.
 
 What is not checked: headers, security schemes, the encoding of multipart parts, `discriminator`, and formats beyond
 those of the installed format checkers (date-time above all).
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
@@ -60,7 +61,7 @@ class OpenAPIContract:
 
     def __init__(self, document: Mapping[str, Any], *, strict: bool = True) -> None:
         """`document` is the parsed JSON of OpenAPI 3.0 or 3.1; with `strict`, unknown keys in requests are reported."""
-        self._document = _null_as_json_schema(document) if str(document["openapi"]).startswith("3.0") else document
+        self._document = _as_json_schema(document)
         self._strict = strict
         resource = Resource.from_contents(self._document, default_specification=DRAFT202012)
         self._registry: Registry[Any] = Registry().with_resource(_DOCUMENT, resource)
@@ -202,8 +203,8 @@ class OpenAPIContract:
 
     def _value_problems(self, pointer: str, value: object) -> Iterator[str]:
         for error in self._validator(pointer).iter_errors(value):
-            deepest = best_match([error]) or error  # inside a oneOf, the alternative that came closest
-            yield f"{deepest.json_path}: {_shortened(deepest.message)}"
+            closest = _closest(error)
+            yield f"{closest.json_path}: {_shortened(closest.message)}"
 
     # Unknown keys
 
@@ -214,9 +215,10 @@ class OpenAPIContract:
             items = [f"{p}/items" for p, schema in schemas.items() if "items" in schema]
             for index, item in enumerate(value):
                 yield from self._unknown_keys(items, item, f"{where}[{index}]")
-        if not isinstance(value, dict) or not any("properties" in schema for schema in schemas.values()):
-            return  # a schema without properties describes a free-form object
         further = [p for p, schema in schemas.items() if schema.get("additionalProperties", False) is not False]
+        closed = any("properties" in schema for schema in schemas.values())
+        if not isinstance(value, dict) or not (closed or further):
+            return  # a schema that says nothing about keys describes a free-form object
         for key, item in value.items():
             named = [p for p, schema in schemas.items() if key in schema.get("properties", {})]
             described = [f"{p}/properties/{_escaped(key)}" for p in named]
@@ -295,15 +297,35 @@ def _scalars(text: str) -> Iterator[object]:
         yield _BOOLEANS[text]
 
 
+def _closest(error: ValidationError) -> ValidationError:
+    """The error that says most: where alternatives failed, the one of the alternative that got deepest into the value.
+
+    An alternative that was not meant fails near the top, at the key that tells them apart. In a tie the last one wins,
+    because documents put null first.
+    """
+    while error.context:
+        alternatives: dict[object, list[ValidationError]] = {}
+        for nested in error.context:
+            alternatives.setdefault(nested.schema_path[0], []).append(nested)
+        best = max(reversed(alternatives.values()), key=lambda errors: min(len(e.path) for e in errors))
+        error = best[0]
+    return error
+
+
 def _shortened(message: str) -> str:
     return message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…"
 
 
-def _null_as_json_schema(node: Any) -> Any:
-    """A copy of an OpenAPI 3.0 document in which `nullable: true` is said as JSON Schema says it."""
+def _as_json_schema(node: Any) -> Any:
+    """A copy of a document in which nullable values and snowflakes are described as this module's docstring says."""
     if isinstance(node, list):
-        return [_null_as_json_schema(item) for item in node]
+        return [_as_json_schema(item) for item in node]
     if not isinstance(node, dict):
         return node
-    copy = {key: _null_as_json_schema(item) for key, item in node.items() if (key, item) != ("nullable", True)}
-    return copy if node.get("nullable") is not True else {"anyOf": [copy, {"type": "null"}]}
+    copy = {key: _as_json_schema(item) for key, item in node.items()}
+    if copy.get("format") == "snowflake":
+        copy["type"] = ["string", "integer"]
+    if copy.get("nullable") is True:
+        del copy["nullable"]
+        return {"anyOf": [copy, {"type": "null"}]}
+    return copy

@@ -130,20 +130,17 @@ class ApplicationRoutes:
         self, command: dict[str, Any], scope: int | None, before: Mapping[tuple[int, str], str]
     ) -> dict[str, Any]:
         kind = command.get("type") or 1
-        defaults: dict[str, Any] = {"default_member_permissions": None, "description": "", "nsfw": False}
         permissions = command.get("default_member_permissions")
-        return (
-            defaults
-            | command
-            | {
-                "id": before.get((kind, command["name"])) or str(self._world.snowflakes.next()),
-                "application_id": str(self._world.bot.id),
-                "version": str(self._world.snowflakes.next()),
-                "type": kind,
-                "default_member_permissions": None if permissions is None else str(permissions),
-                **({} if scope is None else {"guild_id": str(scope)}),
-            }
-        )
+        registered: dict[str, Any] = {"description": "", "nsfw": False} | command
+        registered |= {
+            "id": before.get((kind, command["name"])) or str(self._world.snowflakes.next()),
+            "application_id": str(self._world.bot.id),
+            "version": str(self._world.snowflakes.next()),
+            "type": kind,
+            "integration_types": command.get("integration_types") or [0],  # 0: installed in a guild
+            "default_member_permissions": None if permissions is None else str(permissions),
+        }
+        return registered if scope is None else registered | {"guild_id": str(scope)}
 
     def _scope(self, call: Call) -> int | None:
         """The guild whose commands a call is about, None for those that hold everywhere."""

@@ -97,6 +97,7 @@ class Session:
     intents: Intent
     shard: tuple[int, int]  # this shard's number, and how many there are
     connection: Connection | None
+    introduced: bool = False  # whether it has been told about itself and its guilds
     sent: list[dict[str, Any]] = field(default_factory=list)  # every event; the one numbered n stands at n - 1
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # keeps events in order while they are sent
 
@@ -137,6 +138,11 @@ class Gateway:
         self._connections: list[Connection] = []
         self.sessions: dict[str, Session] = {}
         self.url = ""  # where clients connect; known once the server listens
+
+    @property
+    def has_listener(self) -> bool:
+        """Whether some client is connected and has been told about itself and its guilds."""
+        return any(session.introduced and session.connection is not None for session in self.sessions.values())
 
     # Telling
 
@@ -249,6 +255,7 @@ class Gateway:
         session = Session(new_token(), Intent(intents), (shard[0], shard[1]), connection)
         connection.session = self.sessions[session.id] = session
         await self._introduce(session)
+        session.introduced = True
         self._journal.record(Kind.IDENTIFIED, detail=f"shard {shard[0]} of {shard[1]}")
         return None
 

@@ -36,7 +36,7 @@ class Request:
 
     method: str  # "POST"
     path: str  # without the base path, such as "/channels/1/messages"
-    route: str  # the path's template, such as "/channels/{channel_id}/messages"; the path itself if it matched none
+    route: str  # the path's template, such as "/channels/{channel_id}/messages"
     query: Mapping[str, list[str]]
     body: object | None  # parsed; of a multipart request its payload_json
     files: tuple[str, ...]  # names of the files sent with it

@@ -33,10 +33,10 @@ def write(
     Raises DiscordError for a form that Discord refuses.
     """
     _check(form, place)
-    if not (form.get("content") or form.get("embeds") or form.get("components") or files):
+    content = (form.get("content") or "").strip()
+    if not (content or form.get("embeds") or form.get("components") or files):
         raise empty_message()
     replied = _replied_message(world, channel, form)
-    content = (form.get("content") or "").strip()
     message = Message(
         id=world.snowflakes.next(),
         channel=channel,

@@ -103,32 +103,33 @@ class LoopbackDiscord:
         """What stands in a channel now, oldest first, answers that only one person sees included."""
         return [m for m in self.world.messages.values() if m.channel is channel and not m.deleted and not m.loading]
 
-    # Waiting
+    # Waiting: each raises TimeoutError, with the last happenings in its message, when it takes longer than `within` s
 
-    async def wait_for(self, predicate: Callable[[Happening], bool], within: float = 10.0) -> Happening:
-        """The first happening, past or to come, that `predicate` accepts. Raises TimeoutError after `within` s."""
-        return await self.journal.until(
-            lambda: next((entry for entry in self.journal.entries if predicate(entry)), None), within
-        )
+    async def until(
+        self, condition: Callable[[], bool], within: float = 10.0, awaited: str = "what was awaited"
+    ) -> None:
+        """Wait until `condition` holds; it is asked now and after everything that happens."""
+        await self.journal.until(lambda: condition() or None, within, awaited)
+
+    async def wait_for(
+        self, predicate: Callable[[Happening], bool], within: float = 10.0, awaited: str = "what was awaited"
+    ) -> Happening:
+        """Wait for the first happening, past or to come, that `predicate` accepts, and return it."""
+        entries = self.journal.entries
+        return await self.journal.until(lambda: next(filter(predicate, entries), None), within, awaited)
 
     async def bot_ready(self, within: float = 10.0) -> None:
-        """Wait until a bot is connected and has been told about its guilds. Raises TimeoutError."""
-
-        def connected() -> bool | None:
-            return any(session.connection is not None for session in self._gateway.sessions.values()) or None
-
-        await self.wait_for(lambda entry: entry.kind is Kind.IDENTIFIED, within)
-        await self.journal.until(connected, within, "a connected bot")
+        """Wait until a bot is connected and has been told about its guilds."""
+        await self.until(lambda: self._gateway.has_listener, within, "a bot's connection")
 
     async def reply_to(self, message_id: int, within: float = 10.0) -> Message:
-        """Wait for the bot's first reply to a message. Raises TimeoutError."""
-        bot = self.world.bot
-        happening = await self.wait_for(
-            lambda h: h.kind is Kind.CREATED and h.message is not None and h.message.is_reply_by(bot, message_id),
-            within,
-        )
-        assert happening.message is not None
-        return happening.message
+        """Wait for the bot's first reply to a message, and return it."""
+
+        def reply() -> Message | None:
+            created = (h.message for h in self.journal.entries if h.kind is Kind.CREATED)
+            return next((m for m in created if m is not None and m.is_reply_by(self.world.bot, message_id)), None)
+
+        return await self.journal.until(reply, within, "a reply by the bot")
 
     # Being the people
 

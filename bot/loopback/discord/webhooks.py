@@ -77,8 +77,12 @@ class WebhookRoutes:
             "response_message_ephemeral": MessageFlag.EPHEMERAL in message.flags,
             "channel_id": str(message.channel.id),
         }
-        kind = _DEFERRED_MESSAGE if message.loading else _MESSAGE
-        return {"interaction": about, "resource": {"type": kind, "message": self._world.message_payload(message)}}
+        if message.loading:
+            return {"interaction": about}
+        return {
+            "interaction": about,
+            "resource": {"type": _MESSAGE, "message": self._world.message_payload(message)},
+        }
 
     # Webhooks of a channel
 
