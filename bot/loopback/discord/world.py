@@ -330,7 +330,10 @@ class World:
         return channel
 
     def add_guild(self, name: str, members: list[User], channels: list[str], now: float) -> Guild:
-        """A new guild with the bot in it. The first member owns it; `channels` are names without '#'."""
+        """A new guild with the bot in it, for a bot that connects later: a connected one is not told.
+
+        The first member owns it; `channels` are names without "#".
+        """
         guild_id = self.snowflakes.next()
         everyone = Role(guild_id, "@everyone", ORDINARY)
         keeper = Role(self.snowflakes.next(), "Keepers", Permission.MANAGE_GUILD | Permission.MANAGE_MESSAGES, 1)
