@@ -3,6 +3,7 @@
 drafted -> approved -> sending -> sent
         -> refused              -> unknown       we were cut off while sending; a person decides
                                 -> approved      X said no for now; it is tried again
+                                -> refused       X said no for good; the reason says why
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class PostState(StrEnum):
     SENDING = "sending"  # handed to X, no answer yet
     SENT = "sent"  # X gave it an id
     REFUSED = "refused"  # a person said no
-    UNKNOWN = "unknown"  # the service stopped while it was being sent: it may or may not be on X
+    UNKNOWN = "unknown"  # the service stopped or the answer was lost while it was being sent: it may be on X or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,13 @@ class Posts:
         state = PostState.APPROVED if again else PostState.REFUSED
         async with self._database.transaction() as transaction:
             await transaction.run("UPDATE posts SET state = ?, reason = ? WHERE id = ?", (state, reason, number))
+
+    async def unknown(self, number: int, reason: str) -> None:
+        """X's answer is missing: the post may be there or not, and is never sent again by itself."""
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "UPDATE posts SET state = 'unknown', reason = ? WHERE id = ? AND state = 'sending'", (reason, number)
+            )
 
     async def recover(self) -> int:
         """At start: what was cut off while sending is marked unknown and never sent again by itself; how many."""

@@ -83,3 +83,14 @@ async def test_a_passing_trouble_keeps_the_post_for_the_next_try(database: Datab
     await desk.sending(post.id)
     await desk.not_sent(post.id, "X is over its limit until 12:30.", again=True)
     assert [waiting.id for waiting in await desk.to_send()] == [post.id]
+
+
+async def test_a_post_whose_answer_is_missing_is_unknown_and_stays_unsent(database: Database, clock: FakeClock) -> None:
+    desk = posts(database, clock, approval=False)
+    post = await desk.propose("nell")
+    await desk.sending(post.id)
+    await desk.unknown(post.id, "The connection broke.")
+    left = await desk.post(post.id)
+    assert (left.state, left.reason) == (PostState.UNKNOWN, "The connection broke.")
+    assert await desk.to_send() == []
+    assert await desk.recover() == 0
