@@ -498,6 +498,16 @@ class XClient:
         if self._session is not None:
             await self._session.close()
 
+    @property
+    def can_post(self) -> bool:
+        """Whether the keys of a user are there; without them posting and deleting are refused with `ConfigError`."""
+        return self._keys.can_post
+
+    @property
+    def own_id(self) -> str | None:
+        """The id of the account that posts and whose own timeline is read at the lower price; None without its keys."""
+        return self._keys.own_id if self._keys.can_post else None
+
     async def user(self, handle: str) -> XUser:
         """The account of this handle; `UnknownHandle` when there is none, `XAccountUnavailable` when suspended.
 
@@ -534,7 +544,7 @@ class XClient:
         keys when those are there, since X then charges a fifth. `XAccountUnavailable` when the account is protected or
         suspended, `UnknownHandle` when it is gone.
         """
-        owned = self._keys.can_post and user_id == self._keys.own_id
+        owned = user_id == self.own_id
         document = await self._tweepy.get_users_tweets(
             user_id,
             max_results=_PAGE_SIZE,

@@ -207,6 +207,12 @@ async def test_without_a_bearer_token_the_user_keys_read(x: LoopbackX) -> None:
     assert [request.authorization for request in x.requests] == ["oauth1", "oauth1"]
 
 
+async def test_the_client_knows_whether_and_as_whom_it_posts(x: LoopbackX, client: XClient) -> None:
+    assert (client.can_post, client.own_id) == (True, x.account("Mockingbird").id)
+    async with XClient(replace(keys_of(x), consumer_secret=None), x.api_base) as reader:
+        assert (reader.can_post, reader.own_id) == (False, None)
+
+
 # What it costs
 
 
