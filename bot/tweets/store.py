@@ -1,0 +1,231 @@
+"""The tweets of each account as they are kept: raw text beside cleaned text and verdict, and why they may be learned.
+
+Outcome: adding is one transaction, and adding the same again changes nothing. Cleaning runs in a thread, so that the
+event loop goes on while tens of thousands of tweets come in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from bot.database import Database, Row, Transaction
+from bot.errors import UnknownHandle
+from bot.tweets.cleaning import JudgedTweet, Profile, Verdict, judge
+from bot.tweets.counts import AccountCounts, count, counts_of
+from bot.tweets.tweet import Source, Tweet, normalise_handle
+
+
+class Basis(StrEnum):
+    """Why an account may be learned."""
+
+    OWN = "own"  # the operator's own archive
+    PERMISSION = "permission"  # its owner has agreed
+    PUBLIC_OFFICIAL = "public_official"  # words said in a public office
+    INVENTED = "invented"  # nobody's: written for examples
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTweet:
+    """A tweet as a model learns it."""
+
+    key: str  # see `Tweet.key`
+    cleaned: str  # one line, never empty
+    created_at: datetime | None  # UTC; None where the source did not say
+    added_at: datetime  # UTC; when it was first stored
+
+
+class TweetStore:
+    """The tables `accounts` and `tweets`. Handles may come with @ and in any case."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def add(
+        self, handle: str, tweets: Sequence[Tweet], basis: Basis | None = None, profile: Profile = Profile.MOCKINGBIRD
+    ) -> AccountCounts:
+        """Store what is new, judge the whole account again, and give its counts. Raises `DiskFull`.
+
+        A tweet whose key is stored fills in what the stored one lacks. `basis` None leaves the basis as it is.
+        """
+        async with self._database.transaction() as transaction:
+            return await self.add_within(transaction, handle, tweets, basis, profile)
+
+    async def add_within(
+        self,
+        transaction: Transaction,
+        handle: str,
+        tweets: Sequence[Tweet],
+        basis: Basis | None = None,
+        profile: Profile = Profile.MOCKINGBIRD,
+    ) -> AccountCounts:
+        """As `add`, in a transaction of the caller's: a page and its token, say, are stored together or not at all."""
+        handle = normalise_handle(handle)
+        now = self._clock().astimezone(UTC).isoformat()
+        await self._ensure_account(transaction, handle, now)
+        if basis is not None:
+            await transaction.run("UPDATE accounts SET basis = ? WHERE handle = ?", (basis, handle))
+        rows = await asyncio.to_thread(_rows, handle, tweets, now)
+        await transaction.run_many(_MERGE, rows)
+        return await self._judge(transaction, handle, profile)
+
+    async def counts(self, handle: str) -> AccountCounts:
+        """The account's stored tweets in numbers. Raises `UnknownHandle`."""
+        handle = await self._known(handle)
+        groups = await self._database.all(
+            "SELECT verdict, count(*) AS tweets, sum(length(cleaned)) AS letters,"
+            " min(created_at) AS first, max(created_at) AS last FROM tweets WHERE handle = ? GROUP BY verdict",
+            (handle,),
+        )
+        verdicts = Counter({Verdict(group["verdict"]): int(group["tweets"]) for group in groups})
+        letters = sum(group["letters"] for group in groups if group["verdict"] == Verdict.KEPT)
+        firsts = [datetime.fromisoformat(group["first"]) for group in groups if group["first"]]
+        lasts = [datetime.fromisoformat(group["last"]) for group in groups if group["last"]]
+        return counts_of(handle, verdicts, letters, min(firsts, default=None), max(lasts, default=None))
+
+    async def handles(self) -> list[str]:
+        """All accounts that were ever added, in alphabetical order."""
+        return [row["handle"] for row in await self._database.all("SELECT handle FROM accounts ORDER BY handle")]
+
+    async def kept(self, handle: str) -> list[KeptTweet]:
+        """What may be learned, the oldest first; tweets without a time come before all others.
+
+        Raises `UnknownHandle`.
+        """
+        rows = await self._database.all(
+            f"SELECT key, cleaned, created_at, added_at FROM tweets WHERE handle = ? AND verdict = ? {_BY_TIME}",
+            (await self._known(handle), Verdict.KEPT),
+        )
+        return await asyncio.to_thread(_kept_tweets, rows)
+
+    async def examples(self, handle: str, n: int) -> list[str]:
+        """The `n` newest kept tweets, cleaned, the newest first. Raises `UnknownHandle`."""
+        rows = await self._database.all(
+            "SELECT cleaned FROM tweets WHERE handle = ? AND verdict = ?"
+            " ORDER BY created_at DESC, length(key) DESC, key DESC LIMIT ?",
+            (await self._known(handle), Verdict.KEPT, n),
+        )
+        return [row["cleaned"] for row in rows]
+
+    async def new_since(self, handles: Iterable[str], moment: datetime) -> int:
+        """How many kept tweets of all these accounts were first stored after `moment` (with an offset)."""
+        names = [normalise_handle(handle) for handle in handles]
+        row = await self._database.one(
+            f"SELECT count(*) FROM tweets WHERE handle IN ({', '.join('?' * len(names))})"
+            " AND verdict = ? AND added_at > ?",
+            (*names, Verdict.KEPT, moment.astimezone(UTC).isoformat()),
+        )
+        return int(row[0]) if row else 0
+
+    async def basis(self, handle: str) -> Basis | None:
+        """Why the account may be learned; None when nobody has said so. Raises `UnknownHandle`."""
+        row = await self._database.one("SELECT basis FROM accounts WHERE handle = ?", (await self._known(handle),))
+        return Basis(row["basis"]) if row and row["basis"] else None
+
+    async def set_basis(self, handle: str, basis: Basis) -> None:
+        """Record why the account may be learned, also before any tweet of it has come."""
+        handle = normalise_handle(handle)
+        async with self._database.transaction() as transaction:
+            await self._ensure_account(transaction, handle, self._clock().astimezone(UTC).isoformat())
+            await transaction.run("UPDATE accounts SET basis = ? WHERE handle = ?", (basis, handle))
+
+    async def _known(self, handle: str) -> str:
+        handle = normalise_handle(handle)
+        if await self._database.one("SELECT 1 FROM accounts WHERE handle = ?", (handle,)):
+            return handle
+        known = ", ".join(await self.handles())
+        raise UnknownHandle(
+            f"No tweets of @{handle} are stored; {f'known are {known}' if known else 'no account is known yet'}. "
+            "Read some with `mockingbird import FILE`."
+        )
+
+    @staticmethod
+    async def _ensure_account(transaction: Transaction, handle: str, now: str) -> None:
+        await transaction.run(
+            "INSERT INTO accounts (handle, added_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (handle, now)
+        )
+
+    @staticmethod
+    async def _judge(transaction: Transaction, handle: str, profile: Profile) -> AccountCounts:
+        """Clean and judge all that is stored of the account, and write down what has changed.
+
+        What was stored earlier is judged first, so that a repeated text counts as new only once.
+        """
+        rows = await transaction.all(
+            f"SELECT * FROM tweets WHERE handle = ? {_BY_TIME.replace('BY', 'BY added_at,')}", (handle,)
+        )
+        changed, counts = await asyncio.to_thread(_judged, handle, rows, profile)
+        await transaction.run_many("UPDATE tweets SET cleaned = ?, verdict = ? WHERE handle = ? AND key = ?", changed)
+        return counts
+
+
+# Times are ISO 8601 in UTC, so that text order is time order; X's ids grow with time, and a longer one is larger.
+_BY_TIME = "ORDER BY created_at, length(key), key"
+
+# A text that was cut off ("…") gives way to a longer one; everything else that is stored stays.
+_MERGE = """
+    INSERT INTO tweets (handle, key, text, cleaned, verdict, created_at, is_retweet, reply_to, source, added_at)
+    VALUES (?, ?, ?, '', 'short', ?, ?, ?, ?, ?)
+    ON CONFLICT (handle, key) DO UPDATE SET
+        text = iif(tweets.text LIKE '%…' AND length(excluded.text) > length(tweets.text), excluded.text, tweets.text),
+        created_at = coalesce(tweets.created_at, excluded.created_at),
+        is_retweet = max(tweets.is_retweet, excluded.is_retweet),
+        reply_to = coalesce(tweets.reply_to, excluded.reply_to)
+"""
+
+
+def _rows(handle: str, tweets: Sequence[Tweet], now: str) -> list[tuple[object, ...]]:
+    """Parameters of `_MERGE`. Of tweets without id that are alike in text and time each gets a key of its own."""
+    seen: Counter[str] = Counter()
+    rows: list[tuple[object, ...]] = []
+    for tweet in tweets:
+        seen[tweet.key] += 1
+        number = seen[tweet.key]
+        key = tweet.key if tweet.id is not None or number == 1 else f"{tweet.key}-{number}"
+        created_at = tweet.created_at.astimezone(UTC).isoformat() if tweet.created_at else None
+        rows.append((handle, key, tweet.text, created_at, tweet.is_retweet, tweet.reply_to, tweet.source, now))
+    return rows
+
+
+def _judged(handle: str, rows: Sequence[Row], profile: Profile) -> tuple[list[tuple[object, ...]], AccountCounts]:
+    """What is to be written (cleaned, verdict, handle, key), and the counts."""
+    judged = judge([_tweet(row) for row in rows], profile)
+    changed: list[tuple[object, ...]] = [
+        (each.cleaned, each.verdict, handle, row["key"])
+        for row, each in zip(rows, judged, strict=True)
+        if _differs(row, each)
+    ]
+    return changed, count(handle, judged)
+
+
+def _differs(row: Row, judged: JudgedTweet) -> bool:
+    return bool(row["cleaned"] != judged.cleaned or row["verdict"] != judged.verdict)
+
+
+def _tweet(row: Row) -> Tweet:
+    return Tweet(
+        handle=row["handle"],
+        text=row["text"],
+        id=row["key"] if row["key"].isdigit() else None,
+        created_at=datetime.fromisoformat(row["created_at"]) if row["created_at"] else None,
+        is_retweet=bool(row["is_retweet"]),
+        reply_to=row["reply_to"],
+        source=Source(row["source"]),
+    )
+
+
+def _kept_tweets(rows: Sequence[Row]) -> list[KeptTweet]:
+    return [
+        KeptTweet(
+            key=row["key"],
+            cleaned=row["cleaned"],
+            created_at=datetime.fromisoformat(row["created_at"]) if row["created_at"] else None,
+            added_at=datetime.fromisoformat(row["added_at"]),
+        )
+        for row in rows
+    ]
