@@ -1,4 +1,4 @@
-"""A person's use of a command, and the rules for answering it.
+"""A person's use of a command or a button, and the rules for answering it.
 
 Discord's rules, none of which its OpenAPI document mentions: an interaction is acknowledged within 3 seconds and once;
 its token then serves for 15 minutes to edit the answer and to add more.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 from bot.loopback.discord.errors import already_acknowledged, expired_token, unknown
@@ -20,22 +21,33 @@ TOKEN_LIVES = 15 * 60.0  # seconds
 _SUBCOMMAND, _SUBCOMMAND_GROUP = 1, 2  # types of an option that leads to a command rather than to a value
 
 
+class InteractionType(IntEnum):
+    """What a person did, with Discord's numbers."""
+
+    COMMAND = 2  # used a command
+    COMPONENT = 3  # pressed a button
+    AUTOCOMPLETE = 4  # is still typing an option of a command
+
+
 @dataclass(slots=True, eq=False)
 class LoopbackInteraction:
-    """One use of a command, with the bot's answers as they come."""
+    """One use of a command or a button, with the bot's answers as they come."""
 
     id: int
     token: str
     user: User
     channel: Channel
-    command: str  # the full name, such as "tweet" or "queue approve"
-    data: dict[str, Any]  # the command and its options as Discord writes them
+    command: str  # the full name, such as "tweet" or "queue approve"; for a button its custom id
+    data: dict[str, Any]  # the command and its options, or the button, as Discord writes them
     created: float  # seconds since the epoch
     clock: Callable[[], float]  # gives seconds since the epoch
     journal: Journal
     acknowledged_at: float | None = None  # seconds since the epoch; None until then
     original: Message | None = None  # the first answer; a deferred one is there at once and loading
     followups: list[Message] = field(default_factory=list)
+    type: InteractionType = InteractionType.COMMAND
+    pressed: Message | None = None  # the message under which the button stands
+    choices: list[dict[str, Any]] | None = None  # the bot's suggestions for the option being typed
 
     # What a person sees
 
@@ -69,8 +81,8 @@ class LoopbackInteraction:
         if self.clock() - self.created > ACKNOWLEDGE_WITHIN:
             raise unknown("Interaction")
 
-    def acknowledge(self, original: Message) -> None:
-        """Note the first answer, which may be a deferred one."""
+    def acknowledge(self, original: Message | None) -> None:
+        """Note the first answer, which may be a deferred one, or for a button the message that it stands under."""
         self.original = original
         self.acknowledged_at = self.clock()
 
@@ -96,10 +108,10 @@ class LoopbackInteraction:
     def sign(self, message: Message) -> None:
         """Write on an answer which command it answers, and that it came by the application's webhook."""
         message.webhook_id = message.author.id
-        message.interaction = {
+        what = {"name": self.command} if self.pressed is None else {"interacted_message_id": str(self.pressed.id)}
+        message.interaction = what | {
             "id": str(self.id),
-            "type": 2,
-            "name": self.command,
+            "type": int(self.type),
             "user": self.user.payload(),
             "authorizing_integration_owners": {"0": str(self.channel.guild_id or 0)},
         }
@@ -110,7 +122,7 @@ class LoopbackInteraction:
         event: dict[str, Any] = {
             "id": str(self.id),
             "application_id": str(world.bot.id),
-            "type": 2,
+            "type": int(self.type),
             "version": 1,
             "token": self.token,
             "data": self.data,
@@ -122,6 +134,8 @@ class LoopbackInteraction:
             "authorizing_integration_owners": {"0": str(self.channel.guild_id or 0)},
             "context": 1 if guild is None else 0,
         }
+        if self.pressed is not None:
+            event["message"] = world.message_payload(self.pressed)
         if guild is None:
             return event | {"user": self.user.payload(), "app_permissions": str(int(Permission.SEND_MESSAGES))}
         held, own = (guild.permissions_of(who, self.channel, world.bot.id) for who in (self.user.id, world.bot.id))
@@ -135,8 +149,32 @@ class LoopbackInteraction:
         }
 
 
-def command_data(world: World, channel: Channel, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def button_data(message: Message, label: str) -> dict[str, Any]:
+    """A press of the button with this label under a message, as Discord writes it. LookupError if there is none."""
+    buttons = [button for row in message.components for button in row.get("components", [])]
+    for button in buttons:
+        if button.get("label") == label and not button.get("disabled"):
+            return {"custom_id": button["custom_id"], "component_type": button["type"]}
+    labels = ", ".join(str(button.get("label")) for button in buttons) or "none"
+    raise LookupError(f"there is no button {label!r} to press; there are: {labels}")
+
+
+def typing_data(world: World, channel: Channel, name: str, option: str, typed: str) -> dict[str, Any]:
+    """An option of the command `name` that is still being typed. Raises LookupError as `command_data` does."""
+    data = command_data(world, channel, name, {option: typed}, complete=False)
+    node = data
+    while node["options"][0]["type"] in (_SUBCOMMAND, _SUBCOMMAND_GROUP):
+        node = node["options"][0]
+    node["options"][0]["focused"] = True
+    return data
+
+
+def command_data(
+    world: World, channel: Channel, name: str, options: Mapping[str, Any], *, complete: bool = True
+) -> dict[str, Any]:
     """A use of the command `name` ("tweet", or "queue approve" for a subcommand) as Discord writes it.
+
+    With `complete` every required option has to be there.
 
     Raises LookupError when the bot has registered no such command, or no such option: a person could not choose it.
     """
@@ -151,7 +189,7 @@ def command_data(world: World, channel: Channel, name: str, options: Mapping[str
         chosen.append({"name": part, "type": node["type"], "options": deeper})
         chosen = deeper
     for expected in node.get("options", []):
-        if expected.get("required") and expected["name"] not in options:
+        if complete and expected.get("required") and expected["name"] not in options:
             raise LookupError(f"/{name} needs the option {expected['name']!r}")
     for option, value in options.items():
         chosen.append({"name": option, "type": _named(node.get("options", []), option, f"option of /{name}")["type"]})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 from bot.loopback.discord.errors import empty_message, invalid_form
@@ -47,7 +48,7 @@ def write(
         replies_to=None if replied is None else replied.id,
         flags=MessageFlag(form.get("flags") or 0) & _SETTABLE_FLAGS,
         embeds=list(form.get("embeds") or []),
-        components=list(form.get("components") or []),
+        components=_numbered(form.get("components") or []),
         files=files,
         nonce=form.get("nonce"),
     )
@@ -71,7 +72,7 @@ def rewrite(
     _check(form, "")
     content = message.content if "content" not in form else (form["content"] or "").strip()
     embeds = message.embeds if "embeds" not in form else list(form["embeds"] or [])
-    components = message.components if "components" not in form else list(form["components"] or [])
+    components = message.components if "components" not in form else _numbered(form["components"] or [])
     if not (content or embeds or components or message.files or files):
         raise empty_message()
     if message.loading:
@@ -93,6 +94,19 @@ def same_nonce(world: World, channel: Channel, author: User, form: Mapping[str, 
         if (message.channel, message.author.id, message.nonce) == (channel, author.id, form["nonce"]):
             return message
     return None
+
+
+def _numbered(components: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The components with the ids that Discord gives them: 1, 2, 3, … in the order in which they stand."""
+    numbers = count(1)
+
+    def numbered(node: dict[str, Any]) -> dict[str, Any]:
+        given = {"id": next(numbers)} | node
+        if "components" in node:
+            given["components"] = [numbered(child) for child in node["components"]]
+        return given
+
+    return [numbered(component) for component in components]
 
 
 def _check(form: Mapping[str, Any], place: str) -> None:

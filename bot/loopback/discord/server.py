@@ -12,7 +12,13 @@ from aiohttp import web
 from bot.loopback.discord.applications import ApplicationRoutes
 from bot.loopback.discord.channels import ChannelRoutes
 from bot.loopback.discord.gateway import Gateway, Intent
-from bot.loopback.discord.interactions import LoopbackInteraction, command_data
+from bot.loopback.discord.interactions import (
+    InteractionType,
+    LoopbackInteraction,
+    button_data,
+    command_data,
+    typing_data,
+)
 from bot.loopback.discord.journal import Happening, Journal, Kind, Request
 from bot.loopback.discord.posting import write
 from bot.loopback.discord.rest import BASE_PATH, PlannedAnswer, RestServer
@@ -170,9 +176,45 @@ class LoopbackDiscord:
         Raises LookupError when the bot hasn't registered the command, or not with these options.
         """
         data = command_data(self.world, channel, command, options or {})
+        return await self._invoke(channel, user, command, data, InteractionType.COMMAND)
+
+    async def press(self, message: Message, user: User, label: str) -> LoopbackInteraction:
+        """Press the button with that label under a message. Raises LookupError when there is none."""
+        data = button_data(message, label)
+        custom_id = str(data["custom_id"])
+        return await self._invoke(message.channel, user, custom_id, data, InteractionType.COMPONENT, message)
+
+    async def type_option(
+        self, channel: Channel, user: User, command: str, option: str, typed: str, within: float = 10.0
+    ) -> list[str]:
+        """Type the beginning of a command's option; the values that the bot suggests. Raises TimeoutError."""
+        data = typing_data(self.world, channel, command, option, typed)
+        interaction = await self._invoke(channel, user, command, data, InteractionType.AUTOCOMPLETE)
+        await interaction.acknowledged(within)
+        return [str(choice["value"]) for choice in interaction.choices or []]
+
+    async def _invoke(
+        self,
+        channel: Channel,
+        user: User,
+        command: str,
+        data: dict[str, Any],
+        kind: InteractionType,
+        pressed: Message | None = None,
+    ) -> LoopbackInteraction:
         clock = self._stage.clock
         interaction = LoopbackInteraction(
-            self.world.snowflakes.next(), new_token(), user, channel, command, data, clock(), clock, self.journal
+            self.world.snowflakes.next(),
+            new_token(),
+            user,
+            channel,
+            command,
+            data,
+            clock(),
+            clock,
+            self.journal,
+            type=kind,
+            pressed=pressed,
         )
         self._stage.interactions[interaction.token] = interaction
         self.journal.record(Kind.INVOKED, interaction_id=interaction.id, detail=f"/{command} by {user.username}")

@@ -1,4 +1,4 @@
-"""Routes that answer commands, and webhooks, which Discord serves under the same paths.
+"""Routes that answer commands and buttons, and webhooks, which Discord serves under the same paths.
 
 The answers to an interaction are messages of a webhook whose id is the application's and whose token is the
 interaction's. A channel's own webhooks have ids and tokens of their own, and may sign a message with any name.
@@ -11,14 +11,20 @@ from typing import Any
 
 from bot.loopback.discord.channels import accessible_channel
 from bot.loopback.discord.errors import DiscordError, invalid_form, unknown
-from bot.loopback.discord.interactions import LoopbackInteraction
+from bot.loopback.discord.interactions import InteractionType, LoopbackInteraction
 from bot.loopback.discord.journal import Kind
 from bot.loopback.discord.posting import rewrite, store, write
 from bot.loopback.discord.rest import Call, Handler
 from bot.loopback.discord.stage import Stage
 from bot.loopback.discord.world import Message, MessageFlag, Permission, User, Webhook, new_token
 
-_MESSAGE, _DEFERRED_MESSAGE = 4, 5  # the types of a callback that a command may be answered with
+_MESSAGE, _DEFERRED_MESSAGE, _DEFERRED_UPDATE, _UPDATE, _CHOICES = 4, 5, 6, 7, 8  # types of a callback
+_POSSIBLE = {
+    InteractionType.COMMAND: (_MESSAGE, _DEFERRED_MESSAGE),
+    InteractionType.COMPONENT: (_MESSAGE, _DEFERRED_MESSAGE, _DEFERRED_UPDATE, _UPDATE),
+    InteractionType.AUTOCOMPLETE: (_CHOICES,),
+}
+_MOST_CHOICES, _LONGEST_CHOICE = 25, 100  # suggestions; characters of each
 _MOST_WEBHOOKS = 15  # in one channel
 
 
@@ -43,35 +49,50 @@ class WebhookRoutes:
             f"DELETE {messages}": self.delete_message,
         }
 
-    # The first answer to a command
+    # The first answer to a command or button
 
     async def callback(self, call: Call) -> object | None:
         interaction = self._stage.interactions.get(call.values["interaction_token"])
         if interaction is None or interaction.id != call.id("interaction_id"):
             raise unknown("Interaction")
         interaction.check_answerable()
-        message = self._first_answer(interaction, call)
-        interaction.sign(message)
+        kind, data = call.form.get("type"), call.form.get("data") or {}
+        if kind not in _POSSIBLE[interaction.type]:
+            raise invalid_form("type", "BASE_TYPE_CHOICES", f"One of {_POSSIBLE[interaction.type]} is the answer here.")
+        if kind == _CHOICES:
+            interaction.choices = _checked_choices(data.get("choices") or [])
+            message = None
+        elif kind in (_DEFERRED_UPDATE, _UPDATE):
+            message = interaction.pressed
+        else:
+            message = self._first_answer(interaction, kind, data, call.files)
         interaction.acknowledge(message)
         self._stage.journal.record(Kind.ACKNOWLEDGED, interaction_id=interaction.id, detail=f"/{interaction.command}")
-        await self._stage.created(message)
+        if kind in (_MESSAGE, _DEFERRED_MESSAGE) and message is not None:
+            await self._stage.created(message)
+        if kind == _UPDATE and message is not None:
+            rewrite(self._world, message, data, self._stage.clock(), files=call.files)
+            await self._stage.changed(message)
         return self._callback_result(interaction, message) if call.flag("with_response") else None
 
-    def _first_answer(self, interaction: LoopbackInteraction, call: Call) -> Message:
-        kind, data = call.form.get("type"), call.form.get("data") or {}
+    def _first_answer(
+        self, interaction: LoopbackInteraction, kind: int, data: dict[str, Any], files: tuple[str, ...]
+    ) -> Message:
         if kind == _DEFERRED_MESSAGE:
             ephemeral = bool((data.get("flags") or 0) & MessageFlag.EPHEMERAL)
             message = interaction.deferred_message(self._world, ephemeral=ephemeral)
             store(self._world, message)
-            return message
-        if kind == _MESSAGE:
-            return self._write(interaction, data, call.files, place="data.")
-        raise invalid_form("type", "BASE_TYPE_CHOICES", "A command is answered with type 4 or 5.")
+        else:
+            message = self._write(interaction, data, files, place="data.")
+        interaction.sign(message)
+        return message
 
-    def _callback_result(self, interaction: LoopbackInteraction, message: Message) -> dict[str, Any]:
+    def _callback_result(self, interaction: LoopbackInteraction, message: Message | None) -> dict[str, Any]:
+        if message is None or message is interaction.pressed:
+            return {"interaction": {"id": str(interaction.id), "type": int(interaction.type)}}
         about = {
             "id": str(interaction.id),
-            "type": 2,
+            "type": int(interaction.type),
             "response_message_id": str(message.id),
             "response_message_loading": message.loading,
             "response_message_ephemeral": MessageFlag.EPHEMERAL in message.flags,
@@ -110,11 +131,13 @@ class WebhookRoutes:
     async def execute(self, call: Call) -> object | None:
         """More answers to a command, or a message in the name of a webhook.
 
-        The first message after a deferral doesn't stand by itself: it becomes the deferred answer.
+        The first message after a deferral doesn't stand by itself: it becomes the deferred answer, unless that was
+        deleted.
         """
         owner = self._owner(call)
-        if isinstance(owner, LoopbackInteraction) and owner.original is not None and owner.original.loading:
-            return await self._edit(owner.original, call)
+        deferred = owner.original if isinstance(owner, LoopbackInteraction) else None
+        if deferred is not None and deferred.loading and not deferred.deleted:
+            return await self._edit(deferred, call)
         message = self._write(owner, call.form, call.files)
         if isinstance(owner, LoopbackInteraction):
             owner.sign(message)
@@ -170,6 +193,13 @@ class WebhookRoutes:
         if webhook is None or webhook.token != token:
             raise unknown("Webhook")
         return webhook
+
+
+def _checked_choices(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Suggestions for an option: not too many, not too long. Raises DiscordError."""
+    if len(choices) > _MOST_CHOICES or any(len(str(choice.get("name"))) > _LONGEST_CHOICE for choice in choices):
+        raise invalid_form("data.choices", "BASE_TYPE_BAD_LENGTH", f"Must be {_MOST_CHOICES} or fewer in length.")
+    return choices
 
 
 def _checked_name(name: object, place: str = "name") -> str:
