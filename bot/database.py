@@ -4,8 +4,9 @@ Outcome: every write happens inside `async with database.transaction()`, is comm
 reader never waits for a writer (WAL). Each room owns its tables and its SQL; this file knows none of them.
 
 Three facts about aiosqlite decided the shape (measured with 0.22): a connection that is left open keeps the process
-alive, so there is only `async with`; a cancelled `execute` still runs in its thread, so a transaction that is
-cancelled rolls back under `shield`; all tasks share the connection's transaction, so writers take turns at a lock.
+alive, so there is only `async with`; a cancelled `execute` still runs in its thread, so the rollback of a cancelled
+transaction is queued behind it in that thread; all tasks share the connection's transaction, so writers take turns at
+a lock.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, Self
 
 import aiosqlite
 
-from bot.errors import DatabaseTooNew, DiskFull, UsageError
+from bot.errors import Busy, DatabaseTooNew, DiskFull, UsageError
 from bot.migrations import STEPS
 
 Row = sqlite3.Row
@@ -63,8 +64,10 @@ class Transaction:
 class Database:
     """`async with Database(path) as database`: opened, migrated, closed. Raises `DatabaseTooNew`, `UsageError`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, steps: Sequence[str] = STEPS, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
         self.path = path
+        self._steps = steps
+        self._busy_timeout_ms = busy_timeout_ms
         self._stack = AsyncExitStack()
         self._write_lock = asyncio.Lock()
         self._reader: aiosqlite.Connection
@@ -101,27 +104,34 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Commit what the body wrote, or none of it if the body raised or was cancelled. Raises `DiskFull`."""
+        """Commit what the body wrote, or none of it if the body raised or was cancelled. Raises `DiskFull`, `Busy`."""
         async with self._write_lock:
             try:
                 await self._writer.execute("BEGIN IMMEDIATE")
                 yield Transaction(self._writer)
                 await asyncio.shield(self._writer.execute("COMMIT"))
             except BaseException as error:
-                if self._writer.in_transaction:
-                    await asyncio.shield(self._roll_back())
-                if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-                    raise DiskFull("The disk is full, nothing was stored. Free some space and try again.") from error
+                # One entry in the writer's queue: behind a BEGIN or COMMIT that was cancelled and still runs, before
+                # the next BEGIN, and without effect when nothing is open by then.
+                await asyncio.shield(self._writer.rollback())
+                if isinstance(error, sqlite3.OperationalError):
+                    self._raise_in_a_sentence(error)
                 raise
 
-    async def _roll_back(self) -> None:
-        if self._writer.in_transaction:  # a cancelled COMMIT may have gone through meanwhile
-            await self._writer.execute("ROLLBACK")
+    def _raise_in_a_sentence(self, error: sqlite3.OperationalError) -> None:
+        if "full" in str(error):
+            raise DiskFull("The disk is full, nothing was stored. Free some space and try again.") from error
+        if "locked" in str(error):
+            seconds = self._busy_timeout_ms / 1000
+            raise Busy(
+                f"Another process has been writing to {self.path.name} for {seconds:g} seconds. Try again later.",
+                seconds,
+            ) from error
 
     async def _open(self, stack: AsyncExitStack) -> aiosqlite.Connection:
         connection = await stack.enter_async_context(aiosqlite.connect(self.path, isolation_level=None))
         connection.row_factory = sqlite3.Row
-        await connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        await connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
         await connection.execute("PRAGMA journal_mode = WAL")
         await connection.execute("PRAGMA synchronous = FULL")  # a published answer must survive a power cut
         await connection.execute("PRAGMA foreign_keys = ON")
@@ -129,12 +139,12 @@ class Database:
 
     async def _migrate(self) -> None:
         version = await self._version()
-        if version > len(STEPS):
+        if version > len(self._steps):
             raise DatabaseTooNew(
-                f"{self.path.name} has schema {version}, this program knows {len(STEPS)}. "
+                f"{self.path.name} has schema {version}, this program knows {len(self._steps)}. "
                 "Install the newer version again, or restore a backup made before it."
             )
-        for number, step in enumerate(STEPS[version:], start=version + 1):
+        for number, step in enumerate(self._steps[version:], start=version + 1):
             # Whole step or nothing; another process may have taken it since we looked, hence the second look inside.
             async with self.transaction() as transaction:
                 if await self._version() < number:
@@ -155,3 +165,5 @@ def _statements(script: str) -> Iterable[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+    if statement.strip():
+        yield statement
