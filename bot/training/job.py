@@ -1,0 +1,94 @@
+"""What the service and its training process say to each other: one job in, one event per line out, files in a folder.
+
+The process gets `Job` as the first line of its standard input, which stays open as long as the service lives, and
+writes `Event`s to its standard output. Tweets travel in a file, never in arguments or in events.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TEXTS = "tweets.json"  # `Texts`
+CHECKPOINT = "checkpoint.pt"
+ADAPTER = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+RESULT = "result.json"  # `Result`
+
+
+class Value(BaseModel):
+    """Frozen, and with no room for a key that means nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Texts(Value):
+    """What is learned and what is judged with."""
+
+    train: tuple[str, ...]
+    held_out: tuple[str, ...]
+
+
+class Job(Value):
+    """One run of `bot.training.finetune`."""
+
+    base: Path  # transformers folder of the base
+    base_name: str  # as people know it; stands in the adapter's configuration
+    end_id: int  # token before and after each tweet
+    folder: Path  # holds TEXTS; the checkpoint, the adapter and RESULT are written into it
+    fingerprint: str  # of the data set and all settings; a checkpoint of another one is ignored
+    previous: Path | None = None  # folder of the adapter in use, judged on the same held-out tweets
+    rank: int = Field(ge=1)
+    layers: int = Field(ge=0)  # upper layers that learn; 0 is all
+    epochs: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    batch_tokens: int = Field(ge=1)
+    patience: int = Field(ge=1)  # evaluations without improvement before learning stops
+    seed: int
+    threads: int = Field(default=0, ge=0)  # 0 is all cores
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"  # auto: bfloat16 where the processor multiplies it
+    keep_bytes: int = 2**30  # states of the untrained layers are kept up to this size, else computed again each time
+    report_seconds: float = 1.0  # at least this long between two "step" events
+
+
+class Event(Value):
+    """One line on standard output; figures as in `bot.training.record.TrainingPoint`."""
+
+    event: Literal["loading", "preparing", "step", "evaluation", "stopped", "done"]
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    held_out_loss: float | None = None
+    tokens_per_second: float | None = None
+    seconds_left: float | None = None
+
+
+class Score(Value):
+    """A model on the held-out tweets."""
+
+    loss: float  # nats per token
+    bits_per_byte: float  # over the UTF-8 bytes of the tweets
+
+
+class Evaluation(Score):
+    """The adapter on the held-out tweets after so many steps."""
+
+    step: int
+
+
+class Result(Value):
+    """What a run leaves behind in RESULT."""
+
+    best: Evaluation  # the weights that were written
+    base: Score
+    previous: Score | None
+    held_out_tweets: int
+    evaluations: tuple[Evaluation, ...]
+    ended: Literal["finished", "no longer better", "diverged"]
+    steps: int  # done
+    planned_steps: int
+    trained_tokens: int
+    seconds: float  # of learning and evaluating, over all the process's lives
+    run: dict[str, Any]  # what else it takes to repeat it: precision, threads, versions, sizes
