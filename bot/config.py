@@ -176,7 +176,9 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
     for name, value in environment.items():
         if name.startswith(PREFIX) and "__" in name:
             section, _, key = name.removeprefix(PREFIX).lower().partition("__")
-            settings.setdefault(section, {})[key] = _typed(section, key, value)
+            keys = settings.setdefault(section, {})
+            if isinstance(keys, dict):  # else validation says what is wrong with the section
+                keys[key] = _typed(section, key, value)
     try:
         config = Config.model_validate(settings)
     except ValidationError as error:
@@ -220,11 +222,11 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] != "extra_forbidden":
         return f"[{section}] {key} can't be {first['input']!r}: {first['msg']}. config.toml explains each key."
     if len(location) == 1:
-        return f"[{section}] is no section{_nearest(section, Config.model_fields)}. Remove or rename it."
+        return f"[{section}] is no section{_nearest(section, Config.model_fields)} Remove or rename it."
     known = Config.model_fields[section].annotation.model_fields  # type: ignore[union-attr]
-    return f"[{section}] {key} is no setting{_nearest(key, known)}. Remove or rename it."
+    return f"[{section}] {key} is no setting{_nearest(key, known)} Remove or rename it."
 
 
 def _nearest(word: str, known: Mapping[str, object]) -> str:
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {matches[0]}" if matches else f"; known are {', '.join(known)}"
+    return f"; did you mean {matches[0]}?" if matches else f"; known are {', '.join(known)}."
