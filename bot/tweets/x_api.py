@@ -50,7 +50,7 @@ _Document = Mapping[str, Any]  # a parsed JSON object
 _HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")  # X's OpenAPI document, UserName
 _POST_ID = re.compile(r"[0-9]{1,19}")
 _RETWEET_PREFIX = re.compile(r"RT @\w{1,15}: ")
-_PAGE_SIZE = 100  # the most that X gives at once
+PAGE_SIZE = 100  # the most that X gives at once
 _CONNECT_S = 10.0
 _CONSOLE = "the developer console (console.x.com)"
 _USER_KEYS = "the four variables that [x] consumer_key_env, consumer_secret_env, access_token_env and " \
@@ -547,7 +547,7 @@ class XClient:
         owned = user_id == self.own_id
         document = await self._tweepy.get_users_tweets(
             user_id,
-            max_results=_PAGE_SIZE,
+            max_results=PAGE_SIZE,
             since_id=since_id,
             pagination_token=pagination_token,
             tweet_fields=["created_at", "note_tweet", "referenced_tweets"],

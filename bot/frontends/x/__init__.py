@@ -1,0 +1,1 @@
+"""The account on X that posts by itself. `frontend.XFrontend` is the way in."""
