@@ -134,7 +134,8 @@ def _clean_once(text: str) -> str:
         text = html.unescape(text)
     text = _NOISE.sub("", unicodedata.normalize("NFC", text))
     text = " ".join(text.split())
-    if "/" in text or "www." in text.lower():  # what every link has
+    lower = text.lower()
+    if "/" in text or "www." in lower or "http" in lower:  # no link is without one of these
         text = _without_links(text)
     mentions = _LEADING_MENTIONS.match(text)
     return text[mentions.end() :] if mentions else text

@@ -23,10 +23,9 @@ def read(path: Path, handle: str | None = None) -> Reading:
         raise UnreadableSource(f"There is no file or folder {path}. Check the path.")
     if not path.is_file():
         raise UnreadableSource(f"{path} is neither a file nor a folder. Name an X archive or a table of tweets.")
-    if path.suffix.lower() == ".js":
-        raise UnreadableSource(
-            f"{path.name} is one file of an X archive. Import the folder that holds its data folder."
-        )
+    if path.suffix.lower() == ".js":  # one file of an unpacked archive
+        data = next((folder for folder in path.resolve().parents if folder.name == "data"), path.parent)
+        return read_archive(data, handle)
     try:
         with path.open("rb") as file:
             start = file.read(4)

@@ -110,27 +110,32 @@ def _json_lines(lines: Iterable[str]) -> Iterator[Row]:
         except (ValueError, RecursionError):
             yield where, "it is no JSON"
             continue
-        if isinstance(document, dict) and not isinstance(document.get("data"), list | dict):
-            yield where, _object(document, where)
-        else:
-            yield from _objects(where, document)
+        yield from _objects(where, document)
 
 
 def _objects(name: str, document: object) -> Iterator[Row]:
-    """The tweets of a list, of a page of API v2, or of an object that holds a list of them."""
-    authors: dict[object, object] = {}
+    """The tweets of a list, of a page of API v2, of an object that holds a list of them, or the one tweet it is."""
+    authors: dict[str, object] = {}
     if isinstance(document, dict):
+        held = None if columns(tuple(document)).text else _held(document)
+        if held is None:
+            yield name, _object(document, name)
+            return
         authors = _authors(document)
-        held = next((document[key] for key in _LISTS if isinstance(document.get(key), list | dict)), document)
         document = held if isinstance(held, list) else [held]
     if not isinstance(document, list):
         yield name, Unreadable.NO_RECORD
         return
     for number, each in enumerate(document, start=1):
         where = f"{name}, entry {number}"
-        if isinstance(each, dict) and each.get("author_id") in authors:
-            each = each | {"username": authors[each["author_id"]]}
+        author = each.get("author_id") if isinstance(each, dict) else None
+        if isinstance(author, str) and author in authors:
+            each = each | {"username": authors[author]}
         yield where, _object(each, where)
+
+
+def _held(document: dict[str, object]) -> object:
+    return next((document[key] for key in _LISTS if isinstance(document.get(key), list | dict)), None)
 
 
 def _object(value: object, where: str) -> Record | Unreadable | str:
@@ -143,7 +148,7 @@ def _object(value: object, where: str) -> Record | Unreadable | str:
     return record(value, where)
 
 
-def _authors(page: dict[object, object]) -> dict[object, object]:
+def _authors(page: dict[str, object]) -> dict[str, object]:
     """Author id to handle, from what a page of API v2 includes."""
     includes = page.get("includes")
     users = includes.get("users") if isinstance(includes, dict) else None
