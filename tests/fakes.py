@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from bot.errors import MockingbirdError
 from bot.generation.draft import Draft, Drafts, Sampling
 
 
@@ -29,7 +28,7 @@ class FakeSpeaker:
     def __init__(self, texts: Sequence[str] = ()) -> None:
         self._texts = list(texts)
         self.asked: list[tuple[str, str]] = []  # persona and message to answer, of each request
-        self.failure: MockingbirdError | None = None
+        self.failure: Exception | None = None
         self.asking = asyncio.Event()  # set by each request
         self.free = asyncio.Event()  # cleared, it holds every request until it is set
         self.free.set()

@@ -1,0 +1,90 @@
+"""What Discord tells us, and the drain before the connection is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import discord
+import structlog
+import yarl
+from discord.gateway import DiscordWebSocket
+
+from bot.frontends.discord.approvals import ApprovalDesk, DecisionButton
+from bot.frontends.discord.in_flight import InFlight
+from bot.frontends.discord.mentions import said_to
+from bot.frontends.discord.talk import Talk
+from bot.frontends.discord.trainings import TrainingDesk
+
+_DISCORDS_OWN_GATEWAY = "gateway.discord.gg"
+_MOST_LAUNCHES = 5  # of one shard, 5 s apart, before the connection is begun anew from the login
+
+log = structlog.get_logger(__name__)
+
+
+class Client(discord.AutoShardedClient):
+    """One connection. Nothing privileged is asked for, nothing is cached but servers and channels, nobody is pinged."""
+
+    def __init__(self, talk: Talk, training: TrainingDesk, approvals: ApprovalDesk, drain_seconds: float) -> None:
+        intents = discord.Intents.none()
+        intents.guilds = intents.guild_messages = intents.dm_messages = True
+        super().__init__(
+            intents=intents,
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+        )
+        self.talk = talk
+        self.training = training
+        self.approvals = approvals
+        self.replies = InFlight()  # answers to messages, commands and buttons
+        self.stopping = False  # nothing new is taken on
+        self._drain_seconds = drain_seconds
+        self._closing: asyncio.Task[None] | None = None
+        self._launches: Counter[int] = Counter()
+        self.add_dynamic_items(DecisionButton)
+
+    async def on_message(self, message: discord.Message) -> None:
+        """Answer what is said to the bot."""
+        text = said_to(self.user.id, message) if self.user else None
+        if text is not None and not self.stopping:
+            self.replies.join()
+            await self.talk.answer(message, text)
+
+    async def on_ready(self) -> None:
+        """Say in the log that the bot is there. It may come several times, so nothing else belongs here."""
+        log.info("discord connected", bot=str(self.user), servers=len(self.guilds), shards=self.shard_count)
+
+    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        """Log a bug in an event's handler, without the event: it holds what people wrote."""
+        log.exception("discord event failed", handler=event_method)
+
+    async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
+        """Connect one shard to the configured gateway; to the one that Discord named where none was configured.
+
+        The library tries again from within itself without end. After a few times it is better to begin from the
+        login: only there an answer says whether the token still holds.
+        """
+        self._launches[shard_id] += 1
+        if self._launches[shard_id] > _MOST_LAUNCHES:
+            raise ConnectionError(f"the gateway did not answer {_MOST_LAUNCHES} times")
+        configured = DiscordWebSocket.DEFAULT_GATEWAY
+        chosen = gateway if configured.host == _DISCORDS_OWN_GATEWAY else configured
+        await super().launch_shard(chosen, shard_id, initial=initial)
+
+    async def close(self) -> None:
+        """Take nothing new on, let the answers under way be sent (for so long), then close the connection."""
+        if self._closing is None:
+            self.stopping = True
+            self._closing = asyncio.create_task(self._drain_and_close(), name="discord close")
+        await self._closing
+
+    async def _drain_and_close(self) -> None:
+        try:
+            late = await self.replies.drain(self._drain_seconds)
+            if late:
+                log.warning("discord answers cut off at the stop", answers=late)
+        finally:
+            await super().close()

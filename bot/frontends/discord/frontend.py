@@ -1,0 +1,113 @@
+"""Connecting to Discord, waiting out its trouble, and stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+
+import discord
+import structlog
+
+from bot.config import Discord
+from bot.database import Database
+from bot.errors import DiscordError
+from bot.frontends.discord.approvals import ApprovalDesk
+from bot.frontends.discord.client import Client
+from bot.frontends.discord.commands import Tree, add_commands
+from bot.frontends.discord.failures import Failures
+from bot.frontends.discord.library import prepare_library, token_refused
+from bot.frontends.discord.marks import Marks
+from bot.frontends.discord.sync import sync_if_changed
+from bot.frontends.discord.talk import Talk
+from bot.frontends.discord.trainings import Learning, TrainingDesk
+from bot.replies.conversation import Conversation
+from bot.replies.posts import Posts
+from bot.shelf.shelf import Shelf
+
+_AUTHENTICATION_FAILED = 4004  # the gateway's close code
+_LONGEST_WAIT = 300.0  # seconds between two attempts to connect
+_STEADY_AFTER = 60.0  # seconds; a connection that held so long was a good one, and waiting starts from the bottom again
+
+log = structlog.get_logger(__name__)
+
+
+def _error_id() -> str:
+    return secrets.token_hex(4)
+
+
+class DiscordFrontend:
+    """The bot on Discord; `await run()` in a task of its own, cancel it to stop."""
+
+    def __init__(
+        self,
+        settings: Discord,
+        token: str,
+        conversation: Conversation,
+        posts: Posts,
+        trainings: Learning,
+        shelf: Shelf,
+        database: Database,
+        drain_seconds: float,
+        *,
+        edit_every_seconds: float = 4.0,
+        first_wait_seconds: float = 1.0,
+        new_id: Callable[[], str] = _error_id,
+    ) -> None:
+        """`edit_every_seconds`: a training's message changes at most so often. `first_wait_seconds`: the pause after
+        the first failure to connect; it doubles each time. `new_id` names the errors that people are told about.
+        """
+        failures = Failures(new_id)
+        self._settings = settings
+        self._token = token
+        self._marks = Marks(database)
+        self._failures = failures
+        self._talk = Talk(conversation, shelf, failures)
+        self._training = TrainingDesk(trainings, conversation, self._marks, edit_every_seconds)
+        self._approvals = ApprovalDesk(posts, failures)
+        self._drain_seconds = drain_seconds
+        self._first_wait = first_wait_seconds
+
+    async def run(self) -> None:
+        """Answer until cancelled; what is under way then is still answered, within the time limit.
+
+        No trouble of Discord's ends this or the service: it is logged in a line and waited out. Only a wrong token
+        can't be waited out: it is logged once, and this returns.
+        """
+        prepare_library(self._settings)
+        loop, wait = asyncio.get_running_loop(), self._first_wait
+        while True:
+            began = loop.time()
+            try:
+                await self._connection()
+                trouble = "the connection was closed"
+            except DiscordError as error:
+                log.error(str(error))
+                return
+            except Exception as error:  # noqa: BLE001 - neither an outage nor a bug of the library may end the service
+                trouble = f"{type(error).__name__}: {error}"
+            if loop.time() - began > _STEADY_AFTER:
+                wait = self._first_wait
+            log.warning("discord is out of reach; trying again", seconds=wait, trouble=trouble)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+    async def _connection(self) -> None:
+        """One connection, from login to close. Raises `DiscordError` when the token is wrong."""
+        if not self._token.isprintable() or " " in self._token:  # could not even be sent
+            raise token_refused(self._settings)
+        client = Client(self._talk, self._training, self._approvals, self._drain_seconds)
+        tree = Tree(client, self._failures)
+        add_commands(tree)
+        try:
+            async with client:
+                await client.login(self._token)
+                await sync_if_changed(tree, self._marks)
+                async with self._training.following(client):
+                    await client.connect()
+        except discord.LoginFailure as error:
+            raise token_refused(self._settings) from error
+        except discord.ConnectionClosed as error:
+            if error.code == _AUTHENTICATION_FAILED:
+                raise token_refused(self._settings) from error
+            raise

@@ -1,0 +1,152 @@
+"""Mentions, /tweet, /personas and /persona set: what people say to the bot, and what it says back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import discord
+import structlog
+
+from bot.errors import MockingbirdError
+from bot.frontends.discord import texts
+from bot.frontends.discord.failures import Failures
+from bot.replies.conversation import Answer, Conversation, Incoming, Platform
+from bot.shelf.shelf import Shelf
+
+# A message that was answered before is silent, typing included, and is recognised sooner than this.
+_TYPING_AFTER = 0.1  # seconds
+
+_ONLY_THE_AUTHOR = discord.AllowedMentions(everyone=False, users=False, roles=False, replied_user=True)
+
+log = structlog.get_logger(__name__)
+
+
+class Talk:
+    """Hands over what was said to the conversation, and its answers to Discord."""
+
+    def __init__(self, conversation: Conversation, shelf: Shelf, failures: Failures) -> None:
+        self._conversation = conversation
+        self._shelf = shelf
+        self._failures = failures
+
+    async def answer(self, message: discord.Message, text: str) -> None:
+        """Reply to a message that says `text` to the bot, unless it was answered before."""
+        incoming = Incoming(Platform.DISCORD, str(message.id), str(message.channel.id), str(message.author.id), text)
+        try:
+            async with _typing(message.channel):
+                answer = await self._conversation.answer(incoming)
+        except MockingbirdError as error:
+            await self._reply(message, str(error), "-no")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the person gets a sentence, the log the rest
+            await self._reply(message, self._failures.sentence(error, message_id=message.id), "-no")
+        else:
+            if answer is not None:
+                await self._deliver(message, incoming, answer)
+
+    async def tweet(
+        self,
+        interaction: discord.Interaction[Any],
+        persona: str | None,
+        start: str,
+        count: int,
+        temperature: float | None,
+        top_p: float | None,
+        seed: int | None,
+    ) -> None:
+        """Say `count` drafts."""
+        await interaction.response.defer()
+        drafts = await self._conversation.drafts(
+            Platform.DISCORD,
+            str(interaction.channel_id),
+            str(interaction.user.id),
+            str(interaction.id),
+            persona,
+            start,
+            count,
+            temperature,
+            top_p,
+            seed,
+        )
+        first, *more = texts.pieces(texts.drafts(drafts))
+        await interaction.edit_original_response(content=first)
+        for piece in more:
+            await interaction.followup.send(piece)
+
+    async def personas(self, interaction: discord.Interaction[Any]) -> None:
+        """List who is on the shelf."""
+        await interaction.response.defer()
+        names = await asyncio.to_thread(self._shelf.personas)
+        shown = [await asyncio.to_thread(self._shelf.current, name) for name in names[: texts.MOST_LISTED]]
+        here = await self._conversation.channel_persona(Platform.DISCORD, str(interaction.channel_id))
+        first, *more = texts.pieces(texts.personas(shown, len(names), here))
+        await interaction.edit_original_response(content=first)
+        for piece in more:
+            await interaction.followup.send(piece)
+
+    async def set_persona(self, interaction: discord.Interaction[Any], persona: str) -> None:
+        """From now on that persona answers in this channel."""
+        await interaction.response.defer()
+        name = persona.lower().removeprefix("@")
+        await self._conversation.set_channel_persona(Platform.DISCORD, str(interaction.channel_id), name)
+        await interaction.edit_original_response(
+            content=f"From now on **{texts.plain(name)}** answers in this channel."
+        )
+
+    async def names_like(self, typed: str) -> list[str]:
+        """Personas whose name contains what was typed so far, at most as many as Discord shows."""
+        names = await asyncio.to_thread(self._shelf.personas)
+        return [name for name in names if typed.lower().removeprefix("@") in name][: texts.MOST_LISTED]
+
+    async def _deliver(self, message: discord.Message, incoming: Incoming, answer: Answer) -> None:
+        sent = await self._reply(message, texts.plain(answer.draft.text))
+        if sent is not None:
+            await self._conversation.delivered(incoming, str(sent.id))
+            log.info("discord message answered", message_id=message.id, persona=answer.persona, version=answer.version)
+
+    async def _reply(self, message: discord.Message, text: str, kind: str = "") -> discord.Message | None:
+        """The reply's first message, or None when Discord would not take it.
+
+        The nonce is derived from the message: if this is sent a second time within minutes (a retry after an error
+        that came too late, a crash), Discord hands back the first one and posts nothing. `kind` tells a refusal from
+        an answer, which may still come when the same message is delivered again.
+        """
+        first, *more = texts.pieces(text)
+        try:
+            sent = await message.reply(
+                first,
+                nonce=f"{message.id}{kind}",
+                allowed_mentions=_ONLY_THE_AUTHOR,
+                mention_author=True,
+                suppress_embeds=True,
+            )
+            for number, piece in enumerate(more, start=2):
+                await message.channel.send(piece, nonce=f"{message.id}{kind}-{number}", suppress_embeds=True)
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as trouble:
+            # No permission to write here, the message or the channel is gone, or Discord is down for longer.
+            log.warning("discord would not take the answer", message_id=message.id, trouble=str(trouble))
+            return None
+        return sent
+
+
+@asynccontextmanager
+async def _typing(channel: discord.abc.Messageable) -> AsyncIterator[None]:
+    """Show "is typing…" while the body takes its time. The body never waits for it, nor fails with it."""
+    task = asyncio.create_task(_keep_typing(channel), name="discord typing")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _keep_typing(channel: discord.abc.Messageable) -> None:
+    await asyncio.sleep(_TYPING_AFTER)
+    try:
+        async with channel.typing():
+            await asyncio.Event().wait()  # until cancelled
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as trouble:
+        log.debug("discord would not show typing", trouble=str(trouble))

@@ -1,0 +1,197 @@
+"""How things are put in words on Discord. Pure.
+
+Generated text and names are shown as they are: `plain` takes the meaning out of Discord's markdown. Lines that begin
+with `-#` are Discord's small print.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import discord
+
+from bot.generation.draft import Draft, Drafts
+from bot.replies.posts import Post
+from bot.shelf.manifest import HandleCounts, Manifest, Metrics
+from bot.training.trainings import Training, TrainingState
+
+LONGEST = 2000  # of a message, in UTF-16 code units: what Discord's clients count at most
+MOST_LISTED = 25  # of an autocompletion, and of our lists
+MOST_QUEUED = 5  # rows of buttons under a message
+_QUEUE_HEAD = 300  # kept free for what stands above the posts that wait
+
+_ENDS = ("\n\n", "\n", ". ", "! ", "? ", " ")  # where a text may be cut, the best place first
+
+
+def plain(text: str) -> str:
+    """The text as Discord will show it literally."""
+    return discord.utils.escape_markdown(text)
+
+
+def pieces(text: str, longest: int = LONGEST) -> list[str]:
+    """The text in messages of at most `longest` UTF-16 code units, cut at paragraph, sentence or word if possible.
+
+    At least one piece, and none that is blank unless the text is.
+    """
+    found = []
+    rest = text.strip()
+    while len(head := _fitting(rest, longest)) < len(rest):
+        cut = next((at + len(end) for end in _ENDS if (at := head.rfind(end)) > 0), len(head))
+        found.append(head[:cut].rstrip())
+        rest = rest[cut:].lstrip()
+    return [*found, rest] if rest or not found else found
+
+
+def _units(text: str) -> int:
+    """The text's length as Discord's clients count it: in UTF-16 code units."""
+    return sum(2 if ord(character) > 0xFFFF else 1 for character in text)
+
+
+def _fitting(text: str, longest: int) -> str:
+    """The longest beginning of at most that many UTF-16 code units; a code point is never divided."""
+    units = 0
+    for index, character in enumerate(text):
+        units += 2 if ord(character) > 0xFFFF else 1
+        if units > longest:
+            return text[:index]
+    return text
+
+
+def drafts(made: Drafts) -> str:
+    """What /tweet shows: each draft with what makes it again."""
+    return "\n\n".join(f"{plain(draft.text)}\n{_origin(made, draft)}" for draft in made.drafts)
+
+
+def _origin(made: Drafts, draft: Draft) -> str:
+    return f"-# {plain(made.persona)} {made.version} (AI) · seed {draft.seed} · novelty {draft.novelty:.0%}"
+
+
+def personas(shown: Sequence[Manifest], known: int, here: str) -> str:
+    """What /personas shows; `known` is how many there are in all, `here` who answers in this channel."""
+    if not shown:
+        return "Nobody has been learned yet. `/train` with a handle makes the first persona."
+    lines = [_persona(manifest) for manifest in shown]
+    more = [f"… and {known - len(shown)} more."] if known > len(shown) else []
+    return "\n".join([*lines, *more, f"-# In this channel {plain(here)} answers. Held-out loss: lower is better."])
+
+
+def _persona(manifest: Manifest) -> str:
+    kept = sum(count.kept for count in manifest.counts)
+    return (
+        f"**{plain(manifest.persona)}** {manifest.version} · {handles(manifest.handles)} · {kept:,} tweets · "
+        f"{_figure(manifest.metrics)}"
+    )
+
+
+def handles(names: Sequence[str]) -> str:
+    """`@nasa, @esa`."""
+    return ", ".join(f"@{plain(name)}" for name in names)
+
+
+def parse_handles(text: str) -> list[str]:
+    """`@NASA, esa` -> nasa, esa; each once, in order."""
+    return list(dict.fromkeys(name.lower() for name in re.split(r"[\s,@]+", text) if name))
+
+
+def _figure(metrics: Metrics) -> str:
+    return f"held-out loss {metrics.held_out_loss:.3f} (base {metrics.base_held_out_loss:.3f})"
+
+
+def training_under_way(training: Training) -> str:
+    """What a training's message shows until it ends."""
+    head = (
+        f"**{plain(training.persona)}** learns from the stored tweets of {handles(training.handles)}, "
+        "and from nothing else."
+    )
+    return f"{head}\n{_progress(training)}"
+
+
+def _progress(training: Training) -> str:
+    if training.state is TrainingState.QUEUED:
+        place = training.position or 1
+        return "Next in line." if place == 1 else f"Number {place} in line."
+    point = training.point
+    if point is None:
+        return "Reading the tweets."
+    parts = [f"`{_bar(point.step, point.steps)}` step {point.step} of {point.steps}"]
+    if point.loss is not None:
+        parts.append(f"loss {point.loss:.3f}")
+    if point.held_out_loss is not None:
+        parts.append(f"held-out {point.held_out_loss:.3f}")
+    if point.tokens_per_second is not None:
+        parts.append(f"{point.tokens_per_second:,.0f} tokens/s")
+    if point.seconds_left is not None:
+        parts.append(f"{duration(point.seconds_left)} left")
+    return " · ".join(parts)
+
+
+def _bar(step: int, steps: int, width: int = 12) -> str:
+    full = round(width * min(step / steps, 1)) if steps else 0
+    return "█" * full + "░" * (width - full)
+
+
+def duration(seconds: float) -> str:
+    """`50 s`, `3 min`, `2 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def training_ended(training: Training, samples: Drafts | None) -> str:
+    """What a training's message shows at last."""
+    name = plain(training.persona)
+    heads = {
+        TrainingState.PUBLISHED: f"**{name}** has learned: {training.version} is in use.",
+        TrainingState.KEPT: f"**{name}** has learned, but {training.version} isn't used.",
+        TrainingState.CANCELLED: f"Learning **{name}** was cancelled. What was there before is untouched.",
+    }
+    lines = [heads.get(training.state, f"**{name}** could not be learned.")]
+    if training.reason and training.state is not TrainingState.CANCELLED:
+        lines.append(plain(training.reason))
+    if training.result is not None:
+        lines += [_counts(count) for count in training.result.counts]
+        lines.append(f"{_figure(training.result.metrics)}; lower is better".capitalize() + ".")
+    if samples is not None:
+        lines += ["", *(quoted(draft.text) for draft in samples.drafts)]
+    return "\n".join(lines)
+
+
+def _counts(counts: HandleCounts) -> str:
+    return (
+        f"@{plain(counts.handle)}: {counts.kept:,} of {counts.downloaded:,} tweets kept "
+        f"(left out: {counts.retweets:,} retweets, {counts.short:,} short, {counts.duplicates:,} repeated)."
+    )
+
+
+def quoted(text: str) -> str:
+    """The text as a quotation."""
+    return "\n".join(f"> {plain(line)}" for line in text.splitlines())
+
+
+def queue_page(waiting: Sequence[Post]) -> list[Post]:
+    """The oldest posts that fit in one message together: nobody is to decide about a text that was cut off."""
+    page: list[Post] = []
+    room = LONGEST - _QUEUE_HEAD
+    for post in waiting[:MOST_QUEUED]:
+        room -= _units(_queued(post)) + 1
+        if room < 0:
+            break
+        page.append(post)
+    return page
+
+
+def queue(page: Sequence[Post], waiting: int, verdict: str = "") -> str:
+    """What /queue shows, the last decision first; `waiting` is how many posts there are in all."""
+    head = f"{verdict}\n\n" if verdict else ""
+    if not page:
+        return f"{head}No post waits for approval."
+    count = f"{waiting} posts wait" if waiting > 1 else "1 post waits"
+    rest = " The oldest are shown." if waiting > len(page) else ""
+    return "\n".join([f"{head}**{count} for approval.**{rest}", *(_queued(post) for post in page)])
+
+
+def _queued(post: Post) -> str:
+    title = f"**{post.id}** {plain(post.persona)} {post.version} · novelty {post.novelty:.0%}"
+    return f"{title}\n{quoted(post.text)}"

@@ -1,0 +1,143 @@
+"""The slash commands and buttons on Discord."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.database import Database
+from bot.loopback.discord import Message
+from bot.loopback.discord.world import MessageFlag
+from bot.replies.posts import PostState
+from tests.frontends.discord_stage import Stage, staged
+from tests.loopback.songbird import PATIENCE
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, database: Database) -> AsyncIterator[Stage]:
+    async with staged(tmp_path, database) as ready:
+        yield ready
+
+
+async def test_tweet_is_acknowledged_at_once_and_answered_when_it_is_written(stage: Stage) -> None:
+    stage.speaker.free.clear()
+    async with stage.running():
+        interaction = await stage.use("tweet", "robin", persona="Crumb", start="Bread is", count=2, seed=7)
+        stage.speaker.free.set()
+        answer = await interaction.answered(PATIENCE)
+    assert answer.content == (
+        "Bread is tweet number 1\n-# crumb v1 (AI) · seed 7 · novelty 90%\n\n"
+        "Bread is tweet number 2\n-# crumb v1 (AI) · seed 8 · novelty 90%"
+    )
+
+
+async def test_tweet_without_options_is_the_channels_persona(stage: Stage) -> None:
+    async with stage.running():
+        await (await stage.use("persona set", persona="crumb")).answered(PATIENCE)
+        await (await stage.use("tweet", "robin")).answered(PATIENCE)
+    assert stage.speaker.asked == [("crumb", "")]
+
+
+async def test_an_error_is_seen_by_the_person_only_and_says_what_to_do(stage: Stage) -> None:
+    async with stage.running():
+        interaction = await stage.use("persona set", persona="nobody")
+        [problem] = await interaction.followed_up(PATIENCE)
+    assert problem.content == "There is no persona nobody. Known are crumb, nell.\n-# e1"
+    assert MessageFlag.EPHEMERAL in problem.flags
+    assert interaction.original is not None and interaction.original.deleted
+
+
+async def test_a_bug_is_a_sentence_with_an_id(stage: Stage) -> None:
+    stage.speaker.failure = RuntimeError("secret detail")
+    async with stage.running():
+        [problem] = await (await stage.use("tweet")).followed_up(PATIENCE)
+    assert "Something went wrong" in problem.content and problem.content.endswith("-# e1")
+    assert "secret" not in problem.content
+
+
+async def test_personas_lists_who_there_is_and_how_good(stage: Stage) -> None:
+    async with stage.running():
+        answer = await (await stage.use("personas", "robin")).answered(PATIENCE)
+    assert "**nell** v1 · @nell · 273 tweets · held-out loss 3.100 (base 3.900)" in answer.content
+    assert "In this channel nell answers." in answer.content
+
+
+async def test_personas_are_suggested_while_the_name_is_typed(stage: Stage) -> None:
+    world = stage.server.world
+    async with stage.running():
+        talk, robin = world.channel("talk"), world.user("robin")
+        assert await stage.server.type_option(talk, robin, "tweet", "persona", "") == ["crumb", "nell"]
+        assert await stage.server.type_option(talk, robin, "persona set", "persona", "NE") == ["nell"]
+
+
+# The approval list
+
+
+async def press(stage: Stage, message: Message, who: str, label: str) -> Message:
+    """Somebody presses a button; the bot's answer to it, which for a button that worked is the message itself."""
+    interaction = await stage.server.press(message, stage.server.world.user(who), label)
+    await interaction.acknowledged(PATIENCE)
+    assert interaction.original is not None
+    return interaction.original
+
+
+async def edited(stage: Stage, message: Message, text: str) -> None:
+    """Wait until the message says that."""
+    await stage.server.wait_for(lambda h: h.message is message and text in message.content, PATIENCE)
+
+
+async def test_an_empty_queue_says_so(stage: Stage) -> None:
+    async with stage.running():
+        answer = await (await stage.use("queue")).answered(PATIENCE)
+    assert (answer.content, answer.components) == ("No post waits for approval.", [])
+
+
+async def test_a_moderator_approves_and_refuses(stage: Stage) -> None:
+    await stage.propose(3)
+    async with stage.running():
+        shown = await (await stage.use("queue")).answered(PATIENCE)
+        assert "**3 posts wait for approval.**" in shown.content
+        await press(stage, shown, "wren", "Approve 2")
+        await edited(stage, shown, "approved post 2")
+        await press(stage, shown, "wren", "Refuse 1")
+        await edited(stage, shown, "refused post 1")
+    wren = stage.server.world.user("wren")
+    decided = {post.id: (post.state, post.decided_by) for post in await stage.posts.recent()}
+    assert decided == {
+        1: (PostState.REFUSED, f"discord:{wren.id}"),
+        2: (PostState.APPROVED, f"discord:{wren.id}"),
+        3: (PostState.DRAFTED, None),
+    }
+    assert [button["label"] for row in shown.components for button in row["components"]] == ["Approve 3", "Refuse 3"]
+
+
+async def test_nobody_else_decides(stage: Stage) -> None:
+    await stage.propose(1)
+    async with stage.running():
+        shown = await (await stage.use("queue")).answered(PATIENCE)
+        answer = await press(stage, shown, "robin", "Approve 1")
+    assert answer.content == "Only people who may manage this server decide about posts."
+    assert MessageFlag.EPHEMERAL in answer.flags
+    assert len(await stage.posts.waiting()) == 1
+
+
+async def test_a_button_works_after_a_restart(stage: Stage) -> None:
+    await stage.propose(1)
+    async with stage.running():
+        shown = await (await stage.use("queue")).answered(PATIENCE)
+    async with stage.running():
+        await press(stage, shown, "wren", "Approve 1")
+        await edited(stage, shown, "approved post 1")
+    assert await stage.posts.waiting() == []
+
+
+async def test_a_decision_that_was_taken_already_stands(stage: Stage) -> None:
+    await stage.propose(1)
+    async with stage.running():
+        shown = await (await stage.use("queue")).answered(PATIENCE)
+        await stage.posts.refuse(1, "web")
+        await press(stage, shown, "wren", "Approve 1")
+        await edited(stage, shown, "Post 1 is refused already, so nothing was changed.")
+    assert (await stage.posts.post(1)).decided_by == "web"

@@ -1,0 +1,74 @@
+"""What is said on Discord, and what is taken as said to the bot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.frontends.discord import texts
+from bot.replies.posts import Post, PostState
+
+
+def units(text: str) -> int:
+    """UTF-16 code units."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def test_a_short_text_is_one_piece() -> None:
+    assert texts.pieces("hello") == ["hello"]
+    assert texts.pieces("") == [""]
+
+
+def test_a_long_text_is_cut_after_a_sentence() -> None:
+    assert texts.pieces("One two. Three four. Five", 22) == ["One two. Three four.", "Five"]
+
+
+def test_a_text_without_sentences_is_cut_between_words() -> None:
+    assert texts.pieces("one two three four", 9) == ["one two", "three", "four"]
+
+
+def test_a_word_without_end_is_cut_where_it_must_be() -> None:
+    assert texts.pieces("a" * 25, 10) == ["a" * 10, "a" * 10, "a" * 5]
+
+
+def test_an_emoji_is_never_divided() -> None:
+    assert texts.pieces("🐦" * 5, 5) == ["🐦🐦", "🐦🐦", "🐦"]
+
+
+@given(st.text(), st.integers(min_value=2, max_value=50))
+def test_pieces_fit_and_lose_nothing_but_blanks(text: str, longest: int) -> None:
+    found = texts.pieces(text, longest)
+    assert all(units(piece) <= longest for piece in found)
+    assert "".join("".join(found).split()) == "".join(text.split())
+    assert all(piece.strip() for piece in found) or not text.strip()
+
+
+def test_markdown_is_shown_as_it_was_written() -> None:
+    assert texts.plain("# not *a* title") == "\\# not \\*a\\* title"
+    assert texts.quoted("one\n# two") == "> one\n> \\# two"
+
+
+@pytest.mark.parametrize("typed", ["@NASA, esa", "nasa esa", "@nasa@esa nasa", " nasa,,ESA "])
+def test_handles_are_read_however_they_are_typed(typed: str) -> None:
+    assert texts.parse_handles(typed) == ["nasa", "esa"]
+
+
+def test_durations_are_said_in_the_largest_units() -> None:
+    assert [texts.duration(seconds) for seconds in (5, 170, 7500)] == ["5 s", "3 min", "2 h 5 min"]
+
+
+def post(number: int, text: str) -> Post:
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    return Post(number, "nell", "v1", 1, text, 0.9, PostState.DRAFTED, moment, None, None, None, None)
+
+
+def test_a_page_of_the_queue_holds_only_posts_that_are_shown_whole() -> None:
+    short, long = [post(number, "hello") for number in range(9)], [post(number, "_" * 280) for number in range(9)]
+    assert [one.id for one in texts.queue_page(short)] == [0, 1, 2, 3, 4]
+    page = texts.queue_page(long)
+    assert 1 <= len(page) < 5
+    assert units(texts.queue(page, len(long), "v" * 200)) <= texts.LONGEST
+    assert "**9 posts wait for approval.** The oldest are shown." in texts.queue(page, len(long))
