@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
-from bot.errors import Busy, Refused
+from bot.errors import Busy, MockingbirdError, Refused
 from bot.generation.draft import Draft, Drafts, Sampling
 from bot.generation.engine import Engine, Request, Spoken
 from bot.generation.length import fit, whole_sentences
@@ -57,11 +57,16 @@ class Speaker:
         self._tweets = tweets
         self._min_novelty = min_novelty
         self._engine = engine
+        self._silent: MockingbirdError = Busy("The base model is still being prepared. Try again in a minute.", 60.0)
         self._indexes: dict[tuple[str, ...], tuple[int, NoveltyIndex]] = {}
 
     def speak_with(self, engine: Engine) -> None:
         """From now on this engine speaks; until the first one is there, requests are told to come back."""
         self._engine = engine
+
+    def silent_because(self, reason: str) -> None:
+        """There will be no engine; whoever asks is told why."""
+        self._silent = Refused(reason)
 
     async def drafts(
         self,
@@ -81,7 +86,7 @@ class Speaker:
         """
         manifest = self._shelf.current(persona)
         if self._engine is None:
-            raise Busy("The base model is still being prepared. Try again in a minute.", 60.0)
+            raise self._silent
         if manifest.base_sha256 != self._engine.base.record.sha256:
             raise Refused(
                 f"{persona} was trained on the base {manifest.base}, this service speaks with "

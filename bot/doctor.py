@@ -1,0 +1,181 @@
+"""`mockingbird doctor`: looks at everything the service will need and says what to do about each finding.
+
+It asks nobody outside: it reads settings, environment, disk, database and shelf, and costs nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.config import Config, secret
+from bot.errors import MockingbirdError
+from bot.shelf.bases import find_base
+from bot.shelf.manifest import Manifest
+from bot.shelf.shelf import Shelf, file_sha256
+
+LEAST_DISK = 2 * 2**30  # bytes; a base with its graph is half of it
+PERMISSIONS = 0x400 | 0x800 | 0x10000 | 0x4000 | 0x8000  # view, send, read history, embed links, attach files
+
+
+class Grade(StrEnum):
+    """How a finding weighs."""
+
+    OK = "ok"
+    NOTE = "note"  # works, but not everything does
+    WRONG = "wrong"  # the service will not do what the settings ask for
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    about: str
+    grade: Grade
+    text: str  # what was found and, unless all is well, what to do
+
+
+def examine(config: Config, environment: Mapping[str, str] = os.environ) -> list[Finding]:
+    """All findings, in the order in which a newcomer would mend them."""
+    return [
+        *_disk(config),
+        *_base(config),
+        *_shelf(config),
+        *_discord(config, environment),
+        *_x(config, environment),
+        *_web(config, environment),
+    ]
+
+
+def invite_link(token: str) -> str | None:
+    """Where a server's owner lets the bot in, with the least permissions; None when the token isn't one.
+
+    A bot token's first part is the application's id in base64.
+    """
+    head = token.partition(".")[0]
+    try:
+        application = base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    if not application.isdecimal():
+        return None
+    return (
+        f"https://discord.com/oauth2/authorize?client_id={application}"
+        f"&scope=bot+applications.commands&permissions={PERMISSIONS}"
+    )
+
+
+def _disk(config: Config) -> Iterator[Finding]:
+    for name, folder in (("data", config.paths.data), ("models", config.paths.models)):
+        about = f"[paths] {name}"
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        free = shutil.disk_usage(there).free
+        if not os.access(there, os.W_OK):
+            yield Finding(about, Grade.WRONG, f"{there} is not writable. Change its owner, or name another folder.")
+        elif free < LEAST_DISK:
+            yield Finding(about, Grade.NOTE, f"{free / 2**30:.1f} GB are free. Make room before preparing a base.")
+        else:
+            yield Finding(about, Grade.OK, f"{folder} ({free / 2**30:.0f} GB free)")
+
+
+def _base(config: Config) -> Iterator[Finding]:
+    base = find_base(config.paths.data, config.model.base)
+    if base is None:
+        text = f"{config.model.base} is not prepared yet. `mockingbird prepare` does it; so does the first start."
+        yield Finding("[model] base", Grade.NOTE, text)
+    else:
+        yield Finding("[model] base", Grade.OK, f"{config.model.base} ({base.record.architecture})")
+
+
+def _shelf(config: Config) -> Iterator[Finding]:
+    shelf = Shelf(config.paths.models)
+    base = find_base(config.paths.data, config.model.base)
+    if not shelf.personas():
+        yield Finding("shelf", Grade.NOTE, "No persona yet. Import an archive, then `mockingbird train HANDLE`.")
+    for name in shelf.personas():
+        try:
+            manifest = shelf.current(name)
+        except MockingbirdError as error:
+            yield Finding(name, Grade.WRONG, str(error))
+            continue
+        damaged = _damaged(shelf, manifest)
+        if damaged:
+            text = (
+                f"{manifest.version} is damaged ({', '.join(damaged)}). `mockingbird rollback {name}` or train again."
+            )
+            yield Finding(name, Grade.WRONG, text)
+        elif base and manifest.base_sha256 != base.record.sha256:
+            text = f"{manifest.version} was trained on {manifest.base}, so it can't speak now. Train it again."
+            yield Finding(name, Grade.WRONG, text)
+        else:
+            yield Finding(name, Grade.OK, f"{manifest.version}, held-out loss {manifest.metrics.held_out_loss:.3f}")
+    default = config.replies.default_persona
+    if shelf.personas() and default not in shelf.personas():
+        text = f"{default} is not on the shelf. Name one of {', '.join(shelf.personas())}."
+        yield Finding("[replies] default_persona", Grade.WRONG, text)
+
+
+def _damaged(shelf: Shelf, manifest: Manifest) -> list[str]:
+    """Files of the version whose bytes are not those that were published."""
+    folder = shelf.path(manifest)
+    return [
+        name
+        for name, digest in manifest.sha256.items()
+        if not (folder / name).is_file() or file_sha256(folder / name) != digest
+    ]
+
+
+def _discord(config: Config, environment: Mapping[str, str]) -> Iterator[Finding]:
+    variable = config.discord.token_env
+    token = secret(variable, environment)
+    if not config.discord.enabled:
+        yield Finding(
+            "discord", Grade.NOTE, "Off. docs/discord.md leads from the developer portal to the first answer."
+        )
+    elif token is None:
+        yield Finding("discord", Grade.WRONG, f"On, but {variable} is empty. Put the bot's token into it.")
+    else:
+        link = invite_link(token)
+        text = f"Invite the bot with {link}" if link else f"{variable} doesn't look like a bot token. Copy it again."
+        yield Finding("discord", Grade.OK if link else Grade.WRONG, text)
+
+
+def _x(config: Config, environment: Mapping[str, str]) -> Iterator[Finding]:
+    if not config.x.enabled:
+        yield Finding("x", Grade.NOTE, "Off. docs/x.md says what it costs and what X asks for.")
+        return
+    settings = config.x
+    reading = [settings.bearer_token_env]
+    posting = [
+        settings.consumer_key_env,
+        settings.consumer_secret_env,
+        settings.access_token_env,
+        settings.access_token_secret_env,
+    ]
+    for purpose, variables in (("reading", reading), ("posting", posting)):
+        missing = [variable for variable in variables if secret(variable, environment) is None]
+        if missing:
+            yield Finding("x", Grade.NOTE, f"No {purpose}: {', '.join(missing)} not set.")
+        else:
+            yield Finding("x", Grade.OK, f"Keys for {purpose} are set.")
+    if not settings.i_have_permission_to_train:
+        text = "Fetching to train is off until [x] i_have_permission_to_train is true. An own archive needs none."
+        yield Finding("x", Grade.NOTE, text)
+    if settings.reply_to_mentions:
+        yield Finding("x", Grade.NOTE, "reply_to_mentions has no effect in this version; X asks for prior approval.")
+
+
+def _web(config: Config, environment: Mapping[str, str]) -> Iterator[Finding]:
+    loopback = config.web.host in ("127.0.0.1", "::1", "localhost")
+    if not config.web.enabled:
+        yield Finding("web", Grade.NOTE, "Off.")
+    elif not loopback and secret(config.web.password_env, environment) is None:
+        text = f"{config.web.host} is reachable by others: set a password in {config.web.password_env}."
+        yield Finding("web", Grade.WRONG, text)
+    else:
+        yield Finding("web", Grade.OK, f"http://{config.web.host}:{config.web.port}")
