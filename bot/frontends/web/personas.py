@@ -1,0 +1,90 @@
+"""`/personas`: who is on the shelf and how well they learned, and a form to teach a new one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import web
+from markupsafe import Markup
+
+from bot.errors import MockingbirdError, UsageError
+from bot.frontends.web.guard import VISITOR
+from bot.frontends.web.learning import Learning
+from bot.frontends.web.pictures import Part, proportions
+from bot.frontends.web.rendering import Renderer, field
+from bot.frontends.web.sessions import Notice
+from bot.shelf.manifest import HandleCounts, Manifest
+from bot.shelf.shelf import Shelf
+from bot.tweets.store import TweetStore
+from bot.tweets.tweet import normalise_handle
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A persona as the page shows it."""
+
+    name: str
+    manifest: Manifest | None  # of the version in use; None when it can't be read
+    problem: str  # why not; empty otherwise
+    parts: tuple[Part, ...] = ()  # where the tweets went, all handles together
+    bar: Markup | None = None
+
+    @property
+    def downloaded(self) -> int:
+        """Tweets that came in, all handles together."""
+        return sum(part.count for part in self.parts)
+
+
+def parts_of(counts: tuple[HandleCounts, ...]) -> tuple[Part, ...]:
+    """The counts of all handles together, what was kept first."""
+    return (
+        Part("kept", sum(each.kept for each in counts), "kept"),
+        Part("retweets", sum(each.retweets for each in counts), "retweets"),
+        Part("short", sum(each.short for each in counts), "short"),
+        Part("duplicates", sum(each.duplicates for each in counts), "duplicates"),
+    )
+
+
+class PersonasPage:
+    """Shows the shelf and takes requests for trainings."""
+
+    def __init__(self, renderer: Renderer, shelf: Shelf, store: TweetStore, trainings: Learning) -> None:
+        self._renderer = renderer
+        self._shelf = shelf
+        self._store = store
+        self._trainings = trainings
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """Where this page is found."""
+        return [web.get("/personas", self.show), web.post("/train", self.train)]
+
+    async def show(self, request: web.Request) -> web.Response:
+        """The page."""
+        cards = await asyncio.to_thread(self._cards)
+        accounts = [await self._store.counts(handle) for handle in await self._store.handles()]
+        return await self._renderer.page(request, "personas.html", cards=cards, accounts=accounts)
+
+    async def train(self, request: web.Request) -> web.Response:
+        """Ask for a training and show how it goes."""
+        return await self._renderer.after(request, self._train(request), "/trainings")
+
+    async def _train(self, request: web.Request) -> Notice:
+        form = await request.post()
+        handles = [normalise_handle(handle) for handle in form.getall("handle", []) if isinstance(handle, str)]
+        if not handles:
+            raise UsageError("Nothing was trained: tick at least one account on the page of personas.")
+        name = await field(request, "name") or None
+        training = await self._trainings.request(handles, name, "web", request[VISITOR].author_id)
+        return Notice(f"{training.persona} is in line to learn.", is_problem=False)
+
+    def _cards(self) -> list[Card]:
+        return [self._card(name) for name in self._shelf.personas()]
+
+    def _card(self, name: str) -> Card:
+        try:
+            manifest = self._shelf.current(name)
+        except MockingbirdError as error:
+            return Card(name, None, str(error))
+        parts = parts_of(manifest.counts)
+        return Card(name, manifest, "", parts, proportions(parts))

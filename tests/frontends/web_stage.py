@@ -1,0 +1,201 @@
+"""The web page with everything real around it but the voice and the trainer: sockets, SQLite, shelf, stored tweets."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import aiohttp
+
+from bot.config import Generation, Replies, Web
+from bot.database import Database
+from bot.errors import Refused
+from bot.frontends.web.frontend import WebFrontend
+from bot.generation.draft import Sampling
+from bot.replies.conversation import Conversation
+from bot.replies.posts import Posts
+from bot.shelf.shelf import Shelf
+from bot.training.trainings import Training, TrainingPoint, TrainingState
+from bot.tweets.store import TweetStore
+from tests.fakes import FakeClock, FakeSpeaker
+from tests.shelves import shelf_with
+
+PATIENCE = 20.0  # seconds until a test gives up waiting for something that should happen at once
+
+
+def training(number: int = 1, state: TrainingState = TrainingState.QUEUED, persona: str = "nell") -> Training:
+    """A training of one handle of the same name."""
+    moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    return Training(
+        id=number,
+        persona=persona,
+        handles=(persona,),
+        cause="web",
+        requested_by="",
+        state=state,
+        position=1 if state is TrainingState.QUEUED else None,
+        created_at=moment,
+        started_at=None,
+        finished_at=None,
+        point=None,
+        version=None,
+        reason=None,
+        result=None,
+    )
+
+
+class FakeTrainings:
+    """Trainings that go the way a test tells them to."""
+
+    def __init__(self) -> None:
+        self.all: dict[int, Training] = {}
+        self.measured: dict[int, list[TrainingPoint]] = {}
+        self.requested: list[tuple[tuple[str, ...], str | None, str]] = []  # handles, name, cause
+        self.failure: Exception | None = None  # of the next request
+        self._changed = asyncio.Condition()
+
+    async def put(self, changed: Training) -> None:
+        """From now on it stands like this."""
+        async with self._changed:
+            self.all[changed.id] = changed
+            self._changed.notify_all()
+
+    async def request(self, handles: Sequence[str], name: str | None, cause: str, requested_by: str) -> Training:
+        if self.failure is not None:
+            raise self.failure
+        self.requested.append((tuple(handles), name, cause))
+        made = replace(training(len(self.all) + 1, persona=name or "-".join(handles)), handles=tuple(handles))
+        await self.put(made)
+        return made
+
+    async def training(self, number: int) -> Training:
+        if number not in self.all:
+            raise Refused(f"There is no training {number}.")
+        return self.all[number]
+
+    async def recent(self, limit: int) -> list[Training]:
+        return [self.all[number] for number in sorted(self.all, reverse=True)][:limit]
+
+    async def points(self, number: int) -> list[TrainingPoint]:
+        return self.measured.get(number, [])
+
+    async def watch(self, number: int) -> AsyncIterator[Training]:
+        seen: Training | None = None
+        while seen is None or not seen.ended:
+            async with self._changed:
+                while self.all[number] is seen:
+                    await self._changed.wait()
+                seen = self.all[number]
+            yield seen
+
+    async def cancel(self, number: int) -> None:
+        await self.put(replace(self.all[number], state=TrainingState.CANCELLED, reason="It was stopped."))
+
+
+class Browser:
+    """What a browser without a script does: keeps cookies, sends forms, follows redirects."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self.url = url
+        self.session = session
+        self.html = ""  # of the page that is open
+        self.status = 0
+        self.at = ""  # its path
+
+    async def open(self, path: str, headers: dict[str, str] | None = None) -> Self:
+        """Go there."""
+        async with self.session.get(self.url + path, headers=headers) as response:
+            await self._see(response)
+        return self
+
+    async def submit(self, action: str, headers: dict[str, str] | None = None, **fields: str) -> Self:
+        """Send the form with that action from the open page; what is filled in overrides what stands in it."""
+        return await self.post(action, self.form(action) | fields, headers)
+
+    async def post(self, path: str, fields: dict[str, str], headers: dict[str, str] | None = None) -> Self:
+        """Send those fields, whatever page is open."""
+        sent = {"Origin": self.url} | (headers or {})
+        async with self.session.post(self.url + path, data=fields, headers=sent) as response:
+            await self._see(response)
+        return self
+
+    def form(self, action: str) -> dict[str, str]:
+        """The hidden fields of the first form with that action."""
+        forms = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', self.html, re.DOTALL)
+        assert forms, f"no form {action} on {self.at}"
+        return dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', forms[0]))
+
+    @property
+    def text(self) -> str:
+        """What the page says, without its tags."""
+        return " ".join(re.sub(r"<[^>]+>", " ", self.html).split())
+
+    async def _see(self, response: aiohttp.ClientResponse) -> None:
+        self.html, self.status, self.at = await response.text(), response.status, response.url.path
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The rooms behind the page."""
+
+    database: Database
+    shelf: Shelf
+    store: TweetStore
+    speaker: FakeSpeaker
+    clock: FakeClock
+    conversation: Conversation
+    posts: Posts
+    trainings: FakeTrainings = field(default_factory=FakeTrainings)
+
+    def frontend(self, password: str | None = None, host: str = "127.0.0.1", port: int = 0) -> WebFrontend:
+        """A page that isn't served yet."""
+        return WebFrontend(
+            Web(host=host, port=port),
+            password,
+            self.conversation,
+            self.posts,
+            self.trainings,
+            self.shelf,
+            self.store,
+            drain_seconds=PATIENCE,
+            clock=self.clock,
+        )
+
+    @asynccontextmanager
+    async def browser(self, password: str | None = None) -> AsyncIterator[Browser]:
+        """The page served, and somebody who looks at it."""
+        async with self.frontend(password) as page, visitor(page.url) as browser:
+            yield browser
+
+
+@asynccontextmanager
+async def visitor(url: str) -> AsyncIterator[Browser]:
+    """Somebody with a browser of their own."""
+    jar = aiohttp.CookieJar(unsafe=True)  # keeps cookies of an address without a name
+    timeout = aiohttp.ClientTimeout(total=PATIENCE)
+    async with aiohttp.ClientSession(cookie_jar=jar, timeout=timeout) as session:
+        yield Browser(url, session)
+
+
+def stage(database: Database, folder: Path, *personas: str, speaker: FakeSpeaker | None = None) -> Stage:
+    """Rooms in which the given personas are on the shelf, the first of them answering."""
+    clock, speaker = FakeClock(), speaker or FakeSpeaker()
+    shelf = shelf_with(folder / "models", *personas)
+    settings = Replies(default_persona=personas[0] if personas else "nell")
+    sampling = Sampling.from_settings(Generation())
+    return Stage(
+        database=database,
+        shelf=shelf,
+        store=TweetStore(database, clock),
+        speaker=speaker,
+        clock=clock,
+        conversation=Conversation(database, shelf, speaker, Generation(), settings, clock),
+        posts=Posts(database, speaker, sampling, drafts=3, approval=True, clock=clock),
+        trainings=FakeTrainings(),
+    )
