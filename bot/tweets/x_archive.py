@@ -32,6 +32,7 @@ _BAD_ZIP = (
     zlib.error,
     lzma.LZMAError,
     EOFError,
+    OSError,  # bz2, and seeks to nowhere
     struct.error,
     NotImplementedError,
     RuntimeError,
@@ -220,7 +221,7 @@ def _in_a_sentence(name: str) -> Iterator[None]:
     """Whatever the standard library says of a bad archive, said to a person. Only ever around its own calls."""
     try:
         yield
+    except PermissionError as error:
+        raise UnreadableSource(f"{name} can't be read. Check its permissions.") from error
     except _BAD_ZIP as error:
         raise UnreadableSource(f"{name} is cut off or damaged. Download the archive from X again.") from error
-    except OSError as error:
-        raise UnreadableSource(f"{name} can't be read: {error.strerror or error}. Check its permissions.") from error

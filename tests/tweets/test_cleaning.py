@@ -6,7 +6,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.tweets.cleaning import Profile, Verdict, clean, is_retweet, is_short, judge
@@ -109,6 +109,7 @@ def test_huggingtweets_keeps_the_ancestors_quirks(raw: str, cleaned: str) -> Non
 
 
 @given(UNTIDY)
+@settings(deadline=None)
 @example("&am\x00p;lt;")
 @example("ht\x00tps://t.co/x")
 def test_cleaning_what_is_clean_changes_nothing(text: str) -> None:
@@ -117,6 +118,7 @@ def test_cleaning_what_is_clean_changes_nothing(text: str) -> None:
 
 
 @given(UNTIDY)
+@settings(deadline=None)
 def test_no_link_no_control_character_and_no_loose_blank_is_left(text: str) -> None:
     cleaned = clean(text, Profile.MOCKINGBIRD)
     lower = cleaned.lower()
@@ -129,6 +131,7 @@ def test_no_link_no_control_character_and_no_loose_blank_is_left(text: str) -> N
 
 
 @given(UNTIDY)
+@settings(deadline=None)
 def test_the_ancestors_cleaning_leaves_one_line_without_links(text: str) -> None:
     cleaned = clean(text, Profile.HUGGINGTWEETS)
     assert cleaned == " ".join(cleaned.split())

@@ -262,7 +262,7 @@ def whole() -> bytes:
 
 
 @given(st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=6))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 def test_a_zip_with_changed_bytes_raises_nothing_but_our_own_error(
     tmp_path: Path, whole: bytes, changes: list[tuple[int, int]]
 ) -> None:
@@ -276,7 +276,7 @@ def test_a_zip_with_changed_bytes_raises_nothing_but_our_own_error(
 
 @given(st.binary(max_size=200), st.text(max_size=100))
 @example(b"", "")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_garbage_in_an_archive_raises_nothing_but_our_own_error(tmp_path: Path, garbage: bytes, text: str) -> None:
     path = tmp_path / "garbage.zip"
     for content in (
