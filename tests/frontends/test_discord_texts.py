@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
+import discord
 import pytest
+from discord import app_commands
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.frontends.discord import texts
+from bot.frontends.discord.commands import add_commands
+from bot.frontends.discord.invite import invite_link
 from bot.replies.posts import Post, PostState
 
 
@@ -72,3 +77,25 @@ def test_a_page_of_the_queue_holds_only_posts_that_are_shown_whole() -> None:
     assert 1 <= len(page) < 5
     assert units(texts.queue(page, len(long), "v" * 200)) <= texts.LONGEST
     assert "**9 posts wait for approval.** The oldest are shown." in texts.queue(page, len(long))
+
+
+# The guide
+
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "discord.md").read_text(encoding="utf-8")
+
+
+def test_the_guide_has_the_invitation_that_the_bot_has() -> None:
+    link = invite_link(1).replace("client_id=1", "client_id=APPLICATION_ID")
+    assert sorted(link.partition("?")[2].split("&")) == sorted(
+        GUIDE.partition("oauth2/authorize?")[2].split("\n")[0].split("&")
+    )
+
+
+async def test_the_guide_explains_every_command_and_option() -> None:
+    tree = app_commands.CommandTree(discord.Client(intents=discord.Intents.none()))
+    add_commands(tree)
+    for command in tree.walk_commands():
+        if isinstance(command, app_commands.Command):
+            assert f"### `/{command.qualified_name}`" in GUIDE
+            assert [option.name for option in command.parameters if f"{option.name}:" not in GUIDE] == []

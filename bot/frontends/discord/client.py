@@ -13,6 +13,7 @@ from discord.gateway import DiscordWebSocket
 
 from bot.frontends.discord.approvals import ApprovalDesk, DecisionButton
 from bot.frontends.discord.in_flight import InFlight
+from bot.frontends.discord.invite import invite_link
 from bot.frontends.discord.mentions import said_to
 from bot.frontends.discord.talk import Talk
 from bot.frontends.discord.trainings import TrainingDesk
@@ -56,6 +57,8 @@ class Client(discord.AutoShardedClient):
     async def on_ready(self) -> None:
         """Say in the log that the bot is there. It may come several times, so nothing else belongs here."""
         log.info("discord connected", bot=str(self.user), servers=len(self.guilds), shards=self.shard_count)
+        if not self.guilds and self.application_id is not None:
+            log.info(f"the bot is in no server yet; invite it with {invite_link(self.application_id)}")
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         """Log a bug in an event's handler, without the event: it holds what people wrote."""
