@@ -5,6 +5,7 @@ The data are third-party and not part of the repository: MOCKINGBIRD_TEST_TWEETS
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -14,10 +15,13 @@ from typing import Any
 
 import pytest
 
+from bot.database import Database
 from bot.tweets.cleaning import Profile, Verdict, clean, is_short, judge
 from bot.tweets.counts import count
 from bot.tweets.reading import read
+from bot.tweets.store import TweetStore
 from bot.tweets.tweet import Tweet
+from tests.fakes import FakeClock
 
 FOLDER = os.environ.get("MOCKINGBIRD_TEST_TWEETS")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="MOCKINGBIRD_TEST_TWEETS names no folder")
@@ -117,4 +121,24 @@ def test_the_golden_texts() -> None:
         assert (cleaned, is_short(cleaned)) == (case["cleaned"], case["short"])
         assert clean(clean(case["raw"], Profile.MOCKINGBIRD), Profile.MOCKINGBIRD) == clean(
             case["raw"], Profile.MOCKINGBIRD
+        )
+
+
+async def test_the_store_counts_every_row_also_where_rows_have_no_id_and_repeat(
+    database: Database, clock: FakeClock
+) -> None:
+    store = TweetStore(database, clock)
+    reading = await asyncio.to_thread(read, Path(FOLDER or "") / SETS["noaa_multi"]["path"])
+    figures = {name.partition(":")[2].lower(): each for name, each in SETS.items() if ":" in name}
+    for _ in range(2):
+        for handle, tweets in reading.tweets.items():
+            await store.add(handle, tweets, profile=Profile.HUGGINGTWEETS)
+    for handle, each in figures.items():
+        counts = await store.counts(handle)
+        assert (counts.downloaded, counts.retweets, counts.short, counts.kept, counts.characters) == (
+            each["records"],
+            each["rt_flag_or_prefix"],
+            each["hf_short(boring)"],
+            each["hf_kept"],
+            each["hf_joined_chars"],
         )
