@@ -46,11 +46,11 @@ class FakeTrainings:
         self.now = training
         self._steps.put_nowait(training)
 
-    async def request(self, handles: Sequence[str], name: str | None, cause: str, requested_by: str) -> Training:
+    async def request(self, handles: tuple[str, ...], name: str | None, cause: str, requested_by: str) -> Training:
         """The training as the test has set it up."""
         if self.failure is not None:
             raise self.failure
-        self.requested.append((tuple(handles), name, cause, requested_by))
+        self.requested.append((handles, name, cause, requested_by))
         assert self.now is not None
         return self.now
 

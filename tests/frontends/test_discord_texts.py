@@ -58,7 +58,7 @@ def test_markdown_is_shown_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("typed", ["@NASA, esa", "nasa esa", "@nasa@esa nasa", " nasa,,ESA "])
 def test_handles_are_read_however_they_are_typed(typed: str) -> None:
-    assert texts.parse_handles(typed) == ["nasa", "esa"]
+    assert texts.parse_handles(typed) == ("nasa", "esa")
 
 
 def test_durations_are_said_in_the_largest_units() -> None:

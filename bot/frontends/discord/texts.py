@@ -89,9 +89,9 @@ def handles(names: Sequence[str]) -> str:
     return ", ".join(f"@{plain(name)}" for name in names)
 
 
-def parse_handles(text: str) -> list[str]:
+def parse_handles(text: str) -> tuple[str, ...]:
     """`@NASA, esa` -> nasa, esa; each once, in order."""
-    return list(dict.fromkeys(name.lower() for name in re.split(r"[\s,@]+", text) if name))
+    return tuple(dict.fromkeys(name.lower() for name in re.split(r"[\s,@]+", text) if name))
 
 
 def _figure(metrics: Metrics) -> str:

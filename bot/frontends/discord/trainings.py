@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -40,13 +40,13 @@ log = structlog.get_logger(__name__)
 class Learning(Protocol):
     """What this front end asks of the training room."""
 
-    async def request(self, handles: Sequence[str], name: str | None, cause: str, requested_by: str) -> Training:
+    async def request(self, handles: tuple[str, ...], name: str | None, cause: str, requested_by: str, /) -> Training:
         """Put a training in line."""
 
-    async def training(self, number: int) -> Training:
+    async def training(self, number: int, /) -> Training:
         """That training as it stands."""
 
-    def watch(self, number: int) -> AsyncIterator[Training]:
+    def watch(self, number: int, /) -> AsyncIterator[Training]:
         """That training whenever it changes, until it has ended."""
 
 
