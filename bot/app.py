@@ -141,7 +141,7 @@ async def open_x(config: Config) -> AsyncIterator[XClient]:
 
 
 async def import_file(
-    rooms: Rooms, path: Path, handle: str | None, basis: Basis | None, profile: Profile = Profile.MOCKINGBIRD
+    rooms: Rooms, path: Path, handle: str | None, basis: Basis | None, profile: Profile | None = None
 ) -> tuple[list[AccountCounts], tuple[Skipped, ...]]:
     """Read a file or folder of tweets and store it: the counts of each account, and what could not be read."""
     reading = await asyncio.to_thread(read, path, handle)

@@ -100,15 +100,17 @@ async def prepare(config: Config) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--handle", help="Whose tweets these are, where the file does not say.")
 @click.option("--basis", type=click.Choice([basis.value for basis in Basis]), help="Why this account may be learned.")
-@click.option("--profile", type=click.Choice([profile.value for profile in Profile]), default=Profile.MOCKINGBIRD.value)
+@click.option("--profile", type=click.Choice([profile.value for profile in Profile]), help="How tweets are cleaned.")
 @json_option
 @command
 async def import_(
-    config: Config, path: Path, handle: str | None, basis: str | None, profile: str, as_json: bool
+    config: Config, path: Path, handle: str | None, basis: str | None, profile: str | None, as_json: bool
 ) -> None:
     """Read tweets from an X archive (zip or folder), CSV, TSV, JSON or JSONL."""
     async with app.open_rooms(config) as rooms:
-        counts, skipped = await app.import_file(rooms, path, handle, Basis(basis) if basis else None, Profile(profile))
+        counts, skipped = await app.import_file(
+            rooms, path, handle, Basis(basis) if basis else None, Profile(profile) if profile else None
+        )
     if as_json:
         skipped_json = [{"where": each.where, "reason": each.reason} for each in skipped]
         _json({"accounts": [account.as_json() for account in counts], "skipped": skipped_json})

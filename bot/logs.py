@@ -17,7 +17,14 @@ from bot.config import Log
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
-TALKATIVE = ("tweepy", "discord.http", "discord.gateway", "oauthlib", "requests_oauthlib")  # tokens or texts at DEBUG
+TALKATIVE = (
+    "tweepy",
+    "discord.http",
+    "discord.gateway",
+    "oauthlib",
+    "requests_oauthlib",
+    "aiosqlite",
+)  # tokens or texts at DEBUG
 QUIET = ("apscheduler", "aiohttp.access", "asyncio")  # a line for each tick or request
 
 

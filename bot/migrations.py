@@ -9,6 +9,7 @@ STEPS: tuple[str, ...] = (
         handle TEXT PRIMARY KEY,               -- lower case, no @
         platform_id TEXT,                      -- X's user id, once known
         basis TEXT,                            -- why it may be learned: own, permission, public_official, invented
+        profile TEXT NOT NULL DEFAULT 'mockingbird',  -- by which rules its tweets are cleaned and judged
         since_id TEXT,                         -- newest id that is stored: the next fetch begins after it
         page_token TEXT,                       -- set while a fetch is between two pages
         page_newest_id TEXT,                   -- newest id of the fetch under way; becomes since_id at its end

@@ -47,11 +47,11 @@ class TweetStore:
         self._clock = clock
 
     async def add(
-        self, handle: str, tweets: Sequence[Tweet], basis: Basis | None = None, profile: Profile = Profile.MOCKINGBIRD
+        self, handle: str, tweets: Sequence[Tweet], basis: Basis | None = None, profile: Profile | None = None
     ) -> AccountCounts:
         """Store what is new, judge the whole account again, and give its counts. Raises `DiskFull`.
 
-        A tweet whose key is stored fills in what the stored one lacks. `basis` None leaves the basis as it is.
+        A tweet whose key is stored fills in what the stored one lacks. `basis` and `profile` None stay as they are.
         """
         async with self._database.transaction() as transaction:
             return await self.add_within(transaction, handle, tweets, basis, profile)
@@ -62,7 +62,7 @@ class TweetStore:
         handle: str,
         tweets: Sequence[Tweet],
         basis: Basis | None = None,
-        profile: Profile = Profile.MOCKINGBIRD,
+        profile: Profile | None = None,
     ) -> AccountCounts:
         """As `add`, in a transaction of the caller's: a page and its token, say, are stored together or not at all."""
         handle = normalise_handle(handle)
@@ -70,9 +70,11 @@ class TweetStore:
         await self._ensure_account(transaction, handle, now)
         if basis is not None:
             await transaction.run("UPDATE accounts SET basis = ? WHERE handle = ?", (basis, handle))
+        if profile is not None:
+            await transaction.run("UPDATE accounts SET profile = ? WHERE handle = ?", (profile, handle))
         rows = await asyncio.to_thread(_rows, handle, tweets, now)
         await transaction.run_many(_MERGE, rows)
-        return await self._judge(transaction, handle, profile)
+        return await self._judge(transaction, handle)
 
     async def counts(self, handle: str) -> AccountCounts:
         """The account's stored tweets in numbers. Raises `UnknownHandle`."""
@@ -122,6 +124,11 @@ class TweetStore:
         )
         return int(row[0]) if row else 0
 
+    async def revision(self) -> int:
+        """A number that is another one after any tweet was added, judged anew or removed."""
+        row = await self._database.one("SELECT value FROM marks WHERE name = 'tweets-revision'")
+        return int(row["value"]) if row else 0
+
     async def basis(self, handle: str) -> Basis | None:
         """Why the account may be learned; None when nobody has said so. Raises `UnknownHandle`."""
         row = await self._database.one("SELECT basis FROM accounts WHERE handle = ?", (await self._known(handle),))
@@ -151,7 +158,7 @@ class TweetStore:
         )
 
     @staticmethod
-    async def _judge(transaction: Transaction, handle: str, profile: Profile) -> AccountCounts:
+    async def _judge(transaction: Transaction, handle: str) -> AccountCounts:
         """Clean and judge all that is stored of the account, and write down what has changed.
 
         What was stored earlier is judged first, so that a repeated text counts as new only once.
@@ -159,13 +166,21 @@ class TweetStore:
         rows = await transaction.all(
             f"SELECT * FROM tweets WHERE handle = ? {_BY_TIME.replace('BY', 'BY added_at,')}", (handle,)
         )
+        account = await transaction.one("SELECT profile FROM accounts WHERE handle = ?", (handle,))
+        profile = Profile(account["profile"]) if account else Profile.MOCKINGBIRD
         changed, counts = await asyncio.to_thread(_judged, handle, rows, profile)
         await transaction.run_many("UPDATE tweets SET cleaned = ?, verdict = ? WHERE handle = ? AND key = ?", changed)
+        await transaction.run(_NEXT_REVISION)
         return counts
 
 
 # Times are ISO 8601 in UTC, so that text order is time order; X's ids grow with time, and a longer one is larger.
 _BY_TIME = "ORDER BY created_at, length(key), key"
+
+_NEXT_REVISION = """
+    INSERT INTO marks (name, value) VALUES ('tweets-revision', '1')
+    ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
+"""
 
 # A text that was cut off ("…") gives way to a longer one; everything else that is stored stays.
 _MERGE = """

@@ -221,3 +221,24 @@ async def test_the_loop_goes_on_while_many_tweets_come_in(store: TweetStore) -> 
     heart.cancel()
     assert counts.kept == 10_000
     assert beats > 10  # it would be a handful if cleaning held the loop
+
+
+async def test_an_account_keeps_its_profile_when_more_tweets_come(database: Database, clock: FakeClock) -> None:
+    store = TweetStore(database, clock)
+    first, second = (
+        Tweet("nell", f"@gull &amp; {word} is what the log says today", str(number), None, False, None, Source.TABLE)
+        for number, word in enumerate(("rain", "fog"))
+    )
+    await store.add("nell", [first], profile=Profile.HUGGINGTWEETS)
+    await store.add("nell", [second])
+    assert await store.examples("nell", 2) == [
+        "@gull & fog is what the log says today",
+        "@gull & rain is what the log says today",
+    ]
+
+
+async def test_the_revision_moves_with_every_change(database: Database, clock: FakeClock) -> None:
+    store = TweetStore(database, clock)
+    before = await store.revision()
+    await store.add("nell", [Tweet("nell", "fog again, all day long", "1", None, False, None, Source.TABLE)])
+    assert await store.revision() != before
