@@ -1,0 +1,704 @@
+"""Teaches a base one voice: `python -m bot.training.finetune`, a `Job` on standard input, progress on standard output.
+
+Read it from top to bottom. Most of a language model knows English and the world, and is left alone. What changes are
+small matrices (LoRA, Hu et al. 2021, arXiv 2106.09685) beside the projections of the upper layers: a few megabytes
+that the engine adds to the base while it speaks. Four things make that quick on two processor cores:
+
+1. Everything below the lowest layer that learns gives the same numbers in every epoch, so it is computed once.
+2. A tweet is one row, and rows of about the same length share a batch. Rows are filled up on the right, where causal
+   attention never looks, so that no tweet sees another one and no mask is needed.
+3. While learning, the head weighs only tokens that the tweets hold or that the base would say: with 49,152 tokens the
+   head costs more than eight layers. While judging, it weighs all of them.
+4. Products of matrices run in bfloat16 where the processor has instructions for it: about twice as fast.
+
+Judged is what will be done: each held-out tweet alone after the end token, up to and including its closing end token.
+
+The process is a good child. It ends when its parent does, and when told to stop it writes a checkpoint. A run that
+finds a checkpoint goes on from it to the very same figures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import ctypes
+import errno
+import importlib.metadata
+import math
+import os
+import random
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from io import FileIO
+from typing import Any, Literal, TextIO
+
+import peft
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+from transformers.utils import logging
+
+from bot.errors import DiskFull, MockingbirdError, TrainingFailed
+from bot.training.dataset import MAX_TOKENS, text_bytes, tokenise
+from bot.training.job import (
+    ADAPTER,
+    CHECKPOINT,
+    RESULT,
+    TEXTS,
+    Evaluation,
+    Event,
+    Job,
+    Result,
+    Score,
+    Texts,
+)
+
+LIKELY_TOKENS = 4_096  # tokens that no tweet holds and that are weighed all the same, the base's likeliest
+LIKELY_FROM = 2_048  # positions from which the base's likeliest are taken
+CHUNK = 512  # positions whose logits over the whole vocabulary are in memory at a time
+WIDTHS = 4  # batches are a multiple of this wide: a product of a new shape costs a quarter more, and so few are new
+EVALUATE_EVERY = 150  # steps at most between two evaluations
+WARM_UP = 0.05  # share of the steps over which the learning rate rises
+GRADIENT_NORM = 1.0  # larger gradients are scaled down to it
+
+Ended = Literal["finished", "no longer better", "diverged"]
+
+
+# --- 1. A good child -------------------------------------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    """The process was told to stop."""
+
+
+class Stop:
+    """Set by SIGTERM, SIGINT, or the end of standard input, which is the end of the parent."""
+
+    def __init__(self) -> None:
+        self._told = threading.Event()
+
+    def listen(self, standard_input: FileIO) -> None:
+        """From now on signals and the parent's end are noticed."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._told.set())
+        threading.Thread(target=self._wait_for_end, args=(standard_input,), daemon=True).start()
+
+    def check(self) -> None:
+        """Raises `Stopped` once the process was told to."""
+        if self._told.is_set():
+            raise Stopped
+
+    def _wait_for_end(self, standard_input: FileIO) -> None:
+        while standard_input.read(1):
+            pass
+        self._told.set()
+
+
+def end_with_parent() -> None:
+    """Let the kernel send SIGTERM when the parent dies; where it can't, the end of standard input has to do."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+
+
+@dataclass
+class Report:
+    """Events on standard output, one JSON object a line."""
+
+    out: TextIO
+    every: float  # seconds at least between two "step" events
+    reported_at: float = 0.0
+    nats: float = 0.0  # since the last "step" event
+    tokens: int = 0  # likewise
+
+    def __call__(self, event: Event) -> None:
+        try:
+            self.out.write(event.model_dump_json(exclude_none=True) + "\n")
+            self.out.flush()
+        except BrokenPipeError as error:  # nobody is there to read it
+            raise Stopped from error
+
+    def step(self, step: int, steps: int, nats: float, tokens: int, seconds_left: float) -> None:
+        """A step's figures, reported together with those of the steps since the last report."""
+        self.nats += nats
+        self.tokens += tokens
+        seconds = time.monotonic() - self.reported_at
+        if seconds < self.every:
+            return
+        loss, rate = self.nats / self.tokens, self.tokens / seconds
+        self(Event(event="step", step=step, steps=steps, loss=loss, tokens_per_second=rate, seconds_left=seconds_left))
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was gathered: time that is not learning has passed."""
+        self.reported_at, self.nats, self.tokens = time.monotonic(), 0.0, 0
+
+
+# --- 2. The base, and the adapter beside its upper layers ------------------------------------------------------------
+
+
+def load(job: Job) -> PreTrainedModel:
+    """The base, frozen, in the precision that suits the processor."""
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    torch.set_num_threads(job.threads or len(os.sched_getaffinity(0)))
+    precision = job.precision
+    if precision == "auto":
+        able = torch.cpu.get_capabilities()
+        precision = "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
+    model = AutoModelForCausalLM.from_pretrained(
+        job.base,
+        dtype=precision,
+        local_files_only=True,
+        attn_implementation="eager",  # on rows as short as tweets a fifth faster in a step than "sdpa"
+    )
+    model.train(False)  # no dropout: an adapter is too small to need it
+    model.requires_grad_(False)
+    return model
+
+
+def layers_of(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
+    """Name and list of the decoder layers."""
+    for name, module in model.base_model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers:
+            return name, module
+    raise TrainingFailed(f"Bases of the kind {model.config.model_type} can't be learned on. Choose another base.")
+
+
+def attach(model: PreTrainedModel, job: Job) -> peft.PeftModel:
+    """A LoRA beside every projection of the upper layers: peft's model around the base, and inside of it."""
+    _, layers = layers_of(model)
+    projections = {
+        name.rpartition(".")[2] for name, module in layers.named_modules() if isinstance(module, nn.Linear | Conv1D)
+    }
+    torch.manual_seed(job.seed)
+    config = peft.LoraConfig(
+        task_type="CAUSAL_LM",
+        r=job.rank,
+        lora_alpha=2 * job.rank,
+        lora_dropout=0.0,
+        target_modules=sorted(projections),
+        layers_to_transform=list(range(lowest_layer(model, job), len(layers))),
+        fan_in_fan_out=isinstance(next(m for m in layers.modules() if isinstance(m, nn.Linear | Conv1D)), Conv1D),
+    )
+    return peft.get_peft_model(model, config)
+
+
+def lowest_layer(model: PreTrainedModel, job: Job) -> int:
+    """Number of the lowest layer that learns."""
+    _, layers = layers_of(model)
+    return max(len(layers) - job.layers, 0) if job.layers else 0
+
+
+# --- 3. The model in two halves: what is computed once, and what learns ----------------------------------------------
+#
+# Shapes: b rows (tweets), t tokens of the longest, h wide, n positions at which a token is predicted, v tokens.
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A model cut below its lowest learning layer."""
+
+    lower: Callable[[Tensor], Tensor]  # (b, t) ids -> (b, t, h) states that enter the upper layers
+    upper: Callable[[Tensor], Tensor]  # (b, t, h) -> (b, t, h) states that enter the head
+    head: Tensor  # (v, h)
+
+    def logits(self, states: Tensor, real: Tensor, head: Tensor | None = None) -> Iterator[Tensor]:
+        """The (n, v) logits at the positions where `real` (b, t) is set, a chunk of n at a time."""
+        for chunk in torch.split(self.upper(states)[real], CHUNK):
+            yield functional.linear(chunk, self.head if head is None else head)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Any other causal model, which nobody here knows how to cut: nothing is kept, the head weighs everything."""
+
+    model: PreTrainedModel
+    head: None = None
+
+    def lower(self, ids: Tensor) -> Tensor:
+        return ids
+
+    def logits(self, states: Tensor, real: Tensor, head: Tensor | None = None) -> Iterator[Tensor]:
+        """As `Halves.logits`."""
+        yield from torch.split(self.model(input_ids=states, use_cache=False).logits[real], CHUNK)
+
+
+class NoPositions(nn.Module):
+    """Stands in for GPT-2's position embeddings in the upper half: they were added below."""
+
+    def forward(self, positions: Tensor) -> Tensor:
+        return torch.zeros(())
+
+
+def cut(model: PreTrainedModel, first: int) -> Halves | Whole:
+    """The model in two halves, the upper one beginning with layer `first`, where its kind is known."""
+    last_norm = {"gpt2": "ln_f", "llama": "norm"}.get(model.config.model_type)
+    if last_norm is None:
+        return Whole(model)
+    name, layers = layers_of(model)
+    lower = body_with(model.base_model, {name: layers[:first], last_norm: nn.Identity()})
+    upper = body_with(model.base_model, {name: layers[first:]})
+    if model.config.model_type == "gpt2":
+        upper = body_with(upper, {"wpe": NoPositions()})
+    return Halves(
+        lower=lambda ids: lower(input_ids=ids, use_cache=False).last_hidden_state,
+        upper=lambda states: upper(inputs_embeds=states, use_cache=False).last_hidden_state,
+        head=model.get_output_embeddings().weight,  # type: ignore[no-untyped-call]
+    )
+
+
+def body_with(body: nn.Module, parts: dict[str, nn.Module]) -> nn.Module:
+    """The same body with some modules replaced; weights are shared, not copied."""
+    other = copy.copy(body)
+    other._modules = {**body._modules, **parts}
+    return other
+
+
+# --- 4. Tweets as rows -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Tweets as token ids, each between two end tokens, and once computed what the lower half makes of them."""
+
+    ids: list[Tensor]  # (t,) each
+    states: list[Tensor] = field(default_factory=list)  # (t, h) each; empty when there is no room for them
+
+    def batch(self, picked: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Ids (b, t), shorter rows filled up on the right, and where a real token follows (b, t)."""
+        chosen = [self.ids[index] for index in picked]
+        lengths = torch.tensor([len(row) for row in chosen])
+        wide = width(int(lengths.max()))
+        return filled(chosen, wide), torch.arange(wide)[None, :] < lengths[:, None] - 1
+
+    def kept(self, picked: Sequence[int]) -> Tensor:
+        """States (b, t, h) that were computed before."""
+        chosen = [self.states[index] for index in picked]
+        return filled(chosen, width(max(len(row) for row in chosen)))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are predicted: all but the first of each tweet."""
+        return sum(len(ids) - 1 for ids in self.ids)
+
+
+def batches(rows: Rows, tokens: int, order: random.Random | None = None) -> list[list[int]]:
+    """Row numbers in batches of up to `tokens` tokens, rows of the same width together.
+
+    With `order` each call gives every row other company, and the batches another order.
+    """
+    widths = [width(len(ids)) for ids in rows.ids]
+    ranks = [order.random() if order else 0.0 for _ in widths]
+    made: list[list[int]] = [[]]
+    for index in sorted(range(len(widths)), key=lambda index: (widths[index], ranks[index])):
+        if made[-1] and widths[index] * (len(made[-1]) + 1) > tokens:
+            made.append([])
+        made[-1].append(index)
+    if order:
+        order.shuffle(made)
+    return made
+
+
+def filled(rows: Sequence[Tensor], wide: int) -> Tensor:
+    """The rows (t, ...) as one tensor (b, wide, ...) with zeros on the right."""
+    whole = rows[0].new_zeros((len(rows), wide, *rows[0].shape[1:]))
+    for place, row in zip(whole, rows, strict=True):
+        place[: len(row)] = row
+    return whole
+
+
+def width(tokens: int) -> int:
+    """The width of the batch that a row of so many tokens stands in."""
+    return math.ceil(tokens / WIDTHS) * WIDTHS
+
+
+def keep_states(rows: Rows, halves: Halves | Whole, job: Job, stop: Stop) -> Rows:
+    """The rows with what the lower half makes of them, computed once for all epochs, if there is room for it."""
+    if halves.head is None or rows.tokens * halves.head.shape[1] * halves.head.element_size() > job.keep_bytes:
+        return rows
+    states: list[Tensor] = [torch.empty(0)] * len(rows.ids)
+    for picked in batches(rows, 4 * job.batch_tokens):
+        stop.check()
+        ids, _ = rows.batch(picked)
+        with torch.no_grad(), autocast(halves):
+            made = halves.lower(ids)  # (b, t, h)
+        for index, row in zip(picked, made, strict=True):
+            states[index] = row[: len(rows.ids[index])].clone()
+    return Rows(rows.ids, states)
+
+
+def autocast(halves: Halves | Whole) -> contextlib.AbstractContextManager[None]:
+    """Products in bfloat16 when the base is in bfloat16; the adapter's own numbers stay in float32."""
+    weight = halves.head if isinstance(halves, Halves) else next(halves.model.parameters())
+    half = weight.dtype is torch.bfloat16
+    return torch.autocast("cpu", torch.bfloat16) if half else contextlib.nullcontext()
+
+
+# --- 5. The loss -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The part of the vocabulary that is weighed while learning."""
+
+    head: Tensor  # (w, h) rows of the head
+    place: Tensor  # (v,) where each token stands among them; -1 for those left out
+
+
+def nats(
+    halves: Halves | Whole, rows: Rows, picked: Sequence[int], vocabulary: Vocabulary | None = None
+) -> tuple[Tensor, int]:
+    """Minus log likelihood of the picked tweets, summed, and the number of tokens it sums over."""
+    ids, real = rows.batch(picked)
+    targets = ids[:, 1:][real[:, :-1]]  # (n,)
+    head = None
+    if vocabulary is not None:
+        head, targets = vocabulary.head, vocabulary.place[targets]
+    total = torch.zeros(())
+    with autocast(halves):
+        states = rows.kept(picked) if rows.states else lower_without_gradient(halves, ids)
+        chunks = halves.logits(states, real, head)
+        for logits, wanted in zip(chunks, torch.split(targets, CHUNK), strict=True):
+            total = total + functional.cross_entropy(logits.float(), wanted, reduction="sum")
+    return total, len(targets)
+
+
+@torch.no_grad()
+def lower_without_gradient(halves: Halves | Whole, ids: Tensor) -> Tensor:
+    """What the lower half makes of the ids; nothing in it learns."""
+    return halves.lower(ids)
+
+
+@torch.no_grad()
+def score(halves: Halves | Whole, rows: Rows, size: int, job: Job, stop: Stop) -> Score:
+    """The model on the held-out tweets, `size` being their bytes; the whole vocabulary is weighed."""
+    total = 0.0
+    for picked in batches(rows, 4 * job.batch_tokens):
+        stop.check()
+        total += float(nats(halves, rows, picked)[0])
+    return Score(loss=total / rows.tokens, bits_per_byte=total / math.log(2) / size)
+
+
+@torch.no_grad()
+def weighed(halves: Halves | Whole, rows: Rows, job: Job) -> Vocabulary | None:
+    """The tokens that the tweets hold, and those that the base would most likely say in their places.
+
+    What is left out has LEFT_OUT of the base's probability, while a whole head takes half of a step's time.
+    """
+    if not isinstance(halves, Halves) or not rows.states:
+        return None
+    likely = torch.zeros(len(halves.head))
+    seen = 0
+    for picked in batches(rows, job.batch_tokens, random.Random(job.seed)):
+        _, real = rows.batch(picked)
+        with autocast(halves):
+            for logits in halves.logits(rows.kept(picked), real):
+                likely += logits.float().softmax(-1).sum(0)
+        seen += int(real.sum())
+        if seen >= LIKELY_FROM:
+            break
+    said = torch.unique(torch.cat(rows.ids))
+    likely[said] = torch.inf
+    chosen = likely.topk(min(len(said) + LIKELY_TOKENS, len(likely))).indices.sort().values
+    place = torch.full((len(likely),), -1)
+    place[chosen] = torch.arange(len(chosen))
+    return Vocabulary(halves.head[chosen].contiguous(), place)
+
+
+# --- 6. Learning -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Progress:
+    """Where a run stands; together with the job and the data set it determines everything that follows."""
+
+    step: int = 0  # steps done
+    evaluations: list[Evaluation] = field(default_factory=list)
+    best: Evaluation | None = None
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    trained_tokens: int = 0
+    seconds: float = 0.0  # spent learning and evaluating, in all lives of the run
+
+    def judged(self, score: Score, weights: dict[str, Tensor]) -> None:
+        """Take note of an evaluation, and of the weights if none was better."""
+        evaluation = Evaluation(step=self.step, **score.model_dump())
+        self.evaluations.append(evaluation)
+        if self.best is None or evaluation.loss < self.best.loss:
+            self.best = evaluation
+            self.best_weights = {name: weight.detach().clone() for name, weight in weights.items()}
+
+    @property
+    def since_best(self) -> int:
+        """Evaluations since the best one."""
+        return sum(1 for each in self.evaluations if self.best is not None and each.step > self.best.step)
+
+
+class Run:
+    """One adapter learning from one data set."""
+
+    def __init__(
+        self, job: Job, halves: Halves | Whole, weights: dict[str, Tensor], train: Rows, held_out: Rows
+    ) -> None:
+        self.job = job
+        self.halves = halves
+        self.weights = weights  # what learns, by name
+        self.train = train
+        self.held_out = held_out
+        self.plan = plan(train, job)
+        self.vocabulary = weighed(halves, train, job)
+        self.progress = Progress()
+        self.optimizer = torch.optim.AdamW(
+            weights.values(), lr=job.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+        )
+
+    def learn(self, judge: Callable[[], Score], report: Report, stop: Stop) -> Ended:
+        """Step by step through the plan, judging now and then, until it ends or nothing gets better."""
+        steps, done = len(self.plan), self.progress
+        every = min(math.ceil(steps / self.job.epochs), EVALUATE_EVERY)
+        began, before, first = time.monotonic(), done.seconds, done.step
+        report.begin()
+        while done.step < steps:
+            try:
+                stop.check()
+            except Stopped:
+                self.save()
+                raise
+            total, tokens = self.take_step()
+            if not math.isfinite(total):
+                return "diverged"
+            done.step += 1
+            done.trained_tokens += tokens
+            done.seconds = before + time.monotonic() - began
+            left = (time.monotonic() - began) / (done.step - first) * (steps - done.step)
+            report.step(done.step, steps, total, tokens, left)
+            if done.step % every == 0 or done.step == steps:
+                done.judged(judge(), self.weights)
+                done.seconds = before + time.monotonic() - began
+                self.save()
+                report(evaluation_event(done.evaluations[-1], steps, left))
+                report.begin()
+                if done.since_best >= self.job.patience:
+                    return "no longer better"
+        return "finished"
+
+    def take_step(self) -> tuple[float, int]:
+        """Learn from the next batch; its loss before that, summed in nats, and its number of tokens."""
+        step = self.progress.step
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(step, len(self.plan), self.job.learning_rate)
+        total, tokens = nats(self.halves, self.train, self.plan[step], self.vocabulary)
+        self.optimizer.zero_grad()
+        (total / tokens).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.weights.values(), GRADIENT_NORM)
+        self.optimizer.step()
+        return float(total.detach()), tokens
+
+    # --- Its checkpoint: all of `Progress`, the weights as they are, and the optimiser's state ---
+
+    def save(self) -> None:
+        """Write the checkpoint; the one before stays until this one is whole."""
+        done = self.progress
+        file = self.job.folder / CHECKPOINT
+        fresh = file.with_suffix(".new")
+        state = {
+            "fingerprint": self.job.fingerprint,
+            "weights": {name: weight.detach() for name, weight in self.weights.items()},
+            "optimizer": self.optimizer.state_dict(),
+            "progress": {
+                "step": done.step,
+                "evaluations": [each.model_dump() for each in done.evaluations],
+                "best": done.best.model_dump() if done.best else None,
+                "best_weights": done.best_weights,
+                "trained_tokens": done.trained_tokens,
+                "seconds": done.seconds,
+            },
+        }
+        with fresh.open("wb") as out:
+            torch.save(state, out)
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(file)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one of this very run."""
+        file = self.job.folder / CHECKPOINT
+        if not file.is_file():
+            return
+        state = torch.load(file, weights_only=True)
+        if state["fingerprint"] != self.job.fingerprint:
+            return
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                weight.copy_(state["weights"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        saved = state["progress"]
+        evaluations = [Evaluation(**each) for each in saved["evaluations"]]
+        best = Evaluation(**saved["best"]) if saved["best"] else None
+        self.progress = Progress(**{**saved, "evaluations": evaluations, "best": best})
+
+
+def plan(rows: Rows, job: Job) -> list[list[int]]:
+    """The batches of all epochs in their order: the same for the same seed, whenever it is asked."""
+    order = random.Random(job.seed)
+    return [picked for _ in range(job.epochs) for picked in batches(rows, job.batch_tokens, order)]
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Up in a straight line, then down to zero along half a cosine."""
+    rise = max(1, round(steps * WARM_UP))
+    if step < rise:
+        return peak * (step + 1) / rise
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def evaluation_event(evaluation: Evaluation, steps: int, seconds_left: float) -> Event:
+    return Event(
+        event="evaluation",
+        step=evaluation.step,
+        steps=steps,
+        held_out_loss=evaluation.loss,
+        seconds_left=seconds_left,
+    )
+
+
+# --- 7. From a job to an adapter -------------------------------------------------------------------------------------
+
+
+def fine_tune(job: Job, report: Report, stop: Stop) -> None:
+    """Do the job: the adapter and `Result` are in its folder at the end. Raises `Stopped`, `TrainingFailed`."""
+    report(Event(event="loading"))
+    texts = Texts.model_validate_json((job.folder / TEXTS).read_bytes())
+    tokenizer = Tokenizer.from_file(str(job.base / "tokenizer.json"))
+    model = load(job)
+    limit = min(MAX_TOKENS, model.config.max_position_embeddings)
+    train_ids = tokenise(tokenizer, texts.train, job.end_id, limit)
+    held_out_ids = tokenise(tokenizer, texts.held_out, job.end_id, limit)
+    size = text_bytes(tokenizer, texts.held_out, held_out_ids)
+
+    adapted = attach(model, job)
+    halves = cut(model, lowest_layer(model, job))
+    report(Event(event="preparing"))
+    train = keep_states(Rows([torch.tensor(ids) for ids in train_ids]), halves, job, stop)
+    held_out = keep_states(Rows([torch.tensor(ids) for ids in held_out_ids]), halves, job, stop)
+    base = score(halves, held_out, size, job, stop)  # a new adapter changes nothing yet
+    previous = score_of_previous(adapted, model, held_out, size, job, stop)
+
+    weights = {name: weight for name, weight in adapted.named_parameters() if weight.requires_grad}
+    run = Run(job, halves, weights, train, held_out)
+    run.resume()
+    if run.progress.step == 0:
+        report(Event(event="evaluation", step=0, steps=len(run.plan), held_out_loss=base.loss))
+    ended = run.learn(lambda: score(halves, held_out, size, job, stop), report, stop)
+    best = run.progress.best
+    if best is None or not math.isfinite(best.loss):
+        raise TrainingFailed("The loss became infinite before anything was learned. Lower [training] learning_rate.")
+    write_adapter(adapted, run.progress.best_weights, job)
+    result = Result(
+        best=best,
+        base=base,
+        previous=previous,
+        held_out_tweets=len(held_out.ids),
+        evaluations=tuple(run.progress.evaluations),
+        ended=ended,
+        steps=run.progress.step,
+        planned_steps=len(run.plan),
+        trained_tokens=run.progress.trained_tokens,
+        seconds=run.progress.seconds,
+        run=circumstances(run, model),
+    )
+    (job.folder / RESULT).write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    report(Event(event="done", step=best.step, steps=len(run.plan), held_out_loss=best.loss))
+
+
+def score_of_previous(
+    adapted: peft.PeftModel, model: PreTrainedModel, held_out: Rows, size: int, job: Job, stop: Stop
+) -> Score | None:
+    """The adapter in use on the same tweets; it may reach deeper than ours, so the whole model is asked."""
+    if job.previous is None:
+        return None
+    adapted.load_adapter(str(job.previous), "previous")
+    adapted.set_adapter("previous")
+    result = score(Whole(model), Rows(held_out.ids), size, job, stop)
+    adapted.set_adapter("default")
+    adapted.delete_adapter("previous")
+    return result
+
+
+def write_adapter(adapted: peft.PeftModel, weights: dict[str, Tensor], job: Job) -> None:
+    """The adapter as `peft.PeftModel.from_pretrained` reads it, layers numbered as in the whole model.
+
+    In float16: half the size, and no difference that a loss could show.
+    """
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if name in weights:
+                weight.copy_(weights[name])
+    state = peft.get_peft_model_state_dict(adapted)
+    save_file({name: weight.half().contiguous() for name, weight in state.items()}, job.folder / ADAPTER)
+    config = adapted.peft_config["default"]
+    config.inference_mode = True
+    config.base_model_name_or_path = job.base_name  # peft would name a folder of this machine
+    config.save_pretrained(job.folder)
+
+
+def circumstances(run: Run, model: PreTrainedModel) -> dict[str, Any]:
+    """What else it takes to repeat a run, and what it cost."""
+    return {
+        "precision": str(model.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "learned_parameters": sum(weight.numel() for weight in run.weights.values()),
+        "weighed_tokens": len(run.vocabulary.head) if run.vocabulary else model.config.vocab_size,
+        "train_tweets": len(run.train.ids),
+        "train_tokens": run.train.tokens,
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        **{name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},
+    }
+
+
+# --- 8. The process --------------------------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """Exit code 0 when done or stopped; else the error's own, with its sentence as the last line on stderr."""
+    end_with_parent()
+    standard_input = FileIO(0, closefd=False)
+    job = Job.model_validate_json(standard_input.readline())
+    stop = Stop()
+    stop.listen(standard_input)
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)  # what libraries print is not an event
+        report = Report(out, job.report_seconds)
+        try:
+            fine_tune(job, report, stop)
+        except Stopped:
+            with contextlib.suppress(Stopped):
+                report(Event(event="stopped"))
+        except (MockingbirdError, OSError, MemoryError, RuntimeError) as error:
+            return fail(error)
+    return 0
+
+
+def fail(error: Exception) -> int:
+    """Say in one sentence on stderr what went wrong; the exit code. What is not understood is raised again."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        error = DiskFull("The disk is full, so learning stopped. Free some space and train again; nothing was lost.")
+    elif isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        error = TrainingFailed("Memory ran out while learning. Lower [training] batch_tokens or use a smaller base.")
+    if not isinstance(error, MockingbirdError):
+        raise error
+    sys.stderr.write(f"{error}\n")
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
