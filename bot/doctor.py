@@ -15,12 +15,12 @@ from enum import StrEnum
 
 from bot.config import Config, secret
 from bot.errors import MockingbirdError
+from bot.frontends.discord.invite import invite_link
 from bot.shelf.bases import find_base
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf, file_sha256
 
 LEAST_DISK = 2 * 2**30  # bytes; a base with its graph is half of it
-PERMISSIONS = 0x400 | 0x800 | 0x10000 | 0x4000 | 0x8000  # view, send, read history, embed links, attach files
 
 
 class Grade(StrEnum):
@@ -52,22 +52,13 @@ def examine(config: Config, environment: Mapping[str, str] = os.environ) -> list
     ]
 
 
-def invite_link(token: str) -> str | None:
-    """Where a server's owner lets the bot in, with the least permissions; None when the token isn't one.
-
-    A bot token's first part is the application's id in base64.
-    """
+def application_id(token: str) -> int | None:
+    """The application that a bot token belongs to: its first part is the id in base64. None when it isn't a token."""
     head = token.partition(".")[0]
     try:
-        application = base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
+        return int(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except (binascii.Error, ValueError):
         return None
-    if not application.isdecimal():
-        return None
-    return (
-        f"https://discord.com/oauth2/authorize?client_id={application}"
-        f"&scope=bot+applications.commands&permissions={PERMISSIONS}"
-    )
 
 
 def _disk(config: Config) -> Iterator[Finding]:
@@ -140,9 +131,11 @@ def _discord(config: Config, environment: Mapping[str, str]) -> Iterator[Finding
     elif token is None:
         yield Finding("discord", Grade.WRONG, f"On, but {variable} is empty. Put the bot's token into it.")
     else:
-        link = invite_link(token)
-        text = f"Invite the bot with {link}" if link else f"{variable} doesn't look like a bot token. Copy it again."
-        yield Finding("discord", Grade.OK if link else Grade.WRONG, text)
+        application = application_id(token)
+        if application is None:
+            yield Finding("discord", Grade.WRONG, f"{variable} doesn't look like a bot's token. Copy it again.")
+        else:
+            yield Finding("discord", Grade.OK, f"Invite the bot with {invite_link(application)}")
 
 
 def _x(config: Config, environment: Mapping[str, str]) -> Iterator[Finding]:

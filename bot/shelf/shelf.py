@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bot.errors import DiskFull, UnknownPersona, UnknownVersion
+from bot.personas.name import is_persona_name
 from bot.shelf.manifest import Manifest
 
 STAGING = ".staging-"
@@ -97,6 +98,9 @@ class Shelf:
             shutil.rmtree(staging, ignore_errors=True)
 
     def _home(self, persona: str) -> Path:
+        """The persona's folder; a name that somebody typed must not lead elsewhere. Raises `UnknownPersona`."""
+        if not is_persona_name(persona):
+            raise UnknownPersona(self._unknown(persona))
         return self.folder / persona
 
     def _unknown(self, persona: str) -> str:

@@ -1,0 +1,1 @@
+"""Who is imitated: one account, or several blended into a cyborg."""
