@@ -214,8 +214,9 @@ class Collector:
             fetched = await self.fetch(handle)
         except XRateLimited as error:
             wait = timedelta(0)
-            self._window_ends = error.resets_at or self._clock() + _TRY_AGAIN
-            log.warning("fetching pauses", handle=handle, until=self._window_ends.isoformat(), reason=str(error))
+            known = error.resets_at is not None and error.resets_at > self._clock()  # clocks may differ
+            self._window_ends = error.resets_at if known else self._clock() + _TRY_AGAIN
+            log.warning("fetching pauses", handle=handle, until=str(self._window_ends), reason=str(error))
         except MockingbirdError as error:
             wait = min(wait, _TRY_AGAIN) if isinstance(error, XUnreachable) else wait
             log.warning("fetching failed", handle=handle, reason=str(error))

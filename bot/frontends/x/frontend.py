@@ -165,7 +165,7 @@ class XFrontend:
 def _wait_after(error: MockingbirdError, now: datetime) -> timedelta:
     """How long nothing is sent."""
     if isinstance(error, XRateLimited) and error.resets_at is not None:
-        return error.resets_at - now
+        return max(error.resets_at - now, _SOON)  # X's clock and ours may differ
     if isinstance(error, XUnreachable) and not error.outcome_unknown:
         return _SOON
     return _MUCH_LATER if type(error) is XError else _LATER
