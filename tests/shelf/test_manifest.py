@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bot.errors import UsageError
-from bot.shelf.manifest import PERSONA_NAME, Manifest, persona_name
+from bot.shelf.manifest import Manifest
 from tests.shelves import manifest
 
 
@@ -40,26 +37,3 @@ def test_a_manifest_that_lacks_its_figures_is_refused() -> None:
 def test_a_manifest_does_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         manifest("nell").seed = 2
-
-
-def test_several_handles_make_one_name_in_alphabetical_order() -> None:
-    assert persona_name(("nasa", "dog_rates")) == "dog_rates-nasa"
-
-
-def test_a_given_name_is_taken_in_lower_case() -> None:
-    assert persona_name(("nasa",), "Rocket-Dog") == "rocket-dog"
-
-
-@pytest.mark.parametrize("name", ["..", "a/b", "-nasa", "_nasa", "na sa", "näsa", ".staging-1", "a" * 61, "nasa\n"])
-def test_a_name_that_is_no_folder_of_its_own_is_refused_with_an_example(name: str) -> None:
-    with pytest.raises(UsageError, match="for example nasa"):
-        persona_name(("nasa",), name)
-
-
-@given(st.text(max_size=70))
-def test_whatever_is_asked_for_a_name_stays_within_the_shelf(name: str) -> None:
-    try:
-        chosen = persona_name(("nasa",), name)
-    except UsageError:
-        return
-    assert PERSONA_NAME.fullmatch(chosen)

@@ -209,6 +209,16 @@ def test_an_unknown_persona_is_answered_with_those_that_are_known(tmp_path: Path
         shelf.current("nel")
 
 
+@pytest.mark.parametrize("name", ["..", "../elsewhere", "/", "", ".", "nell/v1", "NELL"])
+def test_a_name_never_leads_off_the_shelf(tmp_path: Path, name: str) -> None:
+    shelf = shelf_with(tmp_path / "models", "nell")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "current").write_text("v1\n", encoding="utf-8")
+    for look in (shelf.current, shelf.versions, shelf.next_version):
+        with pytest.raises(UnknownPersona, match="Known are nell"):
+            look(name)
+
+
 def test_an_empty_shelf_says_how_to_fill_it(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path / "not made yet")
     assert shelf.personas() == []
