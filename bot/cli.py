@@ -30,6 +30,7 @@ from bot.generation.draft import Drafts, Sampling
 from bot.shelf.manifest import Manifest
 from bot.training.record import Training, TrainingPoint, TrainingState
 from bot.tweets.cleaning import Profile
+from bot.tweets.costs import dollars
 from bot.tweets.counts import AccountCounts
 from bot.tweets.store import Basis
 from bot.tweets.tweet import normalise_handle
@@ -130,19 +131,19 @@ async def import_(
 @json_option
 @command
 async def fetch(config: Config, handles: Sequence[str], yes: bool, as_json: bool) -> None:
-    """Fetch new tweets from X: says what it costs at most, then does it."""
+    """Fetch new tweets from X: says what it will cost, asks, then does it."""
     fetched: list[dict[str, object]] = []
     async with app.open_rooms(config) as rooms, app.open_collector(rooms) as collector:
         for handle in map(normalise_handle, handles):
             estimate = await collector.estimate(handle)
             _say(
-                f"@{handle}: at most {estimate.posts} posts, ${estimate.usd}. "
-                f"This month ${estimate.month} of ${estimate.cap} are spent."
+                f"@{handle}: about {estimate.posts} posts, {dollars(estimate.usd)}. "
+                f"This month {dollars(estimate.month)} of {dollars(estimate.cap)} are spent."
             )
             if not yes and not click.confirm("Fetch them?", err=True):
                 raise click.Abort
             result = await collector.fetch(handle)
-            _say(f"@{handle}: {result.new} new tweets for ${result.usd}.")
+            _say(f"@{handle}: {result.new} new tweets for {dollars(result.usd)}.")
             fetched.append({"handle": handle, "new": result.new, "usd": str(result.usd)})
     if as_json:
         _json({"accounts": fetched})

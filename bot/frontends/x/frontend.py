@@ -27,7 +27,7 @@ from bot.replies.posts import Post, Posts
 from bot.tweets.costs import Ledger
 from bot.tweets.x_api import XClient
 
-_LOOK_EVERY = timedelta(minutes=1)  # for posts that were approved without ringing
+_LOOK_EVERY = timedelta(seconds=5)  # for posts that were approved meanwhile
 _SOON = timedelta(minutes=1)  # nothing was sent; the network may be back
 _LATER = timedelta(minutes=15)  # as long as X's windows
 _MUCH_LATER = timedelta(hours=1)  # a cap, or X's protection against spam

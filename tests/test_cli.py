@@ -1,0 +1,116 @@
+"""The command line as a user meets it: what it prints, its exit codes, and that bad input loses nothing."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT, mockingbird, write_config
+
+NELL = ROOT / "examples" / "lighthouse_nell.zip"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return write_config(tmp_path, {})
+
+
+async def test_import_counts_each_account_in_json(config: Path) -> None:
+    outcome = await mockingbird(config, "import", str(NELL), "--json")
+    assert outcome.code == 0
+    (account,) = json.loads(outcome.out)["accounts"]
+    assert account["handle"] == "lighthouse_nell"
+    parts = ("retweets", "short", "duplicates", "kept")
+    assert sum(account[part] for part in parts) == account["downloaded"] == 550
+    again = await mockingbird(config, "import", str(NELL), "--json")
+    assert json.loads(again.out) == json.loads(outcome.out)
+    shown = await mockingbird(config, "tweets", "@Lighthouse_Nell", "--json")
+    assert json.loads(shown.out)["account"] == account
+
+
+def broken_inputs(folder: Path) -> list[tuple[Sequence[str], int, str]]:
+    """Command, exit code, and what the sentence on stderr says."""
+    (folder / "empty.zip").write_bytes(b"")
+    (folder / "broken.zip").write_bytes(b"PK\x03\x04 and then nothing")
+    (folder / "table.csv").write_text("name,age\nnell,63\n")
+    (folder / "few.csv").write_text("user,text\n" + "".join(f"few,the lamp was lit at {n} today\n" for n in range(9)))
+    return [
+        (["train"], 2, "Missing argument 'HANDLES"),
+        (["train", "nobody"], 2, "No tweets of @nobody"),
+        (["say", "nobody"], 2, "no persona nobody"),
+        (["say", "../../etc"], 2, "no persona"),
+        (["rollback", "nobody"], 2, "no persona nobody"),
+        (["import", str(folder / "missing.zip")], 2, "There is no file"),
+        (["import", str(folder / "empty.zip")], 2, "is empty"),
+        (["import", str(folder / "broken.zip")], 2, "broken.zip"),
+        (["import", str(folder / "table.csv")], 2, "name, age"),
+        (["fetch", "nasa", "--yes"], 2, "i_have_permission_to_train"),
+        (["frobnicate"], 2, "No such command"),
+    ]
+
+
+async def test_bad_input_is_a_sentence_and_an_exit_code_and_changes_nothing(config: Path, tmp_path: Path) -> None:
+    for arguments, code, sentence in broken_inputs(tmp_path):
+        outcome = await mockingbird(config, *arguments)
+        assert (outcome.code, sentence in " ".join(outcome.err.split())) == (code, True), outcome
+        assert "Traceback" not in outcome.err
+        assert outcome.out == ""
+    counts = await mockingbird(config, "personas", "--json")
+    assert json.loads(counts.out) == {"personas": []}
+
+
+async def test_too_few_tweets_are_refused_before_anything_is_trained(config: Path, tmp_path: Path) -> None:
+    broken_inputs(tmp_path)
+    imported = await mockingbird(config, "import", str(tmp_path / "few.csv"), "--json")
+    assert json.loads(imported.out)["accounts"][0]["verdict"] == "too little"
+    outcome = await mockingbird(config, "train", "few")
+    assert outcome.code == 2
+    assert "6,000" in outcome.err
+    assert not (tmp_path / "models").exists()
+
+
+async def test_an_unreachable_hub_is_a_sentence_that_names_the_way_out(tmp_path: Path) -> None:
+    config = write_config(tmp_path, {"model": {"base": "nobody/no-such-model"}})
+    outcome = await mockingbird(config, "prepare")
+    assert outcome.code == 3
+    assert '"embedded"' in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+async def test_a_wrong_setting_names_the_nearest_right_one(tmp_path: Path) -> None:
+    config = write_config(tmp_path, {"web": {"prot": 81}})
+    outcome = await mockingbird(config, "personas")
+    assert outcome.code == 2
+    assert "did you mean port" in outcome.err
+
+
+async def test_a_port_in_use_is_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = write_config(tmp_path, {"web": {"port": taken.getsockname()[1]}})
+        outcome = await mockingbird(config, "serve")
+    assert outcome.code == 3
+    assert "taken by another program" in outcome.err
+
+
+async def test_discord_without_a_token_is_a_sentence_that_names_the_variable(tmp_path: Path) -> None:
+    config = write_config(tmp_path, {"discord": {"enabled": True}})
+    outcome = await mockingbird(config, "serve")
+    assert outcome.code == 2
+    assert "DISCORD_TOKEN" in outcome.err
+
+
+async def test_doctor_finds_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
+    config = write_config(tmp_path, {"discord": {"enabled": True}, "web": {"host": "0.0.0.0"}})
+    outcome = await mockingbird(config, "doctor", "--json")
+    assert outcome.code == 2
+    findings = {finding["about"]: finding for finding in json.loads(outcome.out)["findings"]}
+    assert findings["discord"]["grade"] == findings["web"]["grade"] == "wrong"
+    token = "MTIzNDU2Nzg5MDEyMzQ1Njc4.x.y"  # no real one: its first part says 123456789012345678
+    outcome = await mockingbird(config, "doctor", extra={"DISCORD_TOKEN": token, "MOCKINGBIRD_WEB_PASSWORD": "pw"})
+    assert outcome.code == 0
+    assert "client_id=123456789012345678" in "".join(outcome.out.split())
+    assert token not in outcome.out

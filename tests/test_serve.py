@@ -1,0 +1,163 @@
+"""The whole service in a process of its own: started, talked to, told to stop, and killed in the middle of work."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import aiosqlite
+import psutil
+import pytest
+
+from bot.loopback.discord import LoopbackDiscord
+from bot.shelf.bases import base_folder
+from bot.shelf.shelf import Shelf
+from tests.processes import ROOT, Service, mockingbird, service, write_config
+from tests.tiny_base import make_tiny_gpt2
+
+NELL = ROOT / "examples" / "lighthouse_nell.zip"
+CRUMB = ROOT / "examples" / "captain_crumb.zip"
+QUICK: dict[str, object] = {"epochs": 1, "layers": 1, "rank": 2, "batch_tokens": 2048}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny base, two imported accounts and a published persona, made by the commands themselves."""
+    folder = tmp_path_factory.mktemp("trained")
+    make_tiny_gpt2(base_folder(folder / "data", "tiny"), "tiny")
+    config = write_config(folder, {"training": QUICK})
+
+    async def prepare() -> None:
+        for command in (["import", str(NELL)], ["import", str(CRUMB)], ["train", "lighthouse_nell"]):
+            outcome = await mockingbird(config, *command)
+            assert outcome.code == 0, outcome.err
+
+    asyncio.run(prepare())
+    return folder
+
+
+@pytest.fixture
+def folder(trained: Path, tmp_path: Path) -> Path:
+    """A copy for one test."""
+    return Path(shutil.copytree(trained, tmp_path / "service", symlinks=True))
+
+
+@asynccontextmanager
+async def on_discord(
+    folder: Path, discord: LoopbackDiscord, sections: Mapping[str, Mapping[str, object]] | None = None
+) -> AsyncIterator[Service]:
+    """The service, connected to that Discord."""
+    settings: dict[str, Mapping[str, object]] = {
+        "discord": {"enabled": True, "api_base": discord.api_base, "gateway_url": discord.gateway_url},
+        "training": QUICK,
+        "log": {"format": "json"},
+        **(sections or {}),
+    }
+    config = write_config(folder, settings)
+    async with service(config, {"DISCORD_TOKEN": discord.token}) as running:
+        await running.logged("ready to speak")
+        await discord.bot_ready(60)
+        yield running
+
+
+async def mention(discord: LoopbackDiscord, text: str = "how is the weather?") -> int:
+    return await discord.say(discord.world.channel("talk"), discord.world.user("robin"), text)
+
+
+async def test_the_service_starts_without_any_key_serves_its_page_and_stops_on_sigterm(folder: Path) -> None:
+    async with service(write_config(folder, {"log": {"format": "json"}})) as running:
+        page = await running.logged("the web page is on")
+        await running.logged("ready to speak")
+        said = {line["event"] for line in running.lines}
+        assert {"Discord is off: [discord] enabled is false", "X is off: [x] enabled is false"} <= said
+        async with aiohttp.ClientSession() as session, session.get(f"{page['url']}/healthz") as answer:
+            assert answer.status == 200
+        assert await running.stop() == 0
+
+
+async def test_the_serving_process_knows_neither_torch_nor_transformers(folder: Path) -> None:
+    async with service(write_config(folder, {"log": {"format": "json"}})) as running:
+        await running.logged("ready to speak")
+        loaded = [mapped.path for mapped in psutil.Process(running.process.pid).memory_maps()]
+        assert any("onnxruntime" in path for path in loaded)
+        assert not any("torch" in path for path in loaded)
+
+
+async def test_two_services_on_one_database_are_refused(folder: Path) -> None:
+    async with service(write_config(folder, {"log": {"format": "json"}})) as running:
+        await running.logged("ready to speak")
+        outcome = await mockingbird(folder / "config.toml", "serve")
+        assert outcome.code == 2
+        assert "runs on" in outcome.err
+
+
+async def test_a_mention_is_answered_once_over_a_kill_and_a_restart(folder: Path) -> None:
+    async with LoopbackDiscord() as discord:
+        async with on_discord(folder, discord) as running:
+            first = await mention(discord)
+            await discord.reply_to(first, 30)
+            await running.stop(signal.SIGKILL)
+        async with on_discord(folder, discord) as running:
+            await discord.redeliver(first)
+            second = await mention(discord)
+            await discord.reply_to(second, 30)
+            assert await running.stop() == 0
+        replies = [m for m in discord.messages_in(discord.world.channel("talk")) if m.replies_to == first]
+        assert len(replies) == 1
+
+
+async def test_sigterm_drains_the_answers_under_way(folder: Path) -> None:
+    async with LoopbackDiscord() as discord, on_discord(folder, discord) as running:
+        said = [await mention(discord, f"question {number}") for number in range(5)]
+        await discord.reply_to(said[0], 30)
+        assert await running.stop() == 0
+        for number in said:
+            await discord.reply_to(number, 1)
+
+
+async def test_a_new_version_is_adopted_while_mentions_are_answered(folder: Path) -> None:
+    """New tweets come in from the command line beside the service; nothing is restarted and nobody goes unanswered."""
+    retraining = {"min_new_tweets": 20, "min_hours_between": 0.0, "check_every_minutes": 0.01, "tolerance": 10.0}
+    later = ROOT / "examples" / "later" / "lighthouse_nell.jsonl"
+    shelf = Shelf(folder / "models")
+    async with LoopbackDiscord() as discord, on_discord(folder, discord, {"retraining": retraining}) as running:
+        imported = await mockingbird(folder / "config.toml", "import", str(later), "--handle", "lighthouse_nell")
+        assert imported.code == 0, imported.err
+        async with asyncio.timeout(90):
+            while shelf.current("lighthouse_nell").version == "v1":
+                await discord.reply_to(await mention(discord), 30)
+        await discord.reply_to(await mention(discord), 30)
+        assert await running.stop() == 0
+    rows = await _rows(folder, "SELECT version, state FROM messages")
+    assert {row[0] for row in rows} == {"v1", "v2"}
+    assert {row[1] for row in rows} == {"answered"}
+
+
+async def test_a_training_goes_on_after_the_service_was_killed_and_its_child_does_not_outlive_it(folder: Path) -> None:
+    long = {"training": {**QUICK, "epochs": 30, "patience": 30}}
+    async with LoopbackDiscord() as discord:
+        channel, wren = discord.world.channel("talk"), discord.world.user("wren")
+        async with on_discord(folder, discord, long) as running:
+            use = await discord.slash(channel, wren, "train", {"handles": "captain_crumb"})
+            message = await use.answered(30)
+            await discord.until(lambda: "step" in message.content, 60, "the first step")
+            (child,) = [
+                p for p in psutil.Process(running.process.pid).children() if "finetune" in " ".join(p.cmdline())
+            ]
+            await running.stop(signal.SIGKILL)
+            await asyncio.to_thread(psutil.wait_procs, [child], 30)
+            assert not child.is_running()
+        async with on_discord(folder, discord, long) as running:
+            await discord.until(lambda: "is in use" in message.content, 90, "the end of the training")
+            assert await running.stop() == 0
+    assert Shelf(folder / "models").current("captain_crumb").version == "v1"
+
+
+async def _rows(folder: Path, sql: str) -> list[tuple[str, str]]:
+    async with aiosqlite.connect(folder / "data" / "mockingbird.db") as database:
+        return [tuple(row) for row in await database.execute_fetchall(sql)]
