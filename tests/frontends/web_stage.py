@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import html
+import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -98,6 +100,34 @@ class FakeTrainings:
         await self.put(replace(self.all[number], state=TrainingState.CANCELLED, reason="It was stopped."))
 
 
+class Events:
+    """Server-sent events as they come."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    async def next(self) -> tuple[str, dict[str, str], int | None] | None:
+        """Name, data and id of the next event; None when the stream has ended."""
+        fields: dict[str, str] = {}
+        async for line in self._content:
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name:
+                fields[name] = value
+            elif "event" in fields:
+                number = int(fields["id"]) if "id" in fields else None
+                return fields["event"], json.loads(fields["data"]), number
+            else:
+                fields = {}
+        return None
+
+    async def html_with(self, text: str) -> str:
+        """The first piece of a page from here on that holds the text."""
+        while event := await self.next():
+            if text in event[1].get("html", ""):
+                return event[1]["html"]
+        raise AssertionError(f"the stream ended without {text!r}")
+
+
 class Browser:
     """What a browser without a script does: keeps cookies, sends forms, follows redirects."""
 
@@ -134,7 +164,27 @@ class Browser:
     @property
     def text(self) -> str:
         """What the page says, without its tags."""
-        return " ".join(re.sub(r"<[^>]+>", " ", self.html).split())
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.html)).split())
+
+    async def say(self, text: str) -> Self:
+        """Write that in the channel and send it."""
+        await self.open("/")
+        return await self.submit("/say", text=text)
+
+    async def page_with(self, *texts: str) -> Self:
+        """The open page, loaded again until it says all that, as a browser without a script does."""
+        path = self.at
+        async with asyncio.timeout(PATIENCE):
+            while not all(text in self.text for text in texts):
+                await self.open(path)
+        return self
+
+    @asynccontextmanager
+    async def events(self, path: str, headers: dict[str, str] | None = None) -> AsyncIterator[Events]:
+        """The stream of events at that path."""
+        async with self.session.get(self.url + path, headers=headers) as response:
+            assert response.content_type == "text/event-stream"
+            yield Events(response.content)
 
     async def _see(self, response: aiohttp.ClientResponse) -> None:
         self.html, self.status, self.at = await response.text(), response.status, response.url.path

@@ -17,36 +17,60 @@ function localise(root) {
   }
 }
 
+// A stream of server-sent events while the page can be seen: a browser allows six connections to one host in all.
+function follow(address, handlers) {
+  let stream = null;
+  const turn = () => {
+    stream?.close();
+    stream = document.hidden ? null : new EventSource(address());
+    for (const [name, handler] of Object.entries(handlers)) {
+      stream?.addEventListener(name, (event) => handler(event, stream));
+    }
+  };
+  document.addEventListener("visibilitychange", turn);
+  turn();
+}
+
+const CONTROLS = "a, button";
+
 // The server escapes everything in the pieces it sends; they replace what stands under the same id.
 function show(id, html) {
   const template = document.createElement("template");
   template.innerHTML = html;
   localise(template.content);
+  const fresh = template.content.firstElementChild;
   const old = document.getElementById(`line-${id}`);
-  if (old) old.replaceWith(template.content);
-  else lines.append(template.content);
+  const focused = old ? [...old.querySelectorAll(CONTROLS)].indexOf(document.activeElement) : -1;
+  if (old) old.replaceWith(fresh);
+  else lines.append(fresh);
+  if (focused >= 0) fresh.querySelectorAll(CONTROLS)[focused]?.focus();
   document.getElementById("empty")?.remove();
 }
 
 function listen() {
-  const stream = new EventSource(`${lines.dataset.events}?since=${lines.dataset.revision}`);
-  stream.addEventListener("open", () => { news.textContent = ""; });
-  stream.addEventListener("error", () => {
-    news.textContent = stream.readyState === EventSource.CLOSED
-      ? "The connection is lost. Reload the page." : "The connection is lost, trying again…";
-  });
-  stream.addEventListener("line", (event) => {
-    const { id, html } = JSON.parse(event.data);
-    show(id, html);
-  });
-  stream.addEventListener("restarted", () => {
-    for (const text of lines.querySelectorAll(".thinking .text")) {
-      text.textContent = "The service restarted before this was answered. Send it again.";
-    }
+  follow(() => `${lines.dataset.events}?since=${lines.dataset.revision}`, {
+    open() { news.textContent = ""; },
+    error(event, stream) {
+      news.textContent = stream.readyState === EventSource.CLOSED
+        ? "The connection is lost. Reload the page." : "The connection is lost, trying again…";
+    },
+    line(event) {
+      const { id, html } = JSON.parse(event.data);
+      lines.dataset.revision = event.lastEventId;
+      show(id, html);
+    },
+    restarted(event) {
+      lines.dataset.revision = event.lastEventId;
+      for (const text of lines.querySelectorAll(".thinking .text")) {
+        text.textContent = "The service restarted before this was answered. Send it again.";
+      }
+    },
   });
 }
 
 async function send(form, button) {
+  const { text, message_id } = form.elements;
+  const sent = text.value;
   button.disabled = true;
   try {
     const answer = await fetch(form.action, {
@@ -54,11 +78,10 @@ async function send(form, button) {
     });
     const { problem, next_message_id } = await answer.json();
     news.textContent = problem ?? "";
-    if (problem) return;
-    if (form === composer) {
-      form.elements.message_id.value = next_message_id;
-      form.elements.text.value = "";
-    }
+    if (problem || form !== composer) return;
+    message_id.value = next_message_id;
+    if (text.value === sent) text.value = "";
+    lines.parentElement.scrollTop = 0; // the bottom, since it is laid out from there
   } catch {
     news.textContent = "The service can't be reached. Your message is still here; send it again in a moment.";
   } finally {
@@ -82,12 +105,11 @@ if (lines) {
 
 // A training's figures and curve, while it runs; once its state has changed the page is another one.
 for (const watched of document.querySelectorAll("[data-watch]")) {
-  const stream = new EventSource(watched.dataset.watch);
   const live = watched.querySelector("[data-live]");
-  stream.addEventListener("progress", (event) => {
-    if (live) live.innerHTML = JSON.parse(event.data).html;
+  follow(() => watched.dataset.watch, {
+    progress(event) { if (live) live.innerHTML = JSON.parse(event.data).html; },
+    changed(event, stream) { stream.close(); location.reload(); },
   });
-  stream.addEventListener("changed", () => { stream.close(); location.reload(); });
 }
 
 localise(document);

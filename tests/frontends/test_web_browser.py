@@ -1,0 +1,173 @@
+"""The web page in a real browser: live without reloading, by keyboard alone, at the width of a phone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.database import Database
+from bot.errors import Busy
+from bot.training.trainings import TrainingPoint, TrainingState
+from tests.fakes import FakeSpeaker
+from tests.frontends.chromium import CHROMIUM, Tab, tab
+from tests.frontends.web_stage import Stage, stage, training
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium isn't on PATH")
+
+LONG = "<img src=x onerror=\"document.title='owned'\"> " + "longwinded" * 40
+SAYS = "document.getElementById('lines').innerText.includes"
+
+CONTROLS = (
+    "[...document.querySelectorAll('a, button, select, input:not([type=hidden], [type=radio])')]"
+    ".filter((each) => each.checkVisibility())"
+)
+FOCUS = """(() => {
+    const at = document.activeElement;
+    const place = at === document.body ? "BODY" : [...document.querySelectorAll("*")].indexOf(at) + at.outerHTML;
+    return [place, getComputedStyle(at.closest(".chip") ?? at).outlineStyle !== "none"];
+})()"""
+
+
+@pytest.fixture
+def rooms(database: Database, tmp_path: Path) -> Stage:
+    return stage(database, tmp_path, "nell", "crumb", speaker=FakeSpeaker([LONG]))
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Tab]:
+    async with tab(tmp_path / "profile") as opened:
+        yield opened
+        assert opened.complaints == []
+
+
+async def say(browser: Tab, text: str) -> None:
+    """Write that and press Enter."""
+    await browser.ask("document.getElementById('text').focus()")
+    await browser.type(text)
+    await browser.press("Enter")
+
+
+async def test_an_answer_appears_without_a_reload(rooms: Stage, browser: Tab) -> None:
+    rooms.speaker.free.clear()
+    async with rooms.frontend() as page:
+        await browser.show(page.url)
+        await browser.ask("window.sameAsBefore = true")
+        await say(browser, "hello there")
+        await browser.until(f"{SAYS}('hello there') && {SAYS}('thinking')")
+        rooms.speaker.free.set()
+        await browser.until(f"{SAYS}('longwinded') && !{SAYS}('thinking')")
+        assert await browser.ask("window.sameAsBefore && document.getElementById('text').value === ''")
+        assert await browser.ask("document.getElementById('empty')") is None
+        await say(browser, "@crumb and you?")
+        await browser.until(f"{SAYS}('crumb') && {SAYS}('tweet number 6')")
+        assert await browser.ask("document.title") == "Channel · Mockingbird"
+
+
+async def test_what_failed_can_be_tried_again_in_place(rooms: Stage, browser: Tab) -> None:
+    rooms.speaker.failure = Busy("Many are waiting.", 5)
+    async with rooms.frontend() as page:
+        await browser.show(page.url)
+        await say(browser, "hello")
+        await browser.until(f"{SAYS}('Many are waiting.')")
+        rooms.speaker.failure = None
+        await browser.ask("document.querySelector('.again button').focus()")
+        await browser.press("Enter")
+        await browser.until(f"{SAYS}('longwinded')")
+
+
+async def test_an_open_page_goes_on_after_a_restart(rooms: Stage, browser: Tab) -> None:
+    async with rooms.frontend() as page:
+        await browser.show(page.url)
+        await say(browser, "hello")
+        await browser.until(f"{SAYS}('longwinded')")
+        port = int(page.url.rpartition(":")[2])
+    await say(browser, "is anybody there?")
+    await browser.until("document.getElementById('status').innerText.includes('Your message is still here')")
+    assert await browser.ask("document.getElementById('text').value") == "is anybody there?"
+    async with rooms.frontend(port=port):
+        await browser.until("document.getElementById('status').innerText === ''")
+        await browser.press("Enter")
+        await browser.until(f"{SAYS}('tweet number 6')")
+        assert await browser.ask(f"{SAYS}('longwinded')")
+    browser.complaints.clear()  # the failed request is one, and meant
+
+
+async def test_a_training_moves_while_one_looks(rooms: Stage, browser: Tab) -> None:
+    running = replace(training(1, TrainingState.RUNNING), point=TrainingPoint(step=1, steps=120, loss=4.0))
+    rooms.trainings.measured[1] = [TrainingPoint(step=1, steps=120, loss=4.0)]
+    await rooms.trainings.put(running)
+    async with rooms.frontend() as page:
+        await browser.show(f"{page.url}/trainings")
+        await browser.until("document.querySelector('.figures').innerText.includes('4.000')")
+        newer = TrainingPoint(step=60, steps=120, loss=3.25)
+        rooms.trainings.measured[1].append(newer)
+        await rooms.trainings.put(replace(running, point=newer))
+        await browser.until("document.querySelector('.figures').innerText.includes('3.250')")
+        assert await browser.ask("document.querySelector('.curve .loss').getTotalLength()") > 0
+        await rooms.trainings.put(replace(running, state=TrainingState.FAILED, reason="The disk is full."))
+        await browser.until("document.body.innerText.includes('The disk is full.')")
+
+
+async def test_the_keyboard_reaches_everything_and_shows_where_it_is(rooms: Stage, browser: Tab) -> None:
+    await rooms.posts.propose("nell")
+    async with rooms.frontend() as page:
+        for path in ("/", "/personas", "/trainings", "/posts"):
+            await browser.show(page.url + path)
+            await browser.ask("document.activeElement.blur()")
+            wanted = await browser.ask(f"{CONTROLS}.length")
+            reached, hidden = set(), set()
+            for _ in range(wanted + 4):
+                await browser.press("Tab")
+                place, is_shown = await browser.ask(FOCUS)
+                reached.add(place)
+                if not is_shown:
+                    hidden.add(place)
+            assert len(reached - {"BODY"}) >= wanted, (path, reached)
+            assert hidden <= {"BODY"}, path
+
+
+async def test_a_persona_is_chosen_by_keyboard(rooms: Stage, browser: Tab) -> None:
+    async with rooms.frontend() as page:
+        await browser.show(page.url)
+        await browser.ask("document.querySelector('.chip :checked').focus()")
+        await browser.press("ArrowDown")
+        chosen = await browser.ask("document.querySelector('.chip :checked').value")
+        await say(browser, "hello")
+        await browser.until(f"{SAYS}('longwinded')")
+        assert rooms.speaker.asked == [(chosen, "hello")]
+        assert chosen == "crumb"
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+async def test_nothing_is_wider_than_the_window(rooms: Stage, browser: Tab, width: int) -> None:
+    await rooms.posts.propose("nell")  # takes the long text and two more
+    await rooms.trainings.put(replace(training(1, TrainingState.FAILED), reason="long" * 100))
+    async with rooms.frontend() as page:
+        await browser.show(page.url, width)
+        await say(browser, "x" * 500)
+        await browser.until(f"{SAYS}('tweet number 4')")
+        for path in ("/", "/personas", "/trainings", "/trainings/1", "/posts", "/nothing"):
+            await browser.show(page.url + path, width)
+            assert await browser.ask("document.documentElement.scrollWidth") <= width, path
+    browser.complaints.clear()  # the page that does not exist is one, and meant
+
+
+async def test_a_label_stands_at_every_field(rooms: Stage, browser: Tab) -> None:
+    await rooms.posts.propose("nell")
+    async with rooms.frontend("password") as page:
+        await browser.show(page.url)
+        unlabelled = (
+            "[...document.querySelectorAll('input:not([type=hidden]), select')].filter((each) => !each.labels.length)"
+        )
+        assert await browser.ask(f"{unlabelled}.length") == 0
+        await browser.ask("document.getElementById('password').focus()")
+        await browser.type("password")
+        await browser.press("Enter")
+        await browser.until("document.title === 'Channel · Mockingbird'")
+        for path in ("/", "/personas", "/posts"):
+            await browser.show(page.url + path)
+            assert await browser.ask(f"{unlabelled}.length") == 0, path
+            assert await browser.ask("document.querySelectorAll('h1').length") == 1
