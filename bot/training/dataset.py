@@ -62,7 +62,8 @@ class DataSet:
 def build(kept: Mapping[str, Sequence[Kept]], settings: Training, base_sha256: str) -> DataSet:
     """The data set of these accounts, `kept` being their tweets, the oldest first. Raises `TooFewTweets`."""
     unique = {handle: _unique(_in_time(kept[handle])) for handle in sorted(kept)}
-    _require(unique, settings.min_characters)
+    texts_in_all = [text for texts in unique.values() for text in texts]
+    require_enough(list(unique), len(texts_in_all), len(SEPARATOR.join(texts_in_all)), settings.min_characters)
     learned: set[str] = set()
     train: dict[str, list[str]] = {}
     held_out: dict[str, list[str]] = {}
@@ -83,6 +84,16 @@ def build(kept: Mapping[str, Sequence[Kept]], settings: Training, base_sha256: s
             f"Nothing of @{', @'.join(unique)} is left to judge with. Import more tweets or raise [training] held_out."
         )
     return DataSet(learn, judge, splits, _fingerprint(learn, judge, settings, base_sha256))
+
+
+def require_enough(handles: Sequence[str], tweets: int, characters: int, min_characters: int) -> None:
+    """Whether so much is enough to learn from; characters as `AccountCounts` has them. Raises `TooFewTweets`."""
+    if characters < min_characters or tweets < 2:
+        names = ", ".join(f"@{handle}" for handle in handles)
+        raise TooFewTweets(
+            f"{names} left {characters:,} characters in {tweets:,} tweets to learn from; {min_characters:,} are "
+            "needed. Import more tweets, add another account, or lower [training] min_characters."
+        )
 
 
 def words(text: str) -> str:
@@ -122,17 +133,6 @@ def _unique(tweets: Iterable[Kept]) -> list[str]:
     for tweet in tweets:
         found.setdefault(words(tweet.cleaned), tweet.cleaned)
     return list(found.values())
-
-
-def _require(unique: Mapping[str, Sequence[str]], min_characters: int) -> None:
-    names = ", ".join(f"@{handle}" for handle in unique)
-    tweets = sum(len(texts) for texts in unique.values())
-    characters = len(SEPARATOR.join(text for texts in unique.values() for text in texts))  # as the ancestor counts
-    if characters < min_characters or tweets < 2:
-        raise TooFewTweets(
-            f"{names} left {characters:,} characters in {tweets:,} tweets to learn from; {min_characters:,} are "
-            "needed. Import more tweets, add another account, or lower [training] min_characters."
-        )
 
 
 def _split(handle: str, kept: Sequence[Kept], train: Sequence[str], held_out: Sequence[str]) -> Split:

@@ -52,6 +52,7 @@ from bot.training.dataset import MAX_TOKENS, text_bytes, tokenise
 from bot.training.job import (
     ADAPTER,
     CHECKPOINT,
+    DISK_FULL,
     RESULT,
     TEXTS,
     Evaluation,
@@ -509,7 +510,7 @@ class Run:
         """Write the checkpoint; the one before stays until this one is whole."""
         done = self.progress
         file = self.job.folder / CHECKPOINT
-        fresh = file.with_suffix(".new")
+        fresh = file.with_suffix(f".{os.getpid()}")  # a predecessor may still be writing its own
         state = {
             "fingerprint": self.job.fingerprint,
             "weights": {name: weight.detach() for name, weight in self.weights.items()},
@@ -697,7 +698,7 @@ def fail(error: Exception) -> int:
     if not isinstance(error, MockingbirdError):
         raise error
     sys.stderr.write(f"{error}\n")
-    return error.exit_code
+    return DISK_FULL if isinstance(error, DiskFull) else error.exit_code
 
 
 if __name__ == "__main__":

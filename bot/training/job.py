@@ -6,6 +6,7 @@ writes `Event`s to its standard output. Tweets travel in a file, never in argume
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ CHECKPOINT = "checkpoint.pt"
 ADAPTER = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 RESULT = "result.json"  # `Result`
+
+DISK_FULL = errno.ENOSPC  # exit code of a child of this room that found no room; other errors keep their own
 
 
 class Value(BaseModel):

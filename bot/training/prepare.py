@@ -20,9 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 from bot.errors import BaseUnavailable, DiskFull, MockingbirdError
 from bot.shelf.bases import END_TOKEN, Base, BaseRecord, base_folder, find_base
 from bot.shelf.shelf import file_sha256
+from bot.training.job import DISK_FULL
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -54,16 +57,23 @@ def prepare_base(spec: str, data: Path) -> Base:
     folder = base_folder(data, spec)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".staging-", dir=folder.parent) as staging:
-            _write(spec, Path(staging) / folder.name)
-            shutil.rmtree(folder, ignore_errors=True)  # a folder without base.json is a leftover
-            (Path(staging) / folder.name).rename(folder)
+        with FileLock(folder.parent / ".lock"):  # the engine and the trainings may both want it at the first start
+            if find_base(data, spec) is None:
+                _make(spec, folder)
     except OSError as error:
         raise _disk_error(spec, error) from error
     ready = find_base(data, spec)
     if ready is None:
         raise BaseUnavailable(f"The base {spec} was made ready and is gone again. Leave {folder.parent.name}/ alone.")
     return ready
+
+
+def _make(spec: str, folder: Path) -> None:
+    """The whole folder at once, by a rename."""
+    with tempfile.TemporaryDirectory(prefix=".staging-", dir=folder.parent) as staging:
+        _write(spec, Path(staging) / folder.name)
+        shutil.rmtree(folder, ignore_errors=True)  # without base.json it is a leftover
+        (Path(staging) / folder.name).rename(folder)
 
 
 def _write(spec: str, folder: Path) -> None:
@@ -209,7 +219,7 @@ def main(arguments: list[str]) -> int:
         prepare_base(spec, Path(data))
     except MockingbirdError as error:
         sys.stderr.write(f"{error}\n")
-        return error.exit_code
+        return DISK_FULL if isinstance(error, DiskFull) else error.exit_code
     return 0
 
 

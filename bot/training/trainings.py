@@ -1,7 +1,160 @@
-"""The training room's door: the queue of trainings, and the worker that takes them one at a time."""
+"""The training room's door: requests, their state for whoever watches, and which personas are due again.
+
+Work is rows plus a wake-up: `request` adds a row, the worker takes the oldest. Killed at any moment it loses nothing:
+a row that was running waits again at the next start and goes on from its checkpoint, and a version that was put in use
+just before the end is recognised by its data set's fingerprint.
+"""
 
 from __future__ import annotations
 
-from bot.training.record import Training, TrainingPoint, TrainingResult, TrainingState
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
 
-__all__ = ["Training", "TrainingPoint", "TrainingResult", "TrainingState"]
+import structlog
+
+from bot.config import Model, Retraining
+from bot.config import Training as Settings
+from bot.database import Database
+from bot.errors import Refused, UnknownPersona, UsageError
+from bot.shelf.manifest import persona_name
+from bot.shelf.shelf import Shelf
+from bot.training import policy
+from bot.training.dataset import require_enough
+from bot.training.news import News
+from bot.training.record import Training, TrainingPoint, TrainingResult, TrainingState
+from bot.training.table import TrainingTable
+from bot.training.worker import OnPublished, Worker
+from bot.tweets.counts import SEPARATOR
+from bot.tweets.store import TweetStore
+from bot.tweets.tweet import normalise_handle
+
+__all__ = ["Training", "TrainingPoint", "TrainingResult", "TrainingState", "Trainings"]
+
+log = structlog.get_logger(__name__)
+
+
+class Trainings:
+    """Takes requests, learns one after the other, and tells who watches."""
+
+    def __init__(
+        self,
+        database: Database,
+        shelf: Shelf,
+        store: TweetStore,
+        data: Path,
+        model: Model,
+        settings: Settings,
+        retraining: Retraining,
+        clock: Callable[[], datetime],
+        on_published: OnPublished | None = None,
+    ) -> None:
+        self._table = TrainingTable(database, clock)
+        self._news = News()
+        self._worker = Worker(
+            self._table, self._news, shelf, store, data, model, settings, retraining, clock, on_published
+        )
+        self._shelf = shelf
+        self._store = store
+        self._settings = settings
+        self._retraining = retraining
+        self._clock = clock
+
+    async def run(self) -> None:
+        """The worker's task: learn what is in line until cancelled; the training under way then waits again."""
+        await self._worker.run()
+
+    # --- Asking, and seeing what becomes of it ---
+
+    async def request(
+        self, handles: Sequence[str], name: str | None = None, cause: str = "command", requested_by: str = ""
+    ) -> Training:
+        """A training in line; the one that is there already if the same waits or runs.
+
+        `cause` is command, discord, web or retraining; `requested_by` an id on its platform. Raises `UsageError`,
+        `UnknownHandle`, `TooFewTweets`.
+        """
+        names = tuple(sorted({normalise_handle(handle) for handle in handles} - {""}))
+        if not names:
+            raise UsageError("Name at least one account to learn from, for example nasa.")
+        persona = persona_name(names, name)
+        counts = [await self._store.counts(handle) for handle in names]
+        characters = sum(count.characters for count in counts) + len(SEPARATOR) * (len(counts) - 1)
+        require_enough(names, sum(count.kept for count in counts), characters, self._settings.min_characters)
+        self._require_same_people(persona, names)
+        number = await self._table.add(persona, names, cause, requested_by)
+        self._news.tell()
+        return await self.training(number)
+
+    async def training(self, number: int) -> Training:
+        """That training as it stands. Raises `Refused`."""
+        found = await self._table.training(number)
+        if found is None:
+            raise Refused(f"There is no training {number}. The list of trainings shows those there are.")
+        return found
+
+    async def recent(self, limit: int) -> list[Training]:
+        """The newest trainings, the newest first."""
+        return await self._table.recent(limit)
+
+    async def points(self, number: int) -> list[TrainingPoint]:
+        """Everything measured so far, by step."""
+        return await self._table.points(number)
+
+    async def watch(self, number: int) -> AsyncIterator[Training]:
+        """That training as it stands and whenever it changes, until it has ended. Raises `Refused`."""
+        seen: Training | None = None
+        while seen is None or not seen.ended:
+            latest = self._news.latest()
+            stands = await self.training(number)
+            if stands == seen:
+                await self._news.after(latest)
+                continue
+            seen = stands
+            yield stands
+
+    async def cancel(self, number: int) -> None:
+        """End that training without a version; nothing published is touched. Raises `Refused`."""
+        stands = await self.training(number)
+        if not await self._table.cancel(number, "It was cancelled."):
+            raise Refused(f"Training {number} has ended already ({stands.state}). There is nothing to cancel.")
+        if stands.state is TrainingState.QUEUED:
+            self._worker.remove_folder(number)
+        self._news.tell()
+
+    # --- Learning again ---
+
+    async def due(self) -> list[str]:
+        """The personas that should learn again now, by what is stored; none that waits or learns already."""
+        busy = {training.persona for training in await self._table.active()}
+        return [name for name in self._shelf.personas() if name not in busy and await self._is_due(name)]
+
+    async def request_due(self) -> list[Training]:
+        """Put all personas that are due in line."""
+        requested = []
+        for persona in await self.due():
+            try:
+                requested.append(await self.request(self._shelf.current(persona).handles, persona, "retraining"))
+            except UsageError as error:  # since its version was made an account was forgotten, say
+                log.warning("persona not learned again", persona=persona, reason=str(error))
+        return requested
+
+    async def _is_due(self, persona: str) -> bool:
+        newest = self._shelf.versions(persona)[-1]
+        ended = await self._table.last_ended(persona)
+        last = max(newest.created, ended) if ended else newest.created
+        hours = (self._clock() - last).total_seconds() / 3600
+        new_tweets = await self._store.new_since(newest.handles, newest.tweets_read_at)
+        decision = policy.due(new_tweets, hours, self._retraining)
+        log.debug("is a persona due", persona=persona, due=decision.yes, reason=decision.reason)
+        return decision.yes
+
+    def _require_same_people(self, persona: str, handles: tuple[str, ...]) -> None:
+        """A name stands for the same people for ever."""
+        try:
+            current = self._shelf.current(persona)
+        except UnknownPersona:
+            return
+        if current.handles != handles:
+            people = ", ".join(f"@{handle}" for handle in current.handles)
+            raise UsageError(f"{persona} is the name of a persona made of {people}. Choose another name.")

@@ -1,0 +1,102 @@
+"""From the files of a finished run to an immutable version on the shelf."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bot.config import Training
+from bot.errors import DiskFull
+from bot.shelf.bases import Base
+from bot.shelf.manifest import HandleCounts, Manifest, Metrics
+from bot.shelf.shelf import Shelf, file_sha256
+from bot.training.card import model_card
+from bot.training.dataset import DataSet
+from bot.training.job import ADAPTER, ADAPTER_CONFIG, Result
+
+CARD = "README.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a version came from."""
+
+    persona: str
+    parent: str | None  # the version that was in use
+    run: str  # what names the run among others
+    base: Base
+    data_set: DataSet
+    counts: tuple[HandleCounts, ...]
+    settings: Training
+    tweets_read_at: datetime  # UTC
+
+
+def metrics_of(result: Result) -> Metrics:
+    """The figures by which the version is judged."""
+    return Metrics(
+        held_out_tweets=result.held_out_tweets,
+        held_out_loss=result.best.loss,
+        base_held_out_loss=result.base.loss,
+        bits_per_byte=result.best.bits_per_byte,
+        base_bits_per_byte=result.base.bits_per_byte,
+        previous_held_out_loss=result.previous.loss if result.previous else None,
+    )
+
+
+def hyperparameters_of(settings: Training, result: Result) -> dict[str, Any]:
+    """What was set, and what came of it in steps, seconds and bytes."""
+    return {
+        **settings.model_dump(mode="json", exclude={"seed", "threads", "min_characters"}),
+        "optimizer": "AdamW",
+        "schedule": "warm-up, then cosine to zero",
+        "steps": result.steps,
+        "planned_steps": result.planned_steps,
+        "best_step": result.best.step,
+        "ended": result.ended,
+        "seconds": round(result.seconds, 1),
+        "tokens_per_second": round(result.trained_tokens / max(result.seconds, 0.1)),
+        **result.run,
+    }
+
+
+def put_on_shelf(shelf: Shelf, finished: Path, result: Result, provenance: Provenance, now: datetime) -> Manifest:
+    """The run's adapter as the persona's next version, not yet in use. Raises `DiskFull`."""
+    try:
+        staging = shelf.staging(provenance.persona, provenance.run)
+        for name in (ADAPTER, ADAPTER_CONFIG):
+            shutil.copyfile(finished / name, staging / name)
+        manifest = _manifest(shelf, result, provenance, now)
+        (staging / CARD).write_text(model_card(manifest), encoding="utf-8")
+        digests = {path.name: file_sha256(path) for path in sorted(staging.iterdir())}
+    except OSError as error:
+        raise DiskFull(
+            f"The new version of {provenance.persona} could not be written ({error.strerror}). "
+            "Free some space and train again; the version in use is untouched."
+        ) from error
+    manifest = manifest.model_copy(update={"sha256": digests})
+    shelf.place(staging, manifest)
+    return manifest
+
+
+def _manifest(shelf: Shelf, result: Result, provenance: Provenance, now: datetime) -> Manifest:
+    return Manifest(
+        persona=provenance.persona,
+        version=shelf.next_version(provenance.persona),
+        parent=provenance.parent,
+        handles=tuple(split.handle for split in provenance.data_set.splits),
+        base=provenance.base.record.spec,
+        base_sha256=provenance.base.record.sha256,
+        fingerprint=provenance.data_set.fingerprint,
+        tweets_read_at=provenance.tweets_read_at,
+        created=now,
+        code_version=importlib.metadata.version("mockingbird"),
+        seed=provenance.settings.seed,
+        counts=provenance.counts,
+        hyperparameters=hyperparameters_of(provenance.settings, result),
+        metrics=metrics_of(result),
+        sha256={},
+    )

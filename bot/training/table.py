@@ -1,0 +1,148 @@
+"""The tables `trainings` and `training_points`: all SQL of this room."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from bot.database import Database, Row
+from bot.training.record import Training, TrainingPoint, TrainingResult, TrainingState, latest, point_of, training_of
+
+_ACTIVE = "('queued', 'running')"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a training ended."""
+
+    state: TrainingState
+    reason: str  # in one sentence
+    version: str | None = None
+    result: TrainingResult | None = None
+
+
+class TrainingTable:
+    """Rows in, values out. Every write is safe to repeat."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def add(self, persona: str, handles: Sequence[str], cause: str, requested_by: str) -> int:
+        """A new row at the end of the queue, or the one that already waits or runs with the same work; its id."""
+        names = json.dumps(sorted(handles))
+        async with self._database.transaction() as transaction:
+            same = await transaction.one(
+                f"SELECT id FROM trainings WHERE persona = ? AND handles = ? AND state IN {_ACTIVE}", (persona, names)
+            )
+            if same is not None:
+                return int(same["id"])
+            return await transaction.insert(
+                "INSERT INTO trainings (persona, handles, cause, requested_by, state, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (persona, names, cause, requested_by, TrainingState.QUEUED, self._now()),
+            )
+
+    async def training(self, number: int) -> Training | None:
+        """That training as it stands."""
+        row = await self._database.one("SELECT * FROM trainings WHERE id = ?", (number,))
+        return await self._value(row) if row else None
+
+    async def recent(self, limit: int) -> list[Training]:
+        """The newest trainings, the newest first."""
+        rows = await self._database.all("SELECT * FROM trainings ORDER BY id DESC LIMIT ?", (limit,))
+        return [await self._value(row) for row in rows]
+
+    async def active(self) -> list[Training]:
+        """All that wait or run, the oldest first."""
+        rows = await self._database.all(f"SELECT * FROM trainings WHERE state IN {_ACTIVE} ORDER BY id")
+        return [await self._value(row) for row in rows]
+
+    async def last_ended(self, persona: str) -> datetime | None:
+        """When this persona's newest training that has ended did so."""
+        row = await self._database.one("SELECT max(finished_at) FROM trainings WHERE persona = ?", (persona,))
+        return datetime.fromisoformat(row[0]) if row and row[0] else None
+
+    async def points(self, number: int) -> list[TrainingPoint]:
+        """Everything measured so far, by step."""
+        rows = await self._database.all(
+            "SELECT step, point FROM training_points WHERE training_id = ? ORDER BY step", (number,)
+        )
+        return [point_of(row) for row in rows]
+
+    async def take(self) -> Training | None:
+        """The next to work on, running from now on; None when nothing waits.
+
+        Only the one worker calls this, so a row that runs already was left behind by a worker that died.
+        """
+        row = await self._database.one(f"SELECT id FROM trainings WHERE state IN {_ACTIVE} ORDER BY id LIMIT 1")
+        if row is None:
+            return None
+        async with self._database.transaction() as transaction:
+            taken = await transaction.run(
+                "UPDATE trainings SET state = 'running', started_at = coalesce(started_at, ?)"
+                f" WHERE id = ? AND state IN {_ACTIVE}",
+                (self._now(), row["id"]),
+            )
+        return await self.training(row["id"]) if taken else None
+
+    async def measure(self, number: int, point: TrainingPoint) -> None:
+        """Add what was measured; figures of the same step complete each other."""
+        figures = {name: value for name, value in asdict(point).items() if name != "step" and value is not None}
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "INSERT INTO training_points (training_id, step, at, point) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET at = excluded.at, point = json_patch(point, excluded.point)",
+                (number, point.step, self._now(), json.dumps(figures)),
+            )
+
+    async def put_back(self, number: int) -> None:
+        """That training waits again, if it runs."""
+        async with self._database.transaction() as transaction:
+            await transaction.run("UPDATE trainings SET state = 'queued' WHERE state = 'running' AND id = ?", (number,))
+
+    async def cancel(self, number: int, reason: str) -> bool:
+        """End it without a version; whether it had not ended yet."""
+        async with self._database.transaction() as transaction:
+            changed = await transaction.run(
+                f"UPDATE trainings SET state = 'cancelled', reason = ?, finished_at = ?"
+                f" WHERE id = ? AND state IN {_ACTIVE}",
+                (reason, self._now(), number),
+            )
+        return changed > 0
+
+    async def finish(self, number: int, outcome: Outcome) -> None:
+        """Write down how it ended."""
+        result = outcome.result.model_dump_json() if outcome.result else None
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "UPDATE trainings SET state = ?, reason = ?, version = ?, result = ?, finished_at = ? WHERE id = ?",
+                (outcome.state, outcome.reason, outcome.version, result, self._now(), number),
+            )
+
+    async def _value(self, row: Row) -> Training:
+        position = None
+        if row["state"] == TrainingState.QUEUED:
+            before = await self._database.one(
+                "SELECT count(*) FROM trainings WHERE state = 'queued' AND id <= ?", (row["id"],)
+            )
+            position = int(before[0]) if before else None
+        return training_of(row, position, await self._latest(row["id"]))
+
+    async def _latest(self, number: int) -> TrainingPoint | None:
+        """The newest point, completed by the newest points that have a loss and a held-out loss."""
+        of_training = "FROM training_points WHERE training_id = :id"
+        rows = await self._database.all(
+            f"SELECT step, point {of_training} AND step IN ("
+            f" (SELECT max(step) {of_training}),"
+            f" (SELECT max(step) {of_training} AND point ->> 'loss' IS NOT NULL),"
+            f" (SELECT max(step) {of_training} AND point ->> 'held_out_loss' IS NOT NULL)"
+            ") ORDER BY step",
+            {"id": number},
+        )
+        return latest([point_of(row) for row in rows])
+
+    def _now(self) -> str:
+        return self._clock().astimezone(UTC).isoformat()

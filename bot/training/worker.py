@@ -1,0 +1,302 @@
+"""The worker: takes trainings from the queue, one at a time, and sees each to its end.
+
+It holds a lock that dies with its process, so that of a service and a command line on the same data only one works.
+What it was working on when it died waits again, and goes on from the checkpoint in `data/trainings/<id>/`. Tweets are
+written into that folder only, for the child to read, and are gone with it when the training has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from filelock import FileLock, Timeout
+
+from bot.config import Model, Retraining
+from bot.config import Training as Settings
+from bot.errors import DiskFull, MockingbirdError, UnknownPersona
+from bot.shelf.bases import Base
+from bot.shelf.manifest import HandleCounts, Manifest
+from bot.shelf.shelf import Shelf
+from bot.training import policy
+from bot.training.card import hub_name
+from bot.training.child import ensure_base
+from bot.training.dataset import DataSet, build
+from bot.training.job import TEXTS, Event, Job, Result, Texts
+from bot.training.learning import learn
+from bot.training.news import POLL_S, News
+from bot.training.publishing import Provenance, metrics_of, put_on_shelf
+from bot.training.record import Training, TrainingPoint, TrainingResult, TrainingState
+from bot.training.table import Outcome, TrainingTable
+from bot.tweets.store import TweetStore
+
+DISK_PAUSE_S = 60.0  # before another try when even the database can't be written
+
+OnPublished = Callable[[Manifest], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Learns what the queue holds."""
+
+    def __init__(
+        self,
+        table: TrainingTable,
+        news: News,
+        shelf: Shelf,
+        store: TweetStore,
+        data: Path,
+        model: Model,
+        settings: Settings,
+        retraining: Retraining,
+        clock: Callable[[], datetime],
+        on_published: OnPublished | None,
+    ) -> None:
+        self._table = table
+        self._news = news
+        self._shelf = shelf
+        self._store = store
+        self._data = data
+        self._model = model
+        self._settings = settings
+        self._retraining = retraining
+        self._clock = clock
+        self._on_published = on_published
+
+    async def run(self) -> None:
+        """Take trainings from the queue until cancelled; the one under way then waits for the next start."""
+        async with self._alone():
+            await self._sweep()
+            while True:
+                latest = self._news.latest()
+                try:
+                    training = await self._table.take()
+                    if training is None:
+                        await self._news.after(latest)
+                    else:
+                        await self._work_on(training)
+                except DiskFull as error:  # not even a row could be written
+                    log.error("trainings pause", reason=str(error))
+                    await asyncio.sleep(DISK_PAUSE_S)
+
+    def remove_folder(self, number: int) -> None:
+        """Delete what a training that has ended left to go on from, its copy of the tweets included."""
+        shutil.rmtree(self._folder(number), ignore_errors=True)
+
+    async def _work_on(self, training: Training) -> None:
+        """From a row that runs to one that has ended, or that waits again."""
+        log.info("training starts", training=training.id, persona=training.persona)
+        self._news.tell()
+        try:
+            outcome = await self._outcome(training)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._table.put_back(training.id))
+            log.info("training waits for the next start", training=training.id, persona=training.persona)
+            raise
+        if outcome is None:  # it was cancelled, or somebody stopped the child alone
+            await self._table.put_back(training.id)
+        else:
+            await self._table.finish(training.id, outcome)
+        await self._announce(training.persona, outcome)
+        stands = await self._table.training(training.id)
+        if stands is not None and stands.ended:
+            self.remove_folder(training.id)
+            log.info("training ended", training=stands.id, persona=stands.persona, state=str(stands.state))
+        self._news.tell()
+
+    async def _outcome(self, training: Training) -> Outcome | None:
+        """How it ended; None when it was stopped before."""
+        learning = asyncio.create_task(self._learned(training), name=f"training {training.id}")
+        watching = asyncio.create_task(self._until_cancelled(training.id), name=f"end of training {training.id}")
+        try:
+            await asyncio.wait({learning, watching}, return_when=asyncio.FIRST_COMPLETED)
+            return learning.result() if learning.done() else None
+        except MockingbirdError as error:
+            return Outcome(TrainingState.FAILED, str(error))
+        except Exception as error:  # the edge of a worker: one training that breaks must not end all others
+            log.exception("training broke", training=training.id, persona=training.persona)
+            return Outcome(TrainingState.FAILED, f"It broke off with an error of ours, {type(error).__name__}.")
+        finally:
+            await _ended(learning, watching)
+
+    async def _announce(self, persona: str, outcome: Outcome | None) -> None:
+        """Tell who asked to be told that a version was put in use."""
+        if self._on_published is None or outcome is None or outcome.state is not TrainingState.PUBLISHED:
+            return
+        try:
+            await self._on_published(self._shelf.current(persona))
+        except Exception:  # the edge to somebody else's work: the version is published whatever it does
+            log.exception("nobody took notice of a new version", persona=persona)
+
+    async def _until_cancelled(self, number: int) -> None:
+        """Return when that training no longer runs by its row, whoever changed it."""
+        while True:
+            latest = self._news.latest()
+            training = await self._table.training(number)
+            if training is None or training.state is not TrainingState.RUNNING:
+                return
+            await self._news.after(latest)
+
+    # --- One training ---
+
+    async def _learned(self, training: Training) -> Outcome | None:
+        """What came of it; None when its child was stopped."""
+        base = await ensure_base(self._model.base, self._data, lambda stage: log.info(stage, training=training.id))
+        read_at = self._clock()
+        counts = [await self._counts(handle) for handle in training.handles]
+        kept = {handle: await self._store.kept(handle) for handle in training.handles}
+        data_set = await asyncio.to_thread(build, kept, self._settings, base.record.sha256)
+        known = self._made_of(training.persona, data_set)
+        if known is not None:
+            return self._unchanged(known)
+        parent = self._current(training.persona)
+        job = self._job(training, data_set, base, parent)
+        await asyncio.to_thread(_write_texts, job, data_set)
+        result = await learn(job, lambda event: self._measure(training.id, event))
+        if result is None:
+            return None
+        provenance = Provenance(
+            persona=training.persona,
+            parent=parent.version if parent else None,
+            run=str(training.id),
+            base=base,
+            data_set=data_set,
+            counts=tuple(counts),
+            settings=self._settings,
+            tweets_read_at=read_at,
+        )
+        return await self._publish(job.folder, result, provenance)
+
+    async def _publish(self, folder: Path, result: Result, provenance: Provenance) -> Outcome:
+        """The finished run as a version, in use if it is better."""
+        decision = policy.publish(metrics_of(result), self._retraining.tolerance)
+        reason = decision.reason
+        if result.ended == "diverged":
+            reason += f" Learning became unstable after step {result.steps}; its best weights before are taken."
+        manifest = await asyncio.to_thread(put_on_shelf, self._shelf, folder, result, provenance, self._clock())
+        figures = TrainingResult(counts=manifest.counts, metrics=manifest.metrics)
+        if not decision.yes:
+            return Outcome(TrainingState.KEPT, reason, manifest.version, figures)
+        self._shelf.use(manifest.persona, manifest.version)
+        return Outcome(TrainingState.PUBLISHED, reason, manifest.version, figures)
+
+    async def _measure(self, number: int, event: Event) -> None:
+        if event.event not in ("step", "evaluation"):
+            return
+        point = TrainingPoint(
+            step=event.step,
+            steps=event.steps,
+            loss=event.loss,
+            held_out_loss=event.held_out_loss,
+            tokens_per_second=event.tokens_per_second,
+            seconds_left=event.seconds_left,
+        )
+        await self._table.measure(number, point)
+        self._news.tell()
+
+    def _made_of(self, persona: str, data_set: DataSet) -> Manifest | None:
+        """The persona's newest version, if it was made of the very same data set."""
+        try:
+            newest = self._shelf.versions(persona)[-1]
+        except UnknownPersona:
+            return None
+        return newest if newest.fingerprint == data_set.fingerprint else None
+
+    def _unchanged(self, known: Manifest) -> Outcome:
+        current = self._current(known.persona)
+        in_use = current is not None and current.version == known.version
+        state = TrainingState.PUBLISHED if in_use else TrainingState.KEPT
+        place = "in use" if in_use else "on the shelf and not in use"
+        reason = f"Nothing changed since {known.version} was made, which is {place}."
+        return Outcome(state, reason, known.version, TrainingResult(counts=known.counts, metrics=known.metrics))
+
+    def _job(self, training: Training, data_set: DataSet, base: Base, current: Manifest | None) -> Job:
+        comparable = current is not None and current.base_sha256 == base.record.sha256
+        return Job(
+            base=base.model,
+            base_name=hub_name(base.record.spec),
+            end_id=base.record.end_id,
+            folder=self._folder(training.id),
+            fingerprint=data_set.fingerprint,
+            previous=self._shelf.path(current) if current is not None and comparable else None,
+            rank=self._settings.rank,
+            layers=self._settings.layers,
+            epochs=self._settings.epochs,
+            learning_rate=self._settings.learning_rate,
+            batch_tokens=self._settings.batch_tokens,
+            patience=self._settings.patience,
+            seed=self._settings.seed,
+            threads=self._settings.threads,
+        )
+
+    def _current(self, persona: str) -> Manifest | None:
+        try:
+            return self._shelf.current(persona)
+        except UnknownPersona:
+            return None
+
+    async def _counts(self, handle: str) -> HandleCounts:
+        counts = await self._store.counts(handle)
+        return HandleCounts(
+            handle=counts.handle,
+            downloaded=counts.downloaded,
+            retweets=counts.retweets,
+            short=counts.short,
+            duplicates=counts.duplicates,
+            kept=counts.kept,
+        )
+
+    # --- The lock and the folders ---
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Wait until no other process works on this data, and keep others from it while the body runs."""
+        self._data.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._data / "trainings.lock")
+        while True:
+            try:
+                lock.acquire(blocking=False)
+                break
+            except Timeout:
+                await asyncio.sleep(POLL_S)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def _sweep(self) -> None:
+        """Remove what dead workers left behind and nobody needs to go on from."""
+        self._shelf.sweep()
+        active = {str(training.id) for training in await self._table.active()}
+        for folder in (self._data / "trainings").glob("*"):
+            if folder.name not in active:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _folder(self, number: int) -> Path:
+        return self._data / "trainings" / str(number)
+
+
+def _write_texts(job: Job, data_set: DataSet) -> None:
+    """The data set where the child looks for it."""
+    texts = Texts(train=data_set.train, held_out=data_set.held_out)
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        (job.folder / TEXTS).write_text(texts.model_dump_json(), encoding="utf-8")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull("The disk is full, so nothing was learned. Free some space and train again.") from error
+
+
+async def _ended(*tasks: asyncio.Task[object]) -> None:
+    """Cancel the tasks and wait until they are gone."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
