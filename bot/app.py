@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from bot.config import Config, secret
 from bot.database import Database
-from bot.errors import BaseUnavailable, ConfigError, MockingbirdError
+from bot.errors import BaseUnavailable, ConfigError, DiskFull, MockingbirdError
 from bot.frontends.discord import sync as discord_sync
 from bot.frontends.discord.frontend import DiscordFrontend
 from bot.frontends.web.frontend import WebFrontend
@@ -34,7 +33,8 @@ from bot.replies.conversation import Conversation
 from bot.replies.posts import Posts
 from bot.shelf.bases import Base
 from bot.shelf.shelf import Shelf
-from bot.training.child import ensure_base
+from bot.training.child import ensure_base, started
+from bot.training.job import DISK_FULL
 from bot.training.trainings import Training, Trainings
 from bot.tweets.cleaning import Profile
 from bot.tweets.collecting import Collector
@@ -96,17 +96,13 @@ async def ready_base(config: Config, progress: Callable[[str], None]) -> Base:
     folder = graph_folder(base.graphs, config.model.weights)
     if not (folder / "graph.json").is_file():
         progress("Building the graph that the engine runs")
-        command = [sys.executable, "-m", "bot.generation.graph", str(base.model), str(folder), config.model.weights]
-        child = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-        try:
-            _, errors = await child.communicate()
-        finally:
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
-        if child.returncode:
-            last = errors.decode(errors="replace").strip().splitlines() or ["it ended without a word"]
-            raise BaseUnavailable(last[-1])
+        arguments = (str(base.model), str(folder), config.model.weights)
+        async with started("bot.generation.graph", *arguments) as child:
+            code = await child.ended()
+        if code == DISK_FULL:
+            raise DiskFull(child.last_words)
+        if code:
+            raise BaseUnavailable(child.last_words or "Building the engine's graph failed. Is there enough memory?")
     return base
 
 

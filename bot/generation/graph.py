@@ -37,6 +37,7 @@ from safetensors import safe_open
 
 from bot.errors import BaseUnavailable, MockingbirdError
 from bot.generation.graph_description import GraphDescription, Part, Site, Weights
+from bot.training.job import DISK_FULL
 
 Array = npt.NDArray[Any]
 
@@ -332,7 +333,7 @@ def main(arguments: list[str]) -> int:
         if error.errno != errno.ENOSPC:
             raise
         sys.stderr.write("The disk is too full for the base's graph. Free some space and start again.\n")
-        return 3
+        return DISK_FULL
     return 0
 
 
