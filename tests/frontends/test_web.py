@@ -434,7 +434,19 @@ async def test_a_training_can_be_stopped(rooms: Stage) -> None:
 
 async def test_an_unknown_training_is_a_sentence(rooms: Stage) -> None:
     async with rooms.browser() as browser:
-        assert "There is no training 9." in (await browser.open("/trainings/9")).text
+        for path in ("/trainings/9", "/trainings/9/events"):
+            assert "There is no training 9." in (await browser.open(path)).text
+
+
+async def test_a_stream_that_fails_ends_and_is_in_the_log(rooms: Stage) -> None:
+    await rooms.trainings.put(training(1, TrainingState.RUNNING))
+    rooms.trainings.watching_failure = RuntimeError("a bug")
+    with capture_logs() as logs:
+        async with rooms.browser() as browser:
+            await browser.open("/")
+            async with browser.events("/trainings/1/events?state=running") as events:
+                assert await events.next() is None
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["a stream failed"]
 
 
 # Approval

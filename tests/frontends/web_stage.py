@@ -60,6 +60,7 @@ class FakeTrainings:
         self.measured: dict[int, list[TrainingPoint]] = {}
         self.requested: list[tuple[tuple[str, ...], str | None, str]] = []  # handles, name, cause
         self.failure: Exception | None = None  # of the next request
+        self.watching_failure: Exception | None = None  # of everyone who watches
         self._changed = asyncio.Condition()
 
     async def put(self, changed: Training) -> None:
@@ -89,6 +90,8 @@ class FakeTrainings:
 
     async def watch(self, number: int) -> AsyncIterator[Training]:
         seen: Training | None = None
+        if self.watching_failure is not None:
+            raise self.watching_failure
         while seen is None or not seen.ended:
             async with self._changed:
                 while self.all[number] is seen:

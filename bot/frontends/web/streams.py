@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
+import structlog
 from aiohttp import web
 
 QUIET_S = 15.0  # after so many quiet seconds a comment is sent, which finds out whether somebody still listens
 RETRY_MS = 2_000  # a browser that lost the stream comes back after this long
 
 News = TypeVar("News")
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,21 @@ class Event:
 async def send_events(
     request: web.Request, closing: asyncio.Event, source: AsyncGenerator[Event]
 ) -> web.StreamResponse:
-    """Send what `source` yields until it ends, the visitor leaves, or `closing` is set."""
+    """Send what `source` yields until it ends, the visitor leaves, or `closing` is set.
+
+    An error of `source` ends the stream and is in the log; the browser comes back for more by itself.
+    """
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
     await response.prepare(request)
     async with aclosing(source), aclosing(until(closing, source, QUIET_S)) as events:
-        with suppress(ConnectionError):  # the visitor left
+        try:
             await response.write(f"retry: {RETRY_MS}\n\n".encode())
             async for event in events:
                 await response.write(event.encoded() if event else b": still here\n\n")
+        except ConnectionError:
+            pass  # the visitor left
+        except Exception:  # the edge: the head is sent, so there is no other way to tell
+            log.exception("a stream failed", path=request.path)
     return response
 
 

@@ -66,7 +66,8 @@ class TrainingsPage:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """The training's figures and curve whenever there is news."""
-        return await send_events(request, self._closing, self._news(request, _number(request)))
+        training = await self._trainings.training(_number(request))  # refused here if there is none of that number
+        return await send_events(request, self._closing, self._news(request, training.id))
 
     async def _cancel(self, number: int) -> Notice:
         await self._trainings.cancel(number)
