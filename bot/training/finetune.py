@@ -463,34 +463,43 @@ class Run:
         )
 
     def learn(self, judge: Callable[[], Score], report: Report, stop: Stop) -> Ended:
-        """Step by step through the plan, judging now and then, until it ends or nothing gets better."""
-        steps, done = len(self.plan), self.progress
-        every = min(math.ceil(steps / self.job.epochs), EVALUATE_EVERY)
-        began, before, first = time.monotonic(), done.seconds, done.step
+        """Step by step through the plan, judging now and then, until it ends or nothing gets better.
+
+        Told to stop it writes a checkpoint and raises `Stopped`.
+        """
+        done, steps = self.progress, len(self.plan)
+        began, first, before = time.monotonic(), done.step, done.seconds
         report.begin()
-        while done.step < steps:
-            try:
-                stop.check()
-            except Stopped:
-                self.save()
-                raise
-            total, tokens = self.take_step()
-            if not math.isfinite(total):
-                return "diverged"
-            done.step += 1
-            done.trained_tokens += tokens
-            done.seconds = before + time.monotonic() - began
-            left = (time.monotonic() - began) / (done.step - first) * (steps - done.step)
-            report.step(done.step, steps, total, tokens, left)
-            if done.step % every == 0 or done.step == steps:
-                done.judged(judge(), self.weights)
+        try:
+            while True:
                 done.seconds = before + time.monotonic() - began
-                self.save()
-                report(evaluation_event(done.evaluations[-1], steps, left))
-                report.begin()
+                left = (done.seconds - before) / max(1, done.step - first) * (steps - done.step)
+                if self.is_to_be_judged():
+                    done.judged(judge(), self.weights)
+                    self.save()
+                    report(evaluation_event(done.evaluations[-1], steps, left))
+                    report.begin()
                 if done.since_best >= self.job.patience:
                     return "no longer better"
-        return "finished"
+                if done.step == steps:
+                    return "finished"
+                stop.check()
+                total, tokens = self.take_step()
+                if not math.isfinite(total):
+                    return "diverged"
+                done.step += 1
+                done.trained_tokens += tokens
+                report.step(done.step, steps, total, tokens, left)
+        except Stopped:
+            self.save()
+            raise
+
+    def is_to_be_judged(self) -> bool:
+        """Whether an evaluation is due at this step and was not made yet, perhaps in an earlier life."""
+        step, steps = self.progress.step, len(self.plan)
+        every = min(math.ceil(steps / self.job.epochs), EVALUATE_EVERY)
+        judged = {evaluation.step for evaluation in self.progress.evaluations}
+        return step > 0 and step not in judged and (step % every == 0 or step == steps)
 
     def take_step(self) -> tuple[float, int]:
         """Learn from the next batch; its loss before that, summed in nats, and its number of tokens."""
@@ -676,7 +685,8 @@ def main() -> int:
     job = Job.model_validate_json(standard_input.readline())
     stop = Stop()
     stop.listen(standard_input)
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+    nobody_reads = contextlib.suppress(BrokenPipeError)  # on closing, when the parent is dead
+    with nobody_reads, os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)  # what libraries print is not an event
         report = Report(out, job.report_seconds)
         try:

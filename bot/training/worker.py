@@ -97,18 +97,23 @@ class Worker:
         try:
             outcome = await self._outcome(training)
         except asyncio.CancelledError:
-            await asyncio.shield(self._table.put_back(training.id))
-            log.info("training waits for the next start", training=training.id, persona=training.persona)
+            await asyncio.shield(self._close(training.id, None))
             raise
-        if outcome is None:  # it was cancelled, or somebody stopped the child alone
-            await self._table.put_back(training.id)
-        else:
-            await self._table.finish(training.id, outcome)
+        await self._close(training.id, outcome)
         await self._announce(training.persona, outcome)
-        stands = await self._table.training(training.id)
-        if stands is not None and stands.ended:
-            self.remove_folder(training.id)
-            log.info("training ended", training=stands.id, persona=stands.persona, state=str(stands.state))
+
+    async def _close(self, number: int, outcome: Outcome | None) -> None:
+        """Write down how it ended; without an outcome it waits again, unless it was cancelled."""
+        if outcome is None:
+            await self._table.put_back(number)
+        else:
+            await self._table.finish(number, outcome)
+        stands = await self._table.training(number)
+        if stands is None:
+            return
+        if stands.ended:
+            self.remove_folder(number)
+        log.info("training left", training=number, persona=stands.persona, state=str(stands.state))
         self._news.tell()
 
     async def _outcome(self, training: Training) -> Outcome | None:

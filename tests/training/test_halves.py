@@ -1,0 +1,207 @@
+"""The model in two halves says what the whole model says, tweet by tweet, whoever shares the batch."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM
+
+from bot.shelf.bases import Base
+from bot.training.dataset import tokenise
+from bot.training.finetune import (
+    Rows,
+    Run,
+    Stop,
+    Whole,
+    attach,
+    batches,
+    cut,
+    keep_states,
+    learning_rate,
+    load,
+    lowest_layer,
+    nats,
+    plan,
+    score,
+    weighed,
+    width,
+)
+from tests.tiny_base import make_tiny_gpt2, make_tiny_llama
+from tests.training.material import job, sentences
+
+# Importing peft and attaching an adapter warns of names that transformers is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+TEXTS = [text * (1 + number % 3) for number, text in enumerate(sentences(24))]  # of different lengths
+
+
+class Stage:
+    """A tiny model with an adapter that has learned something, and rows for it."""
+
+    def __init__(self, base: Base, folder: Path, **changed: object) -> None:
+        self.job = job(base, folder, TEXTS, TEXTS[:4], precision="float32", **changed)
+        self.model = load(self.job)
+        self.adapted = attach(self.model, self.job)
+        torch.manual_seed(7)
+        for name, weight in self.adapted.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight, std=0.3)
+        tokenizer = Tokenizer.from_file(str(base.model / "tokenizer.json"))
+        self.ids = tokenise(tokenizer, TEXTS, base.record.end_id)
+        self.rows = Rows([torch.tensor(ids) for ids in self.ids])
+        self.halves = cut(self.model, lowest_layer(self.model, self.job))
+
+    def whole_loss(self, number: int) -> float:
+        """Summed nats of one row by transformers' own loss over the whole model."""
+        ids = torch.tensor([self.ids[number]])
+        with torch.no_grad():
+            return float(self.model(ids, labels=ids).loss) * (ids.shape[1] - 1)
+
+
+@pytest.fixture(params=[make_tiny_gpt2, make_tiny_llama], ids=["gpt2", "llama"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
+    make: Callable[[Path], Base] = request.param
+    return Stage(make(tmp_path / "base"), tmp_path / "job")
+
+
+def test_kept_states_and_shared_batches_do_not_change_the_loss(stage: Stage) -> None:
+    """One batch of rows of all lengths, from states computed before, beside the whole model on each row alone."""
+    kept = keep_states(stage.rows, stage.halves, stage.job, Stop())
+    assert len(kept.states) == len(TEXTS)
+    everyone = list(range(len(TEXTS)))
+    with torch.no_grad():
+        total, tokens = nats(stage.halves, kept, everyone)
+    assert tokens == sum(len(ids) - 1 for ids in stage.ids)
+    assert float(total) == pytest.approx(sum(stage.whole_loss(number) for number in everyone), rel=1e-4)
+
+
+def test_states_that_are_not_kept_are_computed_when_needed(stage: Stage) -> None:
+    """Where memory does not allow them."""
+    little = stage.job.model_copy(update={"keep_bytes": 100})
+    rows = keep_states(stage.rows, stage.halves, little, Stop())
+    assert not rows.states
+    with torch.no_grad():
+        total, _ = nats(stage.halves, rows, [3, 4])
+    assert float(total) == pytest.approx(stage.whole_loss(3) + stage.whole_loss(4), rel=1e-4)
+
+
+def test_gradients_are_those_of_the_whole_model(stage: Stage) -> None:
+    """The upper half learns what the whole would have learned."""
+    kept = keep_states(stage.rows, stage.halves, stage.job, Stop())
+    by_halves, by_whole = (_gradients(stage, halves, rows) for halves, rows in _ways(stage, kept))
+    assert by_halves.keys() == by_whole.keys()
+    assert len(by_halves) > 0
+    for name, gradient in by_halves.items():
+        torch.testing.assert_close(gradient, by_whole[name], rtol=2e-3, atol=1e-5)
+
+
+def _ways(stage: Stage, kept: Rows) -> list[tuple[Any, Rows]]:
+    return [(stage.halves, kept), (Whole(stage.model), stage.rows)]
+
+
+def _gradients(stage: Stage, halves: Any, rows: Rows) -> dict[str, torch.Tensor]:
+    stage.adapted.zero_grad()
+    total, tokens = nats(halves, rows, [0, 1, 2])
+    (total / tokens).backward()  # type: ignore[no-untyped-call]
+    return {name: weight.grad.clone() for name, weight in stage.adapted.named_parameters() if weight.grad is not None}
+
+
+def test_only_upper_layers_learn(stage: Stage) -> None:
+    """Those that the job names, by their numbers in the whole model."""
+    layers = {
+        int(part)
+        for name, weight in stage.adapted.named_parameters()
+        if weight.requires_grad
+        for part in name.split(".")
+        if part.isdigit()
+    }
+    assert layers == {2, 3}
+
+
+def test_judging_is_in_nats_per_token_and_bits_per_byte(stage: Stage) -> None:
+    """Over all rows together."""
+    made = score(stage.halves, stage.rows, 1_000, stage.job, Stop())
+    nats_in_all = sum(stage.whole_loss(number) for number in range(len(TEXTS)))
+    assert made.loss == pytest.approx(nats_in_all / stage.rows.tokens, rel=1e-4)
+    assert made.bits_per_byte == pytest.approx(nats_in_all / math.log(2) / 1_000, rel=1e-4)
+
+
+def test_every_token_of_the_tweets_is_weighed(stage: Stage) -> None:
+    """With a small vocabulary all others are as well."""
+    kept = keep_states(stage.rows, stage.halves, stage.job, Stop())
+    vocabulary = weighed(stage.halves, kept, stage.job)
+    assert vocabulary is not None
+    said = {token for ids in stage.ids for token in ids}
+    assert all(int(vocabulary.place[token]) >= 0 for token in said)
+    with torch.no_grad():
+        some, all_of_them = nats(stage.halves, kept, [1], vocabulary)[0], nats(stage.halves, kept, [1])[0]
+    assert float(some) == pytest.approx(float(all_of_them), rel=1e-5)
+
+
+def test_a_model_that_nobody_can_cut_learns_whole(tmp_path: Path) -> None:
+    """Slower, and the same."""
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
+    base = make_tiny_gpt2(tmp_path / "base")
+    config = GPTNeoXConfig(
+        vocab_size=512,
+        hidden_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=128,
+        max_position_embeddings=256,
+    )
+    GPTNeoXForCausalLM(config).save_pretrained(base.model)
+    stage = Stage(base, tmp_path / "job")
+    assert isinstance(stage.halves, Whole)
+    weights = {name: weight for name, weight in stage.adapted.named_parameters() if weight.requires_grad}
+    rows = keep_states(stage.rows, stage.halves, stage.job, Stop())
+    run = Run(stage.job, stage.halves, weights, rows, rows)
+    before = score(stage.halves, rows, 1, stage.job, Stop()).loss
+    while run.progress.step < len(run.plan):
+        run.take_step()
+        run.progress.step += 1
+    assert score(stage.halves, rows, 1, stage.job, Stop()).loss < before
+
+
+def test_the_base_can_be_loaded_as_it_is_described(tmp_path: Path) -> None:
+    """By transformers' own means."""
+    base = make_tiny_gpt2(tmp_path / "base")
+    model = AutoModelForCausalLM.from_pretrained(base.model)
+    assert model.config.eos_token_id == base.record.end_id
+
+
+def test_a_batch_holds_rows_of_about_one_length_and_every_row_once(tmp_path: Path) -> None:
+    """And no more tokens than asked for, unless a single row has more."""
+    lengths = [random.Random(3).randint(5, 60) for _ in range(10)] + list(range(3, 90))
+    rows = Rows([torch.zeros(length, dtype=torch.long) for length in lengths])
+    made = batches(rows, 64, random.Random(1))
+    assert sorted(index for picked in made for index in picked) == list(range(len(lengths)))
+    for picked in made:
+        widest = max(width(lengths[index]) for index in picked)
+        assert len(picked) == 1 or widest * len(picked) <= 64
+
+
+def test_the_plan_is_the_same_whenever_it_is_asked(tmp_path: Path) -> None:
+    """So that a run which was cut off goes on as if it had not been; other seeds give other plans."""
+    rows = Rows([torch.zeros(5 + number % 7, dtype=torch.long) for number in range(50)])
+    base = make_tiny_gpt2(tmp_path / "base")
+    one = job(base, tmp_path / "job", TEXTS, TEXTS, batch_tokens=64, epochs=2)
+    assert plan(rows, one) == plan(rows, one)
+    assert plan(rows, one) != plan(rows, one.model_copy(update={"seed": 2}))
+
+
+def test_the_learning_rate_rises_and_falls_to_nothing() -> None:
+    """Never above its peak."""
+    rates = [learning_rate(step, 100, 1.0) for step in range(100)]
+    assert max(rates) == 1.0
+    assert rates[0] < 0.5
+    assert rates[-1] < 0.001
+    assert rates.index(1.0) < 10

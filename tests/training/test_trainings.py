@@ -1,0 +1,226 @@
+"""The queue and its worker, on a real database and shelf, with real training processes on a tiny base."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bot.database import Database
+from bot.errors import Refused, TooFewTweets, UnknownHandle, UsageError
+from bot.training.job import ADAPTER, ADAPTER_CONFIG
+from bot.training.trainings import Training, TrainingState
+from tests.fakes import FakeClock
+from tests.training.material import House, sentences, settings, tweets
+
+LONGEST_S = 90.0
+
+
+@pytest.fixture
+async def house(tmp_path: Path, database: Database, clock: FakeClock) -> House:
+    """A room that has learned nothing yet, and the tweets of nell."""
+    house = House(tmp_path, database, clock, settings())
+    await house.store.add("nell", tweets("nell", sentences(120)))
+    return house
+
+
+@asynccontextmanager
+async def working(house: House) -> AsyncIterator[asyncio.Task[None]]:
+    """The worker, while the body runs; cancelled as the service would do it."""
+    worker = asyncio.create_task(house.trainings.run())
+    try:
+        yield worker
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+
+async def until(house: House, number: int, condition: Callable[[Training], bool]) -> Training:
+    """That training as soon as the condition holds."""
+    async with asyncio.timeout(LONGEST_S):
+        async for training in house.trainings.watch(number):
+            if condition(training):
+                return training
+    raise AssertionError(f"training {number} ended otherwise: {await house.trainings.training(number)}")
+
+
+def children() -> list[psutil.Process]:
+    """Our training processes."""
+    return [child for child in psutil.Process().children() if "bot.training.finetune" in child.cmdline()]
+
+
+# --- Asking ---
+
+
+async def test_a_request_waits_in_line(house: House) -> None:
+    """First come, first served; the position is told."""
+    await house.store.add("otis", tweets("otis", sentences(240)[120:]))
+    first = await house.trainings.request(["@Nell"], cause="discord", requested_by="42")
+    second = await house.trainings.request(["otis", "nell"], name="Duet")
+    assert (first.persona, first.handles, first.state, first.position) == ("nell", ("nell",), "queued", 1)
+    assert (first.cause, first.requested_by) == ("discord", "42")
+    assert (second.persona, second.handles, second.position) == ("duet", ("nell", "otis"), 2)
+    assert [training.id for training in await house.trainings.recent(5)] == [second.id, first.id]
+
+
+async def test_the_same_request_twice_is_one_training(house: House) -> None:
+    """While it waits or runs."""
+    first = await house.trainings.request(["nell"])
+    assert (await house.trainings.request(["@NELL", "nell"])).id == first.id
+
+
+@pytest.mark.parametrize(
+    ("handles", "name", "error"),
+    [
+        ([], None, UsageError),
+        (["@"], None, UsageError),
+        (["nobody"], None, UnknownHandle),
+        (["mute"], None, TooFewTweets),
+        (["nell"], "../up", UsageError),
+    ],
+)
+async def test_a_bad_request_is_refused_at_once(
+    house: House, handles: list[str], name: str | None, error: type[Exception]
+) -> None:
+    """Nothing is put in line."""
+    await house.store.add("mute", tweets("mute", ["A few words only here."]))
+    with pytest.raises(error):
+        await house.trainings.request(handles, name)
+    assert await house.trainings.recent(5) == []
+
+
+async def test_what_waits_can_be_cancelled_once(house: House) -> None:
+    """And is asked for anew afterwards."""
+    training = await house.trainings.request(["nell"])
+    await house.trainings.cancel(training.id)
+    assert (await house.trainings.training(training.id)).state is TrainingState.CANCELLED
+    with pytest.raises(Refused, match="nothing to cancel"):
+        await house.trainings.cancel(training.id)
+    assert (await house.trainings.request(["nell"])).id != training.id
+
+
+async def test_an_unknown_training_is_refused(house: House) -> None:
+    with pytest.raises(Refused, match="no training 7"):
+        await house.trainings.training(7)
+
+
+# --- Learning ---
+
+
+async def test_a_persona_is_learned_published_and_learned_again_when_there_is_news(
+    house: House, clock: FakeClock
+) -> None:
+    """The whole way: queue, process, figures, version in use; nothing new is no work; new tweets are."""
+    house.make_base()
+    async with working(house):
+        first = await house.trainings.request(["nell"])
+        done = await until(house, first.id, lambda training: training.ended)
+        assert (done.state, done.version) == (TrainingState.PUBLISHED, "v1"), done.reason
+        _is_complete(house, done)
+        measured = await house.trainings.points(first.id)
+        assert measured[0].step == 0
+        assert measured[0].held_out_loss == pytest.approx(done.result.metrics.base_held_out_loss if done.result else 0)
+        assert house.published == ["v1"]
+
+        again = await house.trainings.request(["nell"])
+        unchanged = await until(house, again.id, lambda training: training.ended)
+        assert (unchanged.state, unchanged.version) == (TrainingState.PUBLISHED, "v1")
+        assert "Nothing changed" in (unchanged.reason or "")
+
+        with pytest.raises(UsageError, match="Choose another name"):
+            await house.store.add("otis", tweets("otis", sentences(60)))
+            await house.trainings.request(["otis"], "nell")
+
+        assert await house.trainings.due() == []
+        clock.advance(hours=25)
+        assert await house.trainings.due() == []  # time has passed, and nothing was said
+        await house.store.add("nell", tweets("nell", sentences(150)[120:], first=200))
+        assert await house.trainings.due() == ["nell"]
+        (retraining,) = await house.trainings.request_due()
+        assert retraining.cause == "retraining"
+        assert await house.trainings.due() == []  # it is in line
+        second = await until(house, retraining.id, lambda training: training.ended)
+    assert second.version == "v2", second.reason
+    assert second.result is not None
+    assert second.result.metrics.previous_held_out_loss is not None
+
+
+def _is_complete(house: House, done: Training) -> None:
+    """The version holds what it should, and no word of a tweet; the training's folder is gone."""
+    manifest = house.shelf.current("nell")
+    folder = house.shelf.path(manifest)
+    assert done.result is not None
+    assert done.result.metrics == manifest.metrics
+    assert manifest.metrics.held_out_loss < manifest.metrics.base_held_out_loss
+    assert manifest.counts[0].kept == 120
+    assert {path.name for path in folder.iterdir()} == {ADAPTER, ADAPTER_CONFIG, "README.md", "manifest.json"}
+    assert set(manifest.sha256) == {ADAPTER, ADAPTER_CONFIG, "README.md"}
+    written = "".join(path.read_text(errors="replace") for path in folder.iterdir())
+    assert not any(sentence in written for sentence in sentences(120))
+    assert not (house.folder / "trainings" / str(done.id)).exists()
+    assert done.finished_at is not None
+
+
+async def test_a_killed_process_fails_its_training_alone(tmp_path: Path, database: Database, clock: FakeClock) -> None:
+    """The row says what happened, and the worker takes the next."""
+    house = House(tmp_path, database, clock, settings(epochs=100))
+    house.make_base()
+    await house.store.add("nell", tweets("nell", sentences(120)))
+    async with working(house):
+        training = await house.trainings.request(["nell"])
+        await until(house, training.id, lambda stands: stands.point is not None)
+        children()[0].kill()
+        failed = await until(house, training.id, lambda stands: stands.ended)
+        assert failed.state is TrainingState.FAILED
+        assert "memory" in (failed.reason or "")
+        assert house.shelf.personas() == []
+
+        following = await house.trainings.request(["nell"])
+        await until(house, following.id, lambda stands: stands.point is not None)
+        await house.trainings.cancel(following.id)
+        await until(house, following.id, lambda stands: stands.ended)
+    assert children() == []
+    assert (await house.trainings.training(following.id)).state is TrainingState.CANCELLED
+    assert not list((tmp_path / "trainings").iterdir())
+
+
+async def test_a_service_that_stops_takes_its_training_along_and_goes_on_later(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    """The process is gone, the row waits, and the next worker goes on where it stopped."""
+    house = House(tmp_path, database, clock, settings(epochs=12))
+    house.make_base()
+    await house.store.add("nell", tweets("nell", sentences(120)))
+    async with working(house):
+        training = await house.trainings.request(["nell"])
+        before = await until(house, training.id, lambda stands: stands.point is not None and stands.point.step > 0)
+    assert children() == []
+    waiting = await house.trainings.training(training.id)
+    assert waiting.state is TrainingState.QUEUED
+    assert (tmp_path / "trainings" / str(training.id) / "checkpoint.pt").is_file()
+
+    clock.advance(minutes=1)
+    async with working(house):
+        done = await until(house, training.id, lambda stands: stands.ended)
+    assert done.state is TrainingState.PUBLISHED, done.reason
+    assert before.started_at == done.started_at
+    assert done.finished_at == clock() != done.started_at
+    assert clock() - done.created_at == timedelta(minutes=1)
+
+
+async def test_a_base_that_can_not_be_had_fails_the_training_in_one_sentence(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    """It names the base that needs no network."""
+    house = House(tmp_path, database, clock, settings(), base="./no-such-folder")
+    await house.store.add("nell", tweets("nell", sentences(120)))
+    async with working(house):
+        training = await house.trainings.request(["nell"])
+        failed = await until(house, training.id, lambda stands: stands.ended)
+    assert failed.state is TrainingState.FAILED
+    assert 'base = "embedded"' in (failed.reason or "")
