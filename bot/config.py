@@ -66,8 +66,8 @@ class Training(Section):
 
     rank: Annotated[int, Field(ge=1, le=256)] = 8
     layers: Annotated[int, Field(ge=0)] = 8
-    epochs: Annotated[int, Field(ge=1, le=100)] = 6
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    epochs: Annotated[int, Field(ge=1, le=100)] = 3
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 4e-3
     batch_tokens: Annotated[int, Field(ge=32)] = 512
     patience: Annotated[int, Field(ge=1)] = 2
     held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1

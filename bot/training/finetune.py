@@ -151,7 +151,7 @@ def load(job: Job) -> PreTrainedModel:
     """The base, frozen, in the precision that suits the processor."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    torch.set_num_threads(job.threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(job.threads or max(1, len(os.sched_getaffinity(0)) - 1))
     precision = job.precision
     if precision == "auto":
         able = torch.cpu.get_capabilities()

@@ -50,7 +50,7 @@ class Job(Value):
     batch_tokens: int = Field(ge=1)
     patience: int = Field(ge=1)  # evaluations without improvement before learning stops
     seed: int
-    threads: int = Field(default=0, ge=0)  # 0 is all cores
+    threads: int = Field(default=0, ge=0)  # 0 leaves one core to everything else
     precision: Literal["auto", "bfloat16", "float32"] = "auto"  # auto: bfloat16 where the processor multiplies it
     keep_bytes: int = 2**30  # states of the untrained layers are kept up to this size, else computed again each time
     report_seconds: float = 1.0  # at least this long between two "step" events
