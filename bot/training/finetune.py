@@ -7,8 +7,8 @@ that the engine adds to the base while it speaks. Four things make that quick on
 1. Everything below the lowest layer that learns gives the same numbers in every epoch, so it is computed once.
 2. A tweet is one row, and rows of about the same length share a batch. Rows are filled up on the right, where causal
    attention never looks, so that no tweet sees another one and no mask is needed.
-3. While learning, the head weighs only tokens that the tweets hold or that the base would say: with 49,152 tokens the
-   head costs more than eight layers. While judging, it weighs all of them.
+3. While learning, the head weighs the tokens that the tweets hold, those that the base would say, and a sample of all
+   others that stands for them: with 49,152 tokens it costs more than eight layers. While judging, it weighs them all.
 4. Products of matrices run in bfloat16 where the processor has instructions for it: about twice as fast.
 
 Judged is what will be done: each held-out tweet alone after the end token, up to and including its closing end token.
@@ -63,7 +63,8 @@ from bot.training.job import (
     Texts,
 )
 
-LIKELY_TOKENS = 4_096  # tokens that no tweet holds and that are weighed all the same, the base's likeliest
+LIKELY_TOKENS = 2_048  # tokens that no tweet holds and that are always weighed, the base's likeliest
+SAMPLED_TOKENS = 2_048  # of all others, which stand for them in one step
 LIKELY_FROM = 2_048  # positions from which the base's likeliest are taken
 CHUNK = 512  # positions whose logits over the whole vocabulary are in memory at a time
 WIDTHS = 4  # batches are a multiple of this wide: a product of a new shape costs a quarter more, and so few are new
@@ -213,10 +214,13 @@ class Halves:
     upper: Callable[[Tensor], Tensor]  # (b, t, h) -> (b, t, h) states that enter the head
     head: Tensor  # (v, h)
 
-    def logits(self, states: Tensor, real: Tensor, head: Tensor | None = None) -> Iterator[Tensor]:
+    def logits(self, states: Tensor, real: Tensor, vocabulary: Vocabulary | None = None) -> Iterator[Tensor]:
         """The (n, v) logits at the positions where `real` (b, t) is set, a chunk of n at a time."""
         for chunk in torch.split(self.upper(states)[real], CHUNK):
-            yield functional.linear(chunk, self.head if head is None else head)
+            if vocabulary is None:
+                yield functional.linear(chunk, self.head)
+            else:
+                yield functional.linear(chunk, vocabulary.head, vocabulary.shift)
 
 
 @dataclass(frozen=True)
@@ -229,7 +233,7 @@ class Whole:
     def lower(self, ids: Tensor) -> Tensor:
         return ids
 
-    def logits(self, states: Tensor, real: Tensor, head: Tensor | None = None) -> Iterator[Tensor]:
+    def logits(self, states: Tensor, real: Tensor, vocabulary: Vocabulary | None = None) -> Iterator[Tensor]:
         """As `Halves.logits`."""
         yield from torch.split(self.model(input_ids=states, use_cache=False).logits[real], CHUNK)
 
@@ -350,10 +354,11 @@ def autocast(halves: Halves | Whole) -> contextlib.AbstractContextManager[None]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The part of the vocabulary that is weighed while learning."""
+    """The tokens that are weighed in one step."""
 
     head: Tensor  # (w, h) rows of the head
-    place: Tensor  # (v,) where each token stands among them; -1 for those left out
+    shift: Tensor  # (w,) added to the logits: a token that stands for 20 others as well counts 20 times
+    place: Tensor  # (v,) where each token of the tweets stands among them
 
 
 def nats(
@@ -362,13 +367,12 @@ def nats(
     """Minus log likelihood of the picked tweets, summed, and the number of tokens it sums over."""
     ids, real = rows.batch(picked)
     targets = ids[:, 1:][real[:, :-1]]  # (n,)
-    head = None
     if vocabulary is not None:
-        head, targets = vocabulary.head, vocabulary.place[targets]
+        targets = vocabulary.place[targets]
     total = torch.zeros(())
     with autocast(halves):
         states = rows.kept(picked) if rows.states else lower_without_gradient(halves, ids)
-        chunks = halves.logits(states, real, head)
+        chunks = halves.logits(states, real, vocabulary)
         for logits, wanted in zip(chunks, torch.split(targets, CHUNK), strict=True):
             total = total + functional.cross_entropy(logits.float(), wanted, reduction="sum")
     return total, len(targets)
@@ -390,11 +394,29 @@ def score(halves: Halves | Whole, rows: Rows, size: int, job: Job, stop: Stop) -
     return Score(loss=total / rows.tokens, bits_per_byte=total / math.log(2) / size)
 
 
-@torch.no_grad()
-def weighed(halves: Halves | Whole, rows: Rows, job: Job) -> Vocabulary | None:
-    """The tokens that the tweets hold, and those that the base would most likely say in their places.
+@dataclass(frozen=True)
+class Choice:
+    """Which tokens are weighed: these always, and of the rest others in each step."""
 
-    What is left out has LEFT_OUT of the base's probability, while a whole head takes half of a step's time.
+    always: Tensor  # (a,) token ids: what the tweets hold, and what the base would most likely say in its place
+    rest: Tensor  # (r,) all other token ids
+
+    def in_step(self, head: Tensor, seed: int, sample: int = SAMPLED_TOKENS) -> Vocabulary:
+        """Those that are always weighed, and a sample that stands for the rest: on average it weighs as much."""
+        drawn = torch.randperm(len(self.rest), generator=torch.Generator().manual_seed(seed))[:sample]
+        share = len(self.rest) / max(1, len(drawn))
+        shift = torch.cat([torch.zeros(len(self.always)), torch.full((len(drawn),), math.log(max(1.0, share)))])
+        place = torch.full((len(head),), -1)
+        place[self.always] = torch.arange(len(self.always))
+        return Vocabulary(head[torch.cat([self.always, self.rest[drawn]])], shift.to(head.dtype), place)
+
+
+@torch.no_grad()
+def choose(halves: Halves | Whole, rows: Rows, job: Job) -> Choice | None:
+    """Which tokens to weigh while learning; None for all of them.
+
+    A whole head takes more than half of a step's time. Leaving out what is seldom said would leave out a tenth of the
+    base's probability; a sample for it makes the loss the same but for a little noise.
     """
     if not isinstance(halves, Halves) or not rows.states:
         return None
@@ -410,10 +432,9 @@ def weighed(halves: Halves | Whole, rows: Rows, job: Job) -> Vocabulary | None:
             break
     said = torch.unique(torch.cat(rows.ids))
     likely[said] = torch.inf
-    chosen = likely.topk(min(len(said) + LIKELY_TOKENS, len(likely))).indices.sort().values
-    place = torch.full((len(likely),), -1)
-    place[chosen] = torch.arange(len(chosen))
-    return Vocabulary(halves.head[chosen].contiguous(), place)
+    order = likely.argsort(descending=True, stable=True)
+    count = len(said) + LIKELY_TOKENS
+    return Choice(always=order[:count].sort().values, rest=order[count:].sort().values)
 
 
 # --- 6. Learning -----------------------------------------------------------------------------------------------------
@@ -456,7 +477,7 @@ class Run:
         self.train = train
         self.held_out = held_out
         self.plan = plan(train, job)
-        self.vocabulary = weighed(halves, train, job)
+        self.choice = choose(halves, train, job)
         self.progress = Progress()
         self.optimizer = torch.optim.AdamW(
             weights.values(), lr=job.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
@@ -506,7 +527,10 @@ class Run:
         step = self.progress.step
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, len(self.plan), self.job.learning_rate)
-        total, tokens = nats(self.halves, self.train, self.plan[step], self.vocabulary)
+        vocabulary = None
+        if self.choice is not None and self.halves.head is not None:
+            vocabulary = self.choice.in_step(self.halves.head, self.job.seed + step)
+        total, tokens = nats(self.halves, self.train, self.plan[step], vocabulary)
         self.optimizer.zero_grad()
         (total / tokens).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.weights.values(), GRADIENT_NORM)
@@ -667,7 +691,7 @@ def circumstances(run: Run, model: PreTrainedModel) -> dict[str, Any]:
         "precision": str(model.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "learned_parameters": sum(weight.numel() for weight in run.weights.values()),
-        "weighed_tokens": len(run.vocabulary.head) if run.vocabulary else model.config.vocab_size,
+        "always_weighed_tokens": len(run.choice.always) if run.choice else model.config.vocab_size,
         "train_tweets": len(run.train.ids),
         "train_tokens": run.train.tokens,
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -18,6 +18,7 @@ from bot.training.card import model_card
 from bot.training.dataset import DataSet
 from bot.training.job import ADAPTER, ADAPTER_CONFIG, Result
 
+TOKENIZER = "tokenizer.json"  # of the base, so that the folder is enough for whoever loads it elsewhere
 CARD = "README.md"
 
 
@@ -69,6 +70,7 @@ def put_on_shelf(shelf: Shelf, finished: Path, result: Result, provenance: Prove
         staging = shelf.staging(provenance.persona, provenance.run)
         for name in (ADAPTER, ADAPTER_CONFIG):
             shutil.copyfile(finished / name, staging / name)
+        shutil.copyfile(provenance.base.model / TOKENIZER, staging / TOKENIZER)
         manifest = _manifest(shelf, result, provenance, now)
         (staging / CARD).write_text(model_card(manifest), encoding="utf-8")
         digests = {path.name: file_sha256(path) for path in sorted(staging.iterdir())}

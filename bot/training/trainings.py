@@ -17,7 +17,7 @@ from bot.config import Model, Retraining
 from bot.config import Training as Settings
 from bot.database import Database
 from bot.errors import Refused, UnknownPersona, UsageError
-from bot.shelf.manifest import persona_name
+from bot.personas.name import persona_name
 from bot.shelf.shelf import Shelf
 from bot.training import policy
 from bot.training.dataset import require_enough

@@ -31,7 +31,7 @@ from bot.training.dataset import DataSet, build
 from bot.training.job import TEXTS, Event, Job, Result, Texts
 from bot.training.learning import learn
 from bot.training.news import POLL_S, News
-from bot.training.publishing import Provenance, metrics_of, put_on_shelf
+from bot.training.publishing import Provenance, put_on_shelf
 from bot.training.record import Training, TrainingPoint, TrainingResult, TrainingState
 from bot.training.table import Outcome, TrainingTable
 from bot.tweets.store import TweetStore
@@ -160,7 +160,7 @@ class Worker:
         data_set = await asyncio.to_thread(build, kept, self._settings, base.record.sha256)
         known = self._made_of(training.persona, data_set)
         if known is not None:
-            return self._unchanged(known)
+            return self._decided(known) if known.created >= training.created_at else self._unchanged(known)
         parent = self._current(training.persona)
         job = self._job(training, data_set, base, parent)
         await asyncio.to_thread(_write_texts, job, data_set)
@@ -181,16 +181,20 @@ class Worker:
 
     async def _publish(self, folder: Path, result: Result, provenance: Provenance) -> Outcome:
         """The finished run as a version, in use if it is better."""
-        decision = policy.publish(metrics_of(result), self._retraining.tolerance)
-        reason = decision.reason
-        if result.ended == "diverged":
-            reason += f" Learning became unstable after step {result.steps}; its best weights before are taken."
         manifest = await asyncio.to_thread(put_on_shelf, self._shelf, folder, result, provenance, self._clock())
+        remark = ""
+        if result.ended == "diverged":
+            remark = f" Learning became unstable after step {result.steps}; its best weights before are taken."
+        return self._decided(manifest, remark)
+
+    def _decided(self, manifest: Manifest, remark: str = "") -> Outcome:
+        """Put a version on the shelf in use if it is better; a training that was cut off just before comes here again."""
+        decision = policy.publish(manifest.metrics, self._retraining.tolerance)
         figures = TrainingResult(counts=manifest.counts, metrics=manifest.metrics)
         if not decision.yes:
-            return Outcome(TrainingState.KEPT, reason, manifest.version, figures)
+            return Outcome(TrainingState.KEPT, decision.reason + remark, manifest.version, figures)
         self._shelf.use(manifest.persona, manifest.version)
-        return Outcome(TrainingState.PUBLISHED, reason, manifest.version, figures)
+        return Outcome(TrainingState.PUBLISHED, decision.reason + remark, manifest.version, figures)
 
     async def _measure(self, number: int, event: Event) -> None:
         if event.event not in ("step", "evaluation"):

@@ -16,12 +16,14 @@ from transformers import AutoModelForCausalLM
 from bot.shelf.bases import Base
 from bot.training.dataset import tokenise
 from bot.training.finetune import (
+    Choice,
     Rows,
     Run,
     Stop,
     Whole,
     attach,
     batches,
+    choose,
     cut,
     keep_states,
     learning_rate,
@@ -30,7 +32,6 @@ from bot.training.finetune import (
     nats,
     plan,
     score,
-    weighed,
     width,
 )
 from tests.tiny_base import make_tiny_gpt2, make_tiny_llama
@@ -56,7 +57,7 @@ class Stage:
         tokenizer = Tokenizer.from_file(str(base.model / "tokenizer.json"))
         self.ids = tokenise(tokenizer, TEXTS, base.record.end_id)
         self.rows = Rows([torch.tensor(ids) for ids in self.ids])
-        self.halves = cut(self.model, lowest_layer(self.model, self.job))
+        self.halves: Any = cut(self.model, lowest_layer(self.model, self.job))
 
     def whole_loss(self, number: int) -> float:
         """Summed nats of one row by transformers' own loss over the whole model."""
@@ -133,16 +134,31 @@ def test_judging_is_in_nats_per_token_and_bits_per_byte(stage: Stage) -> None:
     assert made.bits_per_byte == pytest.approx(nats_in_all / math.log(2) / 1_000, rel=1e-4)
 
 
-def test_every_token_of_the_tweets_is_weighed(stage: Stage) -> None:
-    """With a small vocabulary all others are as well."""
+def test_weighing_a_sample_gives_the_loss_of_weighing_all(stage: Stage) -> None:
+    """On average over many steps; every token of the tweets is always weighed itself."""
     kept = keep_states(stage.rows, stage.halves, stage.job, Stop())
-    vocabulary = weighed(stage.halves, kept, stage.job)
-    assert vocabulary is not None
-    said = {token for ids in stage.ids for token in ids}
-    assert all(int(vocabulary.place[token]) >= 0 for token in said)
+    said = torch.unique(torch.cat(stage.rows.ids))
+    everything = torch.arange(len(stage.halves.head))
+    choice = Choice(always=said, rest=everything[~torch.isin(everything, said)])
+    picked = list(range(len(TEXTS)))
     with torch.no_grad():
-        some, all_of_them = nats(stage.halves, kept, [1], vocabulary)[0], nats(stage.halves, kept, [1])[0]
-    assert float(some) == pytest.approx(float(all_of_them), rel=1e-5)
+        whole = float(nats(stage.halves, kept, picked)[0])
+        sampled = [
+            float(nats(stage.halves, kept, picked, choice.in_step(stage.halves.head, step, sample=64))[0])
+            for step in range(30)
+        ]
+    assert sum(sampled) / len(sampled) == pytest.approx(whole, rel=0.01)
+
+
+def test_a_small_vocabulary_is_weighed_whole(stage: Stage) -> None:
+    """There is nothing to save."""
+    kept = keep_states(stage.rows, stage.halves, stage.job, Stop())
+    choice = choose(stage.halves, kept, stage.job)
+    assert choice is not None
+    assert len(choice.always) == len(stage.halves.head)
+    with torch.no_grad():
+        some = nats(stage.halves, kept, [1], choice.in_step(stage.halves.head, 1))[0]
+        assert float(some) == pytest.approx(stage.whole_loss(1), rel=1e-4)
 
 
 def test_a_model_that_nobody_can_cut_learns_whole(tmp_path: Path) -> None:

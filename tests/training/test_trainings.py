@@ -19,6 +19,7 @@ from tests.fakes import FakeClock
 from tests.training.material import House, sentences, settings, tweets
 
 LONGEST_S = 90.0
+FILES = {ADAPTER, ADAPTER_CONFIG, "tokenizer.json", "README.md"}  # of a version, beside its manifest
 
 
 @pytest.fixture
@@ -127,6 +128,15 @@ async def test_a_persona_is_learned_published_and_learned_again_when_there_is_ne
         assert measured[0].held_out_loss == pytest.approx(done.result.metrics.base_held_out_loss if done.result else 0)
         assert house.published == ["v1"]
 
+        # Cut off after the version was on the shelf and before it was in use, the training goes on from there.
+        (house.shelf.path(house.shelf.version("nell", "v1")).parent / "current").unlink()
+        async with database.transaction() as transaction:
+            await transaction.run("UPDATE trainings SET state = 'queued' WHERE id = ?", (first.id,))
+        house.trainings.wake()
+        await until(house, first.id, lambda training: training.ended)
+        assert house.shelf.current("nell").version == "v1"
+
+        clock.advance(seconds=1)
         again = await house.trainings.request(["nell"])
         unchanged = await until(house, again.id, lambda training: training.ended)
         assert (unchanged.state, unchanged.version) == (TrainingState.PUBLISHED, "v1")
@@ -158,8 +168,8 @@ def _is_complete(house: House, done: Training) -> None:
     assert done.result.metrics == manifest.metrics
     assert manifest.metrics.held_out_loss < manifest.metrics.base_held_out_loss
     assert manifest.counts[0].kept == 120
-    assert {path.name for path in folder.iterdir()} == {ADAPTER, ADAPTER_CONFIG, "README.md", "manifest.json"}
-    assert set(manifest.sha256) == {ADAPTER, ADAPTER_CONFIG, "README.md"}
+    assert {path.name for path in folder.iterdir()} == {*FILES, "manifest.json"}
+    assert set(manifest.sha256) == FILES
     written = "".join(path.read_text(errors="replace") for path in folder.iterdir())
     assert not any(sentence in written for sentence in sentences(120))
     assert not (house.folder / "trainings" / str(done.id)).exists()
