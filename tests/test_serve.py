@@ -125,7 +125,8 @@ async def test_a_new_version_is_adopted_while_mentions_are_answered(folder: Path
     retraining = {"min_new_tweets": 20, "min_hours_between": 0.0, "check_every_minutes": 0.01, "tolerance": 10.0}
     later = ROOT / "examples" / "later" / "lighthouse_nell.jsonl"
     shelf = Shelf(folder / "models")
-    async with LoopbackDiscord() as discord, on_discord(folder, discord, {"retraining": retraining}) as running:
+    sections = {"retraining": retraining, "replies": {"requests_per_hour": 100_000}}
+    async with LoopbackDiscord() as discord, on_discord(folder, discord, sections) as running:
         imported = await mockingbird(folder / "config.toml", "import", str(later), "--handle", "lighthouse_nell")
         assert imported.code == 0, imported.err
         async with asyncio.timeout(90):
@@ -139,7 +140,7 @@ async def test_a_new_version_is_adopted_while_mentions_are_answered(folder: Path
 
 
 async def test_a_training_goes_on_after_the_service_was_killed_and_its_child_does_not_outlive_it(folder: Path) -> None:
-    long = {"training": {**QUICK, "epochs": 30, "patience": 30}}
+    long = {"training": {**QUICK, "epochs": 10, "patience": 10}}
     async with LoopbackDiscord() as discord:
         channel, wren = discord.world.channel("talk"), discord.world.user("wren")
         async with on_discord(folder, discord, long) as running:

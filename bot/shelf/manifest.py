@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from bot.errors import UsageError
-
-PERSONA_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 
 
 class HandleCounts(BaseModel):
@@ -64,11 +59,3 @@ class Manifest(BaseModel):
     def number(self) -> int:
         """`v12` -> 12; versions are ordered by it."""
         return int(self.version.removeprefix("v"))
-
-
-def persona_name(handles: tuple[str, ...], name: str | None = None) -> str:
-    """The given name, or the sorted handles joined by "-" as the ancestor did. Raises `UsageError` on a bad name."""
-    chosen = (name or "-".join(sorted(handles))).lower()
-    if not PERSONA_NAME.fullmatch(chosen):
-        raise UsageError(f"{chosen!r} can't be a persona's name. Use up to 60 of a-z, 0-9, _ and -, for example nasa.")
-    return chosen

@@ -85,11 +85,17 @@ class Shelf:
             ) from error
 
     def use(self, persona: str, version: str) -> Manifest:
-        """Put that version in use, at once and for every process. Raises `UnknownVersion`."""
+        """Put that version in use, at once and for every process. Raises `UnknownVersion`, `DiskFull`."""
         manifest = self.version(persona, version)
         current = self._home(persona) / "current"
-        _write_durably(current.with_name(".current-new"), version + "\n")
-        current.with_name(".current-new").replace(current)
+        try:
+            _write_durably(current.with_name(".current-new"), version + "\n")
+            current.with_name(".current-new").replace(current)
+        except OSError as error:
+            raise DiskFull(
+                f"{persona} {version} could not be put in use ({error.strerror}). "
+                "Free some space and try again; the version in use is untouched."
+            ) from error
         return manifest
 
     def sweep(self) -> None:

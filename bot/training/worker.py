@@ -188,7 +188,7 @@ class Worker:
         return self._decided(manifest, remark)
 
     def _decided(self, manifest: Manifest, remark: str = "") -> Outcome:
-        """Put a version on the shelf in use if it is better; a training that was cut off just before comes here again."""
+        """Put a version in use if it is better; a training that was cut off just before comes here again."""
         decision = policy.publish(manifest.metrics, self._retraining.tolerance)
         figures = TrainingResult(counts=manifest.counts, metrics=manifest.metrics)
         if not decision.yes:

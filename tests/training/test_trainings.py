@@ -114,7 +114,7 @@ async def test_an_unknown_training_is_refused(house: House) -> None:
 
 
 async def test_a_persona_is_learned_published_and_learned_again_when_there_is_news(
-    house: House, clock: FakeClock
+    house: House, clock: FakeClock, database: Database
 ) -> None:
     """The whole way: queue, process, figures, version in use; nothing new is no work; new tweets are."""
     house.make_base()
@@ -132,7 +132,6 @@ async def test_a_persona_is_learned_published_and_learned_again_when_there_is_ne
         (house.shelf.path(house.shelf.version("nell", "v1")).parent / "current").unlink()
         async with database.transaction() as transaction:
             await transaction.run("UPDATE trainings SET state = 'queued' WHERE id = ?", (first.id,))
-        house.trainings.wake()
         await until(house, first.id, lambda training: training.ended)
         assert house.shelf.current("nell").version == "v1"
 
