@@ -68,7 +68,8 @@ SAMPLED_TOKENS = 2_048  # of all others, which stand for them in one step
 LIKELY_FROM = 2_048  # positions from which the base's likeliest are taken
 CHUNK = 512  # positions whose logits over the whole vocabulary are in memory at a time
 WIDTHS = 4  # batches are a multiple of this wide: a product of a new shape costs a quarter more, and so few are new
-EVALUATE_EVERY = 150  # steps at most between two evaluations
+EVALUATE_EVERY = 150  # steps at most between two evaluations, or an epoch where that is shorter
+JUDGED_PER_LEARNED = 4  # but at least so many tokens are learned for one that is judged, so that judging stays cheap
 WARM_UP = 0.05  # share of the steps over which the learning rate rises
 GRADIENT_NORM = 1.0  # larger gradients are scaled down to it
 
@@ -334,9 +335,8 @@ def keep_states(rows: Rows, halves: Halves | Whole, job: Job, stop: Stop) -> Row
     states: list[Tensor] = [torch.empty(0)] * len(rows.ids)
     for picked in batches(rows, 4 * job.batch_tokens):
         stop.check()
-        ids, _ = rows.batch(picked)
-        with torch.no_grad(), autocast(halves):
-            made = halves.lower(ids)  # (b, t, h)
+        with autocast(halves):
+            made = states_of(halves, rows, picked)  # (b, t, h)
         for index, row in zip(picked, made, strict=True):
             states[index] = row[: len(rows.ids[index])].clone()
     return Rows(rows.ids, states)
@@ -371,17 +371,16 @@ def nats(
         targets = vocabulary.place[targets]
     total = torch.zeros(())
     with autocast(halves):
-        states = rows.kept(picked) if rows.states else lower_without_gradient(halves, ids)
-        chunks = halves.logits(states, real, vocabulary)
+        chunks = halves.logits(states_of(halves, rows, picked), real, vocabulary)
         for logits, wanted in zip(chunks, torch.split(targets, CHUNK), strict=True):
             total = total + functional.cross_entropy(logits.float(), wanted, reduction="sum")
     return total, len(targets)
 
 
 @torch.no_grad()
-def lower_without_gradient(halves: Halves | Whole, ids: Tensor) -> Tensor:
-    """What the lower half makes of the ids; nothing in it learns."""
-    return halves.lower(ids)
+def states_of(halves: Halves | Whole, rows: Rows, picked: Sequence[int]) -> Tensor:
+    """What the lower half makes of the picked tweets, kept or computed now; nothing in it learns."""
+    return rows.kept(picked) if rows.states else halves.lower(rows.batch(picked)[0])
 
 
 @torch.no_grad()
@@ -418,14 +417,14 @@ def choose(halves: Halves | Whole, rows: Rows, job: Job) -> Choice | None:
     A whole head takes more than half of a step's time. Leaving out what is seldom said would leave out a tenth of the
     base's probability; a sample for it makes the loss the same but for a little noise.
     """
-    if not isinstance(halves, Halves) or not rows.states:
+    if not isinstance(halves, Halves):
         return None
     likely = torch.zeros(len(halves.head))
     seen = 0
     for picked in batches(rows, job.batch_tokens, random.Random(job.seed)):
         _, real = rows.batch(picked)
         with autocast(halves):
-            for logits in halves.logits(rows.kept(picked), real):
+            for logits in halves.logits(states_of(halves, rows, picked), real):
                 likely += logits.float().softmax(-1).sum(0)
         seen += int(real.sum())
         if seen >= LIKELY_FROM:
@@ -490,13 +489,15 @@ class Run:
         """
         done, steps = self.progress, len(self.plan)
         began, first, before = time.monotonic(), done.step, done.seconds
+        left = 0.0
         report.begin()
         try:
             while True:
-                done.seconds = before + time.monotonic() - began
-                left = (done.seconds - before) / max(1, done.step - first) * (steps - done.step)
                 if self.is_to_be_judged():
-                    done.judged(judge(), self.weights)
+                    judged = judge()
+                    if not math.isfinite(judged.loss):
+                        return "diverged"
+                    done.judged(judged, self.weights)
                     self.save()
                     report(evaluation_event(done.evaluations[-1], steps, left))
                     report.begin()
@@ -510,6 +511,8 @@ class Run:
                     return "diverged"
                 done.step += 1
                 done.trained_tokens += tokens
+                done.seconds = before + time.monotonic() - began
+                left = (done.seconds - before) / (done.step - first) * (steps - done.step)
                 report.step(done.step, steps, total, tokens, left)
         except Stopped:
             self.save()
@@ -518,7 +521,8 @@ class Run:
     def is_to_be_judged(self) -> bool:
         """Whether an evaluation is due at this step and was not made yet, perhaps in an earlier life."""
         step, steps = self.progress.step, len(self.plan)
-        every = min(math.ceil(steps / self.job.epochs), EVALUATE_EVERY)
+        worth_it = JUDGED_PER_LEARNED * self.held_out.tokens / self.job.batch_tokens
+        every = min(math.ceil(steps / self.job.epochs), max(EVALUATE_EVERY, math.ceil(worth_it)))
         judged = {evaluation.step for evaluation in self.progress.evaluations}
         return step > 0 and step not in judged and (step % every == 0 or step == steps)
 
@@ -634,7 +638,7 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
         report(Event(event="evaluation", step=0, steps=len(run.plan), held_out_loss=base.loss))
     ended = run.learn(lambda: score(halves, held_out, size, job, stop), report, stop)
     best = run.progress.best
-    if best is None or not math.isfinite(best.loss):
+    if best is None:
         raise TrainingFailed("The loss became infinite before anything was learned. Lower [training] learning_rate.")
     write_adapter(adapted, run.progress.best_weights, job)
     result = Result(
