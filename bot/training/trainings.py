@@ -18,6 +18,7 @@ from bot.config import Training as Settings
 from bot.database import Database
 from bot.errors import Refused, UnknownPersona, UsageError
 from bot.personas.name import persona_name
+from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
 from bot.training import policy
 from bot.training.dataset import require_enough
@@ -144,10 +145,18 @@ class Trainings:
         ended = await self._table.last_ended(persona)
         last = max(newest.created, ended) if ended else newest.created
         hours = (self._clock() - last).total_seconds() / 3600
-        new_tweets = await self._store.new_since(newest.handles, newest.tweets_read_at)
+        new_tweets = await self._new_tweets(newest)
         decision = policy.due(new_tweets, hours, self._retraining)
         log.debug("is a persona due", persona=persona, due=decision.yes, reason=decision.reason)
         return decision.yes
+
+    async def _new_tweets(self, newest: Manifest) -> int:
+        """Tweets that the version has not seen. What was stored after it was made may still be what it was made of:
+        a version that came with the project, say, is older than the database that its tweets are read into.
+        """
+        stored = await self._store.new_since(newest.handles, newest.tweets_read_at)
+        kept = [(await self._store.counts(handle)).kept for handle in newest.handles] if stored else []
+        return min(stored, max(0, sum(kept) - sum(count.kept for count in newest.counts)))
 
     def _require_same_people(self, persona: str, handles: tuple[str, ...]) -> None:
         """A name stands for the same people for ever."""
