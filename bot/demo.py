@@ -241,12 +241,18 @@ async def _mockingbird(stage: Stage, *arguments: str) -> str:
 @asynccontextmanager
 async def _service(stage: Stage) -> AsyncIterator[None]:
     """`mockingbird serve`, running; told to stop at the end."""
-    child = await asyncio.create_subprocess_exec(*_command(stage, "serve"), env=_environment(stage))
+    log = stage.folder / "serve.log"
+    with log.open("wb") as errors:
+        child = await asyncio.create_subprocess_exec(*_command(stage, "serve"), stderr=errors, env=_environment(stage))
     try:
         yield
+    except BaseException:
+        click.echo(log.read_text(encoding="utf-8"), err=True)
+        raise
     finally:
         if child.returncode is None:
             child.send_signal(signal.SIGTERM)
         code = await child.wait()
     if code:
-        raise TrainingFailed(f"The service ended with {code}; its message stands above.")
+        click.echo(log.read_text(encoding="utf-8"), err=True)
+        raise TrainingFailed(f"The service ended with {code}; its log stands above.")

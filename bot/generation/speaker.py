@@ -13,6 +13,7 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from bot.errors import Busy, MockingbirdError, Refused
@@ -20,9 +21,11 @@ from bot.generation.draft import Draft, Drafts, Sampling
 from bot.generation.engine import Engine, Request, Spoken
 from bot.generation.length import fit, whole_sentences
 from bot.generation.novelty import NoveltyIndex, words
+from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
 
 ROUNDS = 4  # of generating until enough drafts are fit
+LOADING_S = 10.0  # how long a request waits for an engine that is being loaded
 SEEDS = 2**31  # seeds that nobody asked for are drawn below this
 MAX_ROWS = 8  # generated together
 _SPACE = re.compile(r"\s+")
@@ -57,16 +60,19 @@ class Speaker:
         self._tweets = tweets
         self._min_novelty = min_novelty
         self._engine = engine
+        self._settled = asyncio.Event()  # an engine is there, or never will be
         self._silent: MockingbirdError = Busy("The base model is still being prepared. Try again in a minute.", 60.0)
         self._indexes: dict[tuple[str, ...], tuple[int, NoveltyIndex]] = {}
 
     def speak_with(self, engine: Engine) -> None:
-        """From now on this engine speaks; until the first one is there, requests are told to come back."""
+        """From now on this engine speaks; until the first one is there, requests wait a little, then are put off."""
         self._engine = engine
+        self._settled.set()
 
     def silent_because(self, reason: str) -> None:
         """There will be no engine; whoever asks is told why."""
         self._silent = Refused(reason)
+        self._settled.set()
 
     async def drafts(
         self,
@@ -85,13 +91,7 @@ class Speaker:
         came out was fit to be sent.
         """
         manifest = self._shelf.current(persona)
-        if self._engine is None:
-            raise self._silent
-        if manifest.base_sha256 != self._engine.base.record.sha256:
-            raise Refused(
-                f"{persona} was trained on the base {manifest.base}, this service speaks with "
-                f"{self._engine.base.record.spec}. Set [model] base back, or train {persona} again."
-            )
+        engine = await self._engine_for(manifest)
         index = await self._index(manifest.handles)
         first = secrets.randbelow(SEEDS) if seed is None else seed
         drafts: list[Draft] = []
@@ -102,7 +102,7 @@ class Speaker:
             seeds = tuple(range(first, first + rows))
             first += rows
             request = Request(self._shelf.path(manifest), start, seeds, sampling)
-            for spoken in await self._engine.generate(request):
+            for spoken in await engine.generate(request):
                 draft = judged(spoken, start, index, self._min_novelty)
                 if isinstance(draft, str):
                     reasons[draft] += 1
@@ -114,6 +114,21 @@ class Speaker:
             why = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
             raise Refused(f"Nothing that {persona} came up with was fit to be sent ({why}). Ask again.")
         return Drafts(persona, manifest.version, tuple(ranked(drafts, about)))
+
+    async def _engine_for(self, manifest: Manifest) -> Engine:
+        """The engine, once it is there. Raises `Busy`, or `Refused` when it can't speak for that version."""
+        if self._engine is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOADING_S):
+                    await self._settled.wait()
+        if self._engine is None:
+            raise self._silent
+        if manifest.base_sha256 != self._engine.base.record.sha256:
+            raise Refused(
+                f"{manifest.persona} was trained on the base {manifest.base}, this service speaks with "
+                f"{self._engine.base.record.spec}. Set [model] base back, or train {manifest.persona} again."
+            )
+        return self._engine
 
     async def _index(self, handles: tuple[str, ...]) -> NoveltyIndex:
         """The index over the handles' tweets as they are stored now."""

@@ -44,7 +44,7 @@ def prepare_library(settings: Discord) -> None:
     Route.BASE = settings.api_base.rstrip("/")
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
     library = logging.getLogger("discord")
-    library.setLevel(max(logging.INFO, library.level))
+    library.setLevel(max(logging.INFO, library.getEffectiveLevel()))
     for name in _RETRYING:
         logging.getLogger(name).addFilter(_ONE_LINE)
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # voice isn't used, so nothing is missing

@@ -23,6 +23,9 @@ from aiohttp import WSMsgType, web
 from bot.loopback.discord.journal import Journal, Kind
 from bot.loopback.discord.world import Guild, Message, World, new_token, timestamp
 
+# discord.py notes when it sent a heartbeat only after sending it: an answer that comes at once seems one interval late.
+HEARTBEAT_ACK_S = 0.05
+
 
 class Op(IntEnum):
     """Opcodes of the gateway."""
@@ -230,6 +233,7 @@ class Gateway:
         """Act on what a client sent; the code to close the connection with, if it did something wrong."""
         op, data = payload.get("op"), payload.get("d")
         if op == Op.HEARTBEAT:
+            await asyncio.sleep(HEARTBEAT_ACK_S)
             await connection.send({"op": Op.HEARTBEAT_ACK, "d": None})
             return None
         if op == Op.IDENTIFY and isinstance(data, dict):
