@@ -65,7 +65,7 @@ class Training(Section):
     """How a persona is learned."""
 
     rank: Annotated[int, Field(ge=1, le=256)] = 8
-    layers: Annotated[int, Field(ge=0)] = 8
+    layers: Annotated[int, Field(ge=0)] = 16
     epochs: Annotated[int, Field(ge=1, le=100)] = 3
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 4e-3
     batch_tokens: Annotated[int, Field(ge=32)] = 512
