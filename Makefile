@@ -31,5 +31,8 @@ check: setup
 test: check
 	$(BIN)/pytest -m "not slow"
 
+bench: setup
+	$(BIN)/python benchmarks/speaking.py
+
 clean:
 	rm -rf .venv build dist *.egg-info

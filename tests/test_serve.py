@@ -125,7 +125,7 @@ async def test_a_new_version_is_adopted_while_mentions_are_answered(folder: Path
     retraining = {"min_new_tweets": 20, "min_hours_between": 0.0, "check_every_minutes": 0.01, "tolerance": 10.0}
     later = ROOT / "examples" / "later" / "lighthouse_nell.jsonl"
     shelf = Shelf(folder / "models")
-    sections = {"retraining": retraining, "replies": {"requests_per_hour": 100_000}}
+    sections: dict[str, Mapping[str, object]] = {"retraining": retraining, "replies": {"requests_per_hour": 100_000}}
     async with LoopbackDiscord() as discord, on_discord(folder, discord, sections) as running:
         imported = await mockingbird(folder / "config.toml", "import", str(later), "--handle", "lighthouse_nell")
         assert imported.code == 0, imported.err
