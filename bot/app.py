@@ -68,14 +68,14 @@ class Rooms:
 
 
 @asynccontextmanager
-async def open_rooms(config: Config) -> AsyncIterator[Rooms]:
-    """The rooms around one open database."""
+async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Rooms]:
+    """The rooms around one open database, with the example accounts in it if it is empty and they are wanted."""
     async with Database(config.paths.data / "mockingbird.db") as database:
         store = TweetStore(database, now)
         shelf = Shelf(config.paths.models)
         speaker = Speaker(shelf, store, config.generation.min_novelty)
         sampling = Sampling.from_settings(config.generation)
-        yield Rooms(
+        rooms = Rooms(
             config=config,
             database=database,
             store=store,
@@ -88,6 +88,9 @@ async def open_rooms(config: Config) -> AsyncIterator[Rooms]:
             conversation=Conversation(database, shelf, speaker, config.generation, config.replies, now),
             posts=Posts(database, speaker, sampling, config.generation.drafts, config.x.approval, now),
         )
+        if examples:
+            await _import_examples(rooms)
+        yield rooms
 
 
 async def ready_base(config: Config, progress: Callable[[str], None]) -> Base:
@@ -148,7 +151,7 @@ async def import_file(
     return counts, tuple(reading.skipped)
 
 
-async def import_examples(rooms: Rooms) -> None:
+async def _import_examples(rooms: Rooms) -> None:
     """Into an empty database, the invented accounts that come with the project, so that there is something to try."""
     if await rooms.store.handles():
         return
@@ -200,8 +203,7 @@ async def serve(config: Config) -> None:
 
 
 async def _serve(stack: AsyncExitStack, config: Config) -> None:
-    rooms = await stack.enter_async_context(open_rooms(config))
-    await import_examples(rooms)
+    rooms = await stack.enter_async_context(open_rooms(config, examples=True))
     retraining = Bell()
     x = await _x(stack, rooms, retraining) if config.x.enabled else None
     discord = _discord(rooms) if config.discord.enabled else None

@@ -156,7 +156,7 @@ async def fetch(config: Config, handles: Sequence[str], yes: bool, as_json: bool
 async def tweets(config: Config, handle: str, as_json: bool) -> None:
     """Counts of an account and a few of its tweets as they are learned."""
     handle = normalise_handle(handle)
-    async with app.open_rooms(config) as rooms:
+    async with app.open_rooms(config, examples=True) as rooms:
         counts = await rooms.store.counts(handle)
         examples = await rooms.store.examples(handle, 5)
     if as_json:
@@ -174,7 +174,7 @@ async def tweets(config: Config, handle: str, as_json: bool) -> None:
 @command
 async def train(config: Config, handles: Sequence[str], name: str | None, as_json: bool) -> None:
     """Train a persona on one account, or on several blended into a cyborg."""
-    async with app.open_rooms(config) as rooms:
+    async with app.open_rooms(config, examples=True) as rooms:
         with _progress() as show:
             training = await app.train(rooms, [normalise_handle(handle) for handle in handles], name, show)
         manifest = rooms.shelf.version(training.persona, training.version) if training.version else None
@@ -216,7 +216,7 @@ async def say(
 ) -> None:
     """Drafts in a persona's voice."""
     sampling = Sampling.from_settings(config.generation, temperature, top_p)
-    async with app.open_rooms(config) as rooms:
+    async with app.open_rooms(config, examples=True) as rooms:
         persona = normalise_handle(persona)
         rooms.shelf.current(persona)  # a wrong name need not wait for the engine
         async with app.open_engine(config, _say) as engine:

@@ -26,14 +26,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the embedded base, made ready by the command, and the shelf that comes with the project."""
     folder = tmp_path_factory.mktemp("home")
     shutil.copytree(ROOT / "models", folder / "models")
-    config = write_config(folder, {"model": MODEL})
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    config = write_config(folder, {"model": MODEL, "paths": {"examples": "examples"}})
     outcome = asyncio.run(mockingbird(config, "prepare"))
     assert outcome.code == 0, outcome.err
     return folder
 
 
 async def test_the_persona_that_comes_along_speaks_at_once_and_a_seed_gives_the_same_again(home: Path) -> None:
-    config = write_config(home, {"model": MODEL})
+    config = write_config(home, {"model": MODEL, "paths": {"examples": "examples"}})
     first, second = [await mockingbird(config, "say", "lighthouse_nell", "--seed", "7", "--json") for _ in range(2)]
     assert first.code == 0, first.err
     said = json.loads(first.out)

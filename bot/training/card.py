@@ -37,8 +37,7 @@ def model_card(manifest: Manifest) -> str:
         "## Limits\n\nIt knows a manner, not facts: what it states may be false, offensive or out of date, and it "
         "carries over the leanings of the base and of the tweets. Show its words as generated. Never use it to "
         "pretend to be the person.",
-        "## Removal\n\nThe owner of an account may ask whoever published this model to remove it. "
-        "`mockingbird forget HANDLE` deletes tweets, versions and cards of that account.",
+        "## Removal\n\nThe owner of an account may ask whoever published this model to remove it.",
     ]
     return "\n\n".join(parts) + "\n"
 

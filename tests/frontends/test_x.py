@@ -160,12 +160,12 @@ async def test_a_persona_that_has_nothing_to_say_is_asked_again_next_time(
     assert published(x) == ["tweet number 1"]
 
 
-async def test_the_next_look_is_when_the_next_post_is_due_or_in_a_minute(
+async def test_the_next_look_is_when_the_next_post_is_due_or_in_five_seconds(
     clock: FakeClock, hourly: Stage, by_hand: Stage
 ) -> None:
-    assert await hourly.frontend.turn() == clock.now + timedelta(minutes=1)
-    clock.advance(minutes=59, seconds=30)
-    assert await hourly.frontend.turn() == clock.now + timedelta(seconds=30)
+    assert await hourly.frontend.turn() == clock.now + timedelta(seconds=5)
+    clock.advance(minutes=59, seconds=57)
+    assert await hourly.frontend.turn() == clock.now + timedelta(seconds=3)
 
 
 # With approval

@@ -38,6 +38,6 @@ def test_the_card_shows_who_it_imitates_and_how_well() -> None:
     assert "AI BOT of @nell" in card
     assert "| Tweets kept | 273 |" in card
     assert f"{one.metrics.held_out_loss:.3f}" in card
-    assert "mockingbird forget" in card
+    assert "## Removal" in card
     several = one.model_copy(update={"handles": ("nell", "otis")})
     assert "AI CYBORG of @nell, @otis" in model_card(several)

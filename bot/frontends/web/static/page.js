@@ -86,7 +86,8 @@ async function send(form, button) {
     news.textContent = "The service can't be reached. Your message is still here; send it again in a moment.";
   } finally {
     button.disabled = false;
-    composer.elements.text.focus();
+    // The button that was switched off lost the focus; nobody's focus is taken who went elsewhere meanwhile.
+    if (document.activeElement === document.body) composer.elements.text.focus();
   }
 }
 
