@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -70,7 +71,7 @@ class Engine:
     def __init__(self, base: Base, graph: Path, threads: int, max_waiting: int) -> None:
         self.base = base
         self._graph = graph
-        self._threads = threads  # 0 is the runtime's own choice
+        self._threads = threads or max(1, len(os.sched_getaffinity(0)) - 1)  # 0 leaves one core to everything else
         self._max_waiting = max_waiting  # requests, the running one included
         self._waiting = 0
         self._seconds = 1.0  # what a request took lately, smoothed
