@@ -25,7 +25,7 @@ from rich.table import Table
 
 from bot import __version__, app, doctor, logs
 from bot.config import Config, load
-from bot.errors import MockingbirdError, UsageError
+from bot.errors import MockingbirdError, TrainingFailed, UsageError
 from bot.generation.draft import Drafts, Sampling
 from bot.shelf.manifest import Manifest
 from bot.training.record import Training, TrainingPoint, TrainingState
@@ -188,11 +188,12 @@ async def train(config: Config, handles: Sequence[str], name: str | None, as_jso
                 "metrics": manifest.metrics.model_dump() if manifest else None,
             }
         )
-        return
-    out.print(f"{training.persona} {training.version or ''}: {training.reason}", markup=False, highlight=False)
-    if manifest:
+    elif manifest:
+        out.print(f"{training.persona} {training.version}: {training.reason}", markup=False, highlight=False)
         _print_versions([manifest], manifest.version)
         _say(f"Next: mockingbird say {training.persona}")
+    if training.state in (TrainingState.FAILED, TrainingState.CANCELLED):
+        raise TrainingFailed(training.reason or "The training ended without a version. The log says more.")
 
 
 @cli.command()

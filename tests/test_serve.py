@@ -140,7 +140,7 @@ async def test_a_new_version_is_adopted_while_mentions_are_answered(folder: Path
 
 
 async def test_a_training_goes_on_after_the_service_was_killed_and_its_child_does_not_outlive_it(folder: Path) -> None:
-    long = {"training": {**QUICK, "epochs": 10, "patience": 10}}
+    long = {"training": {**QUICK, "epochs": 6, "patience": 6}}
     async with LoopbackDiscord() as discord:
         channel, wren = discord.world.channel("talk"), discord.world.user("wren")
         async with on_discord(folder, discord, long) as running:

@@ -49,6 +49,7 @@ from transformers.utils import logging
 
 from bot.errors import DiskFull, MockingbirdError, TrainingFailed
 from bot.training.dataset import MAX_TOKENS, text_bytes, tokenise
+from bot.training.disk import writing
 from bot.training.job import (
     ADAPTER,
     CHECKPOINT,
@@ -682,7 +683,8 @@ def write_adapter(adapted: peft.PeftModel, weights: dict[str, Tensor], job: Job)
             if name in weights:
                 weight.copy_(weights[name])
     state = peft.get_peft_model_state_dict(adapted)
-    save_file({name: weight.half().contiguous() for name, weight in state.items()}, job.folder / ADAPTER)
+    with writing():
+        save_file({name: weight.half().contiguous() for name, weight in state.items()}, job.folder / ADAPTER)
     config = adapted.peft_config["default"]
     config.inference_mode = True
     config.base_model_name_or_path = job.base_name  # peft would name a folder of this machine

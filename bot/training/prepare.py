@@ -25,6 +25,7 @@ from filelock import FileLock
 from bot.errors import BaseUnavailable, DiskFull, MockingbirdError
 from bot.shelf.bases import END_TOKEN, Base, BaseRecord, base_folder, find_base
 from bot.shelf.shelf import file_sha256
+from bot.training.disk import writing
 from bot.training.job import DISK_FULL
 
 if TYPE_CHECKING:
@@ -201,7 +202,8 @@ def _save(model: PreTrainedModel, end_id: int, folder: Path) -> None:
     )
     plain.load_state_dict(weights)
     plain.generation_config.eos_token_id = end_id
-    plain.save_pretrained(folder)
+    with writing():
+        plain.save_pretrained(folder)
 
 
 def _disk_error(spec: str, error: OSError) -> MockingbirdError:
