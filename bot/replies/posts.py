@@ -17,6 +17,7 @@ from enum import StrEnum
 from bot.database import Database, Row
 from bot.errors import Refused
 from bot.generation.draft import Sampling
+from bot.replies.addressing import calling_nobody
 from bot.replies.conversation import Drafting
 
 
@@ -82,7 +83,7 @@ class Posts:
                             persona,
                             made.version,
                             draft.seed,
-                            draft.text,
+                            calling_nobody(draft.text),
                             draft.novelty,
                             state,
                             self._clock().isoformat(),

@@ -94,3 +94,8 @@ async def test_a_post_whose_answer_is_missing_is_unknown_and_stays_unsent(databa
     assert (left.state, left.reason) == (PostState.UNKNOWN, "The connection broke.")
     assert await desk.to_send() == []
     assert await desk.recover() == 0
+
+
+async def test_a_post_calls_nobody(database: Database, clock: FakeClock) -> None:
+    post = await posts(database, clock, "look up, @nasa and ＠esa!").propose("nell")
+    assert post.text == "look up, nasa and esa!"
