@@ -7,17 +7,20 @@ from collections.abc import Awaitable, Callable
 
 from bot.errors import DiskFull, MockingbirdError, TrainingFailed
 from bot.training.child import Child, started
-from bot.training.job import DISK_FULL, RESULT, Event, Job, Result
+from bot.training.job import CHECKPOINT, DISK_FULL, RESULT, Event, Job, Result
 
 FINETUNE = "bot.training.finetune"
 
 
 async def learn(job: Job, on_event: Callable[[Event], Awaitable[None]]) -> Result | None:
-    """Do the job in a child process; None when the child was told to stop, by us or by somebody else.
+    """Do the job in a child process; None when it is to go on later from the checkpoint in the job's folder.
 
-    Its checkpoint remains in the job's folder in that case. Raises `TrainingFailed`, `DiskFull`.
+    That is when the child was told to stop, by us or by somebody else, and when it was killed after it had come
+    further than the run before: each new try has to get somewhere, so that one that can't does not go on for ever.
+    Raises `TrainingFailed`, `DiskFull`.
     """
     stopped = False
+    before = _written_at(job)
     async with started(FINETUNE, first_line=job.model_dump_json()) as child:
         async for line in child.lines():
             event = Event.model_validate_json(line)
@@ -26,9 +29,19 @@ async def learn(job: Job, on_event: Callable[[Event], Awaitable[None]]) -> Resul
         code = await child.ended()
     if stopped or code in (-signal.SIGTERM, -signal.SIGINT):
         return None
+    if code == -signal.SIGKILL and _written_at(job) != before:
+        return None
     if code != 0:
         raise _failure(child, code)
     return Result.model_validate_json((job.folder / RESULT).read_bytes())
+
+
+def _written_at(job: Job) -> int | None:
+    """When the job's checkpoint was written, in nanoseconds; None when there is none."""
+    try:
+        return (job.folder / CHECKPOINT).stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def _failure(child: Child, code: int) -> MockingbirdError:

@@ -175,14 +175,36 @@ def _is_complete(house: House, done: Training) -> None:
     assert done.finished_at is not None
 
 
-async def test_a_killed_process_fails_its_training_alone(tmp_path: Path, database: Database, clock: FakeClock) -> None:
+async def test_a_killed_process_goes_on_from_its_checkpoint(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    """Nobody has to ask again; what was learned up to the last judging is not lost."""
+    house = House(tmp_path, database, clock, settings(epochs=100))
+    house.make_base()
+    await house.store.add("nell", tweets("nell", sentences(120)))
+    async with working(house):
+        training = await house.trainings.request(["nell"])
+        await until(house, training.id, lambda stands: stands.point is not None and stands.point.step > 30)
+        (killed,) = children()
+        killed.kill()
+        await until(house, training.id, lambda stands: stands.point is not None and stands.point.step > 60)
+        (going_on,) = children()
+        assert going_on.pid != killed.pid
+        await house.trainings.cancel(training.id)
+
+
+async def test_a_process_killed_before_it_got_anywhere_fails_its_training_alone(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
     """The row says what happened, and the worker takes the next."""
     house = House(tmp_path, database, clock, settings(epochs=100))
     house.make_base()
     await house.store.add("nell", tweets("nell", sentences(120)))
     async with working(house):
         training = await house.trainings.request(["nell"])
-        await until(house, training.id, lambda stands: stands.point is not None)
+        async with asyncio.timeout(LONGEST_S):
+            while not children():  # noqa: ASYNC110 - no event tells that a process was born
+                await asyncio.sleep(0.01)
         children()[0].kill()
         failed = await until(house, training.id, lambda stands: stands.ended)
         assert failed.state is TrainingState.FAILED
