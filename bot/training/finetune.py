@@ -88,23 +88,28 @@ class Stop:
     """Set by SIGTERM, SIGINT, or the end of standard input, which is the end of the parent."""
 
     def __init__(self) -> None:
-        self._told = threading.Event()
+        # No lock: a signal handler is interrupted by the next signal (the kernel sends one for each thread of a parent
+        # that dies), and an Event's lock, held by the first, would be waited for by the second for ever.
+        self._told = False
 
     def listen(self, standard_input: FileIO) -> None:
         """From now on signals and the parent's end are noticed."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._told.set())
+            signal.signal(number, lambda *_: self._tell())
         threading.Thread(target=self._wait_for_end, args=(standard_input,), daemon=True).start()
 
     def check(self) -> None:
         """Raises `Stopped` once the process was told to."""
-        if self._told.is_set():
+        if self._told:
             raise Stopped
 
     def _wait_for_end(self, standard_input: FileIO) -> None:
         while standard_input.read(1):
             pass
-        self._told.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._told = True
 
 
 def end_with_parent() -> None:
