@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 MAX_RUN = 8  # words in a row that may stand in a real tweet
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+CANDIDATES = 20  # tweets that are looked at closely
 _COMMON_SHARE = 0.05  # words in more than this share of the tweets don't help to find the nearest
 _FEW = 40  # tweets; with fewer, every word counts
 
@@ -61,9 +62,11 @@ class NoveltyIndex:
         shared = Counter(number for word in distinct - self._common for number in self._postings.get(word, ()))
         if not shared:
             return Novelty(1.0, None)
-        # The best candidates by rare words are compared over all words (Jaccard).
-        similarity, nearest = max((self._similarity(distinct, number), number) for number, _ in shared.most_common(20))
-        return Novelty(round(1 - similarity, 3), self._keys[nearest])
+        # The best candidates by rare words are compared over all words (Jaccard). Ties go by number: the order of a
+        # set of words is another one in each process.
+        candidates = sorted(shared, key=lambda number: (-shared[number], number))[:CANDIDATES]
+        similarity, nearest = max((self._similarity(distinct, number), -number) for number in candidates)
+        return Novelty(round(1 - similarity, 3), self._keys[-nearest])
 
     def _similarity(self, distinct: set[str], number: int) -> float:
         both = sum(1 for word in distinct if _holds(self._postings.get(word, []), number))
