@@ -71,18 +71,21 @@ function listen() {
 async function send(form, button) {
   const { text, message_id } = form.elements;
   const sent = text.value;
+  const body = new URLSearchParams(new FormData(form));
+  // The box is free at once for the next thought; what wasn't taken comes back in front of it.
+  const giveBack = () => { if (form === composer) text.value = sent + text.value; };
+  if (form === composer) text.value = "";
   button.disabled = true;
   try {
-    const answer = await fetch(form.action, {
-      method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "application/json" },
-    });
+    const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
     const { problem, next_message_id } = await answer.json();
     news.textContent = problem ?? "";
-    if (problem || form !== composer) return;
+    if (problem) return giveBack();
+    if (form !== composer) return;
     message_id.value = next_message_id;
-    if (text.value === sent) text.value = "";
     lines.parentElement.scrollTop = 0; // the bottom, since it is laid out from there
   } catch {
+    giveBack();
     news.textContent = "The service can't be reached. Your message is still here; send it again in a moment.";
   } finally {
     button.disabled = false;
