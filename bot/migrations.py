@@ -98,4 +98,24 @@ STEPS: tuple[str, ...] = (
         value TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    # 2: consent in words, accounts that may not be learned, takedowns with their receipts, what X says is still there.
+    """
+    ALTER TABLE accounts ADD COLUMN basis_note TEXT;   -- where the permission is written, in the operator's words
+    ALTER TABLE accounts ADD COLUMN checked_at TEXT;   -- when X was last asked which of its posts are still there
+    CREATE TABLE blocked (
+        handle TEXT PRIMARY KEY,               -- lower case, no @; never to be learned (again)
+        platform_id TEXT,                      -- X's user id, where it was known: handles can be changed
+        reason TEXT NOT NULL,
+        at TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE takedowns (
+        id INTEGER PRIMARY KEY,
+        handle TEXT NOT NULL,
+        asked_by TEXT NOT NULL,                -- command, or an id on its platform
+        delete_posts INTEGER NOT NULL,         -- whether what the service has published is deleted as well
+        begun_at TEXT NOT NULL,
+        finished_at TEXT,                      -- a takedown without it goes on at the next start
+        receipt TEXT NOT NULL                  -- JSON: what, how many, when, hashes; never a text
+    ) STRICT;
+    """,
 )

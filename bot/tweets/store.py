@@ -15,9 +15,10 @@ from enum import StrEnum
 
 from bot.database import Database, Row, Transaction
 from bot.errors import UnknownHandle
-from bot.tweets.cleaning import JudgedTweet, Profile, Verdict, judge
-from bot.tweets.counts import AccountCounts, count, counts_of
-from bot.tweets.tweet import Source, Tweet, normalise_handle
+from bot.tweets.cleaning import Profile, Verdict
+from bot.tweets.counts import AccountCounts, counts_of
+from bot.tweets.judging import judge_account
+from bot.tweets.tweet import Tweet, normalise_handle
 
 
 class Basis(StrEnum):
@@ -74,7 +75,9 @@ class TweetStore:
             await transaction.run("UPDATE accounts SET profile = ? WHERE handle = ?", (profile, handle))
         rows = await asyncio.to_thread(_rows, handle, tweets, now)
         await transaction.run_many(_MERGE, rows)
-        return await self._judge(transaction, handle)
+        counts = await judge_account(transaction, handle)
+        await transaction.run(_NEXT_REVISION)
+        return counts
 
     async def counts(self, handle: str) -> AccountCounts:
         """The account's stored tweets in numbers. Raises `UnknownHandle`."""
@@ -157,22 +160,6 @@ class TweetStore:
             "INSERT INTO accounts (handle, added_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (handle, now)
         )
 
-    @staticmethod
-    async def _judge(transaction: Transaction, handle: str) -> AccountCounts:
-        """Clean and judge all that is stored of the account, and write down what has changed.
-
-        What was stored earlier is judged first, so that a repeated text counts as new only once.
-        """
-        rows = await transaction.all(
-            f"SELECT * FROM tweets WHERE handle = ? {_BY_TIME.replace('BY', 'BY added_at,')}", (handle,)
-        )
-        account = await transaction.one("SELECT profile FROM accounts WHERE handle = ?", (handle,))
-        profile = Profile(account["profile"]) if account else Profile.MOCKINGBIRD
-        changed, counts = await asyncio.to_thread(_judged, handle, rows, profile)
-        await transaction.run_many("UPDATE tweets SET cleaned = ?, verdict = ? WHERE handle = ? AND key = ?", changed)
-        await transaction.run(_NEXT_REVISION)
-        return counts
-
 
 # Times are ISO 8601 in UTC, so that text order is time order; X's ids grow with time, and a longer one is larger.
 _BY_TIME = "ORDER BY created_at, length(key), key"
@@ -205,33 +192,6 @@ def _rows(handle: str, tweets: Sequence[Tweet], now: str) -> list[tuple[object, 
         created_at = tweet.created_at.astimezone(UTC).isoformat() if tweet.created_at else None
         rows.append((handle, key, tweet.text, created_at, tweet.is_retweet, tweet.reply_to, tweet.source, now))
     return rows
-
-
-def _judged(handle: str, rows: Sequence[Row], profile: Profile) -> tuple[list[tuple[object, ...]], AccountCounts]:
-    """What is to be written (cleaned, verdict, handle, key), and the counts."""
-    judged = judge([_tweet(row) for row in rows], profile)
-    changed: list[tuple[object, ...]] = [
-        (each.cleaned, each.verdict, handle, row["key"])
-        for row, each in zip(rows, judged, strict=True)
-        if _differs(row, each)
-    ]
-    return changed, count(handle, judged)
-
-
-def _differs(row: Row, judged: JudgedTweet) -> bool:
-    return bool(row["cleaned"] != judged.cleaned or row["verdict"] != judged.verdict)
-
-
-def _tweet(row: Row) -> Tweet:
-    return Tweet(
-        handle=row["handle"],
-        text=row["text"],
-        id=row["key"] if row["key"].isdigit() else None,
-        created_at=datetime.fromisoformat(row["created_at"]) if row["created_at"] else None,
-        is_retweet=bool(row["is_retweet"]),
-        reply_to=row["reply_to"],
-        source=Source(row["source"]),
-    )
 
 
 def _kept_tweets(rows: Sequence[Row]) -> list[KeptTweet]:

@@ -1,0 +1,33 @@
+"""The `mockingbird` command: parses, calls one room, prints. Results go to stdout, progress and logs to stderr.
+
+With `--json` a reading command prints one JSON document and nothing else on stdout. Exit codes: 0 done, 1 a bug,
+2 wrong usage or configuration, 3 something outside is unavailable or refused, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from bot.cli import accounts, service, voices
+from bot.cli.terminal import cli, err
+from bot.errors import MockingbirdError
+
+__all__ = ["accounts", "cli", "main", "service", "voices"]
+
+
+def main() -> None:
+    """Entry point: runs the command and turns every outcome into its exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except MockingbirdError as error:
+        err.print(f"[bold red]Error:[/] {error}", highlight=False, markup=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:  # the reader, `head` for example, has seen enough
+        sys.exit(0)

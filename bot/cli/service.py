@@ -1,0 +1,62 @@
+"""Commands about the service itself."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from bot import app, doctor
+from bot.cli.terminal import cli, command, json_option, note, out, print_json
+from bot.config import Config
+
+
+@cli.command()
+@command
+async def serve(config: Config) -> None:
+    """Run the service until SIGTERM or Ctrl-C."""
+    await app.serve(config)
+
+
+@cli.command()
+@command
+async def prepare(config: Config) -> None:
+    """Make the configured base ready, so that the first start is a quick one."""
+    base = await app.ready_base(config, note)
+    note(f"The base {base.record.spec} is ready.")
+
+
+@cli.command("doctor")
+@json_option
+@click.pass_obj
+def doctor_(config: Config, as_json: bool) -> None:
+    """Check settings, keys, disk, base and shelf, and say what to do about each finding."""
+    findings = doctor.examine(config)
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        colours = {doctor.Grade.OK: "green", doctor.Grade.NOTE: "yellow", doctor.Grade.WRONG: "red"}
+        for finding in findings:
+            out.print(f"[{colours[finding.grade]}]{finding.grade.value:5}[/] [bold]{finding.about}[/]", end="  ")
+            out.print(finding.text, markup=False, highlight=False)
+    if any(finding.grade is doctor.Grade.WRONG for finding in findings):
+        sys.exit(2)
+
+
+@cli.command("sync-commands")
+@command
+async def sync_commands(config: Config) -> None:
+    """Tell Discord the bot's commands now."""
+    async with app.open_rooms(config) as rooms:
+        names = await app.sync_commands(rooms)
+    out.print(f"Discord knows {', '.join(f'/{name}' for name in sorted(names))} now.", highlight=False)
+
+
+@cli.command()
+@command
+async def demo(config: Config) -> None:
+    """The whole loop in a minute or two, on the example accounts, without any account or key."""
+    from bot.demo import run_demo  # the loopback servers are of no use to any other command
+
+    await run_demo(config)
