@@ -484,6 +484,7 @@ class Run:
         self.plan = plan(train, job)
         self.choice = choose(halves, train, job)
         self.progress = Progress()
+        self.parts = job.parts  # passes in which a batch is taken
         self.optimizer = torch.optim.AdamW(
             weights.values(), lr=job.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
         )
@@ -533,19 +534,39 @@ class Run:
         return step > 0 and step not in judged and (step % every == 0 or step == steps)
 
     def take_step(self) -> tuple[float, int]:
-        """Learn from the next batch; its loss before that, summed in nats, and its number of tokens."""
+        """Learn from the next batch; its loss before that, summed in nats, and its number of tokens.
+
+        Where memory runs out the batch is taken in two parts, from then on; their gradients add up to the same.
+        """
         step = self.progress.step
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, len(self.plan), self.job.learning_rate)
         vocabulary = None
         if self.choice is not None and self.halves.head is not None:
             vocabulary = self.choice.in_step(self.halves.head, self.job.seed + step)
-        total, tokens = nats(self.halves, self.train, self.plan[step], vocabulary)
-        self.optimizer.zero_grad()
-        (total / tokens).backward()  # type: ignore[no-untyped-call]
+        while True:
+            try:
+                total, tokens = self.add_gradients(self.plan[step], vocabulary)
+                break
+            except (MemoryError, RuntimeError) as error:
+                if not ran_out_of_memory(error) or self.parts >= len(self.plan[step]):
+                    raise
+                self.parts *= 2
         nn.utils.clip_grad_norm_(self.weights.values(), GRADIENT_NORM)
         self.optimizer.step()
-        return float(total.detach()), tokens
+        return total, tokens
+
+    def add_gradients(self, picked: Sequence[int], vocabulary: Vocabulary | None) -> tuple[float, int]:
+        """The gradient of the mean loss over the picked tweets, in `parts` passes; the summed loss, and its tokens."""
+        self.optimizer.zero_grad()
+        size = math.ceil(len(picked) / self.parts)
+        tokens = sum(len(self.train.ids[index]) - 1 for index in picked)
+        loss = 0.0
+        for start in range(0, len(picked), size):
+            total, _ = nats(self.halves, self.train, picked[start : start + size], vocabulary)
+            (total / tokens).backward()  # type: ignore[no-untyped-call]
+            loss += float(total.detach())
+        return loss, tokens
 
     # --- Its checkpoint: all of `Progress`, the weights as they are, and the optimiser's state ---
 
@@ -595,6 +616,11 @@ def plan(rows: Rows, job: Job) -> list[list[int]]:
     """The batches of all epochs in their order: the same for the same seed, whenever it is asked."""
     order = random.Random(job.seed)
     return [picked for _ in range(job.epochs) for picked in batches(rows, job.batch_tokens, order)]
+
+
+def ran_out_of_memory(error: Exception) -> bool:
+    """Whether that is what torch, or Python, means."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
@@ -701,6 +727,7 @@ def circumstances(run: Run, model: PreTrainedModel) -> dict[str, Any]:
     return {
         "precision": str(model.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
+        "parts": run.parts,
         "learned_parameters": sum(weight.numel() for weight in run.weights.values()),
         "always_weighed_tokens": len(run.choice.always) if run.choice else model.config.vocab_size,
         "train_tweets": len(run.train.ids),
@@ -738,7 +765,7 @@ def fail(error: Exception) -> int:
     """Say in one sentence on stderr what went wrong; the exit code. What is not understood is raised again."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         error = DiskFull("The disk is full, so learning stopped. Free some space and train again; nothing was lost.")
-    elif isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+    elif ran_out_of_memory(error):
         error = TrainingFailed("Memory ran out while learning. Lower [training] batch_tokens or use a smaller base.")
     if not isinstance(error, MockingbirdError):
         raise error

@@ -53,6 +53,7 @@ class Job(Value):
     threads: int = Field(default=0, ge=0)  # 0 leaves one core to everything else
     precision: Literal["auto", "bfloat16", "float32"] = "auto"  # auto: bfloat16 where the processor multiplies it
     keep_bytes: int = 2**30  # states of the untrained layers are kept up to this size, else computed again each time
+    parts: int = Field(default=1, ge=1)  # passes in which a batch is taken: more of them need less memory
     report_seconds: float = 1.0  # at least this long between two "step" events
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,41 @@ def _gradients(stage: Stage, halves: Any, rows: Rows) -> dict[str, torch.Tensor]
     total, tokens = nats(halves, rows, [0, 1, 2])
     (total / tokens).backward()  # type: ignore[no-untyped-call]
     return {name: weight.grad.clone() for name, weight in stage.adapted.named_parameters() if weight.grad is not None}
+
+
+def cramped(halves: Any, most: int) -> Any:
+    """The halves on a machine whose memory ends at so many rows."""
+
+    def upper(states: torch.Tensor) -> torch.Tensor:
+        if len(states) > most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99999999999 bytes.")
+        return halves.upper(states)  # type: ignore[no-any-return]
+
+    return replace(halves, upper=upper)
+
+
+def test_a_batch_that_memory_has_no_room_for_is_taken_in_parts(stage: Stage) -> None:
+    """The same loss and, but for rounding, the same gradients; the parts stay for the steps that follow."""
+    weights = {name: weight for name, weight in stage.adapted.named_parameters() if weight.requires_grad}
+    task = stage.job.model_copy(update={"batch_tokens": 600})
+    run = Run(task, stage.halves, weights, stage.rows, stage.rows)
+    assert len(run.plan[0]) > 4
+    loss, tokens = run.add_gradients(run.plan[0], None)
+    whole = {name: weight.grad.clone() for name, weight in weights.items() if weight.grad is not None}
+    run.parts = 3
+    loss_in_parts, tokens_in_parts = run.add_gradients(run.plan[0], None)
+    assert loss_in_parts == pytest.approx(loss, rel=1e-5)
+    assert tokens_in_parts == tokens
+    for name, gradient in whole.items():
+        torch.testing.assert_close(weights[name].grad, gradient, rtol=1e-3, atol=1e-5)
+
+    smaller = Run(task, stage.halves, weights, stage.rows, stage.rows)
+    smaller.halves = cramped(stage.halves, most=3)
+    assert smaller.take_step()[0] == pytest.approx(loss, rel=0.05)  # it weighs a sample of the head
+    assert smaller.parts in (2, 4, 8)
+    smaller.halves = cramped(stage.halves, most=0)
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        smaller.take_step()
 
 
 def test_only_upper_layers_learn(stage: Stage) -> None:
