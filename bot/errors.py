@@ -79,6 +79,10 @@ class PortInUse(OutsideError):
     """Another process listens on the configured address."""
 
 
+class PortraitFailed(OutsideError):
+    """The process that looks at an account's tweets ended without a portrait."""
+
+
 class TrainingFailed(OutsideError):
     """The training process ended without a version; the reason is in the message."""
 
@@ -126,6 +130,7 @@ class XPostRefused(XError):
 class XUnreachable(XError):
     """X can't be reached or does not answer as X does; worth trying again later."""
 
-    def __init__(self, message: str, outcome_unknown: bool) -> None:
+    def __init__(self, message: str, outcome_unknown: bool, may_be_billed: bool | None = None) -> None:
         super().__init__(message)
+        self.may_be_billed = outcome_unknown if may_be_billed is None else may_be_billed  # X has the request, perhaps
         self.outcome_unknown = outcome_unknown  # True when something was to be written and may have been

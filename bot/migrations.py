@@ -98,10 +98,29 @@ STEPS: tuple[str, ...] = (
         value TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
-    # 2: consent in words, accounts that may not be learned, takedowns with their receipts, what X says is still there.
+    # 2: consent in words, accounts that may not be learned, takedowns with their receipts, what X says is still there,
+    # paid calls under way, and what is bought from X before a training.
     """
+    ALTER TABLE costs ADD COLUMN resource TEXT NOT NULL DEFAULT '';  -- what X charges for once a day, such as a page
+    ALTER TABLE costs ADD COLUMN holder TEXT;          -- until X's answer is known: the process that asked, then ''
+    CREATE TABLE purchases (
+        id INTEGER PRIMARY KEY,
+        handles TEXT NOT NULL,                 -- JSON list
+        name TEXT,                             -- of the persona, where one was given
+        cause TEXT NOT NULL,                   -- discord, web
+        requested_by TEXT NOT NULL,            -- an id on its platform
+        state TEXT NOT NULL,                   -- asked, looking, priced, fetching, learning, failed
+        created_at TEXT NOT NULL,
+        estimates TEXT NOT NULL DEFAULT '[]',  -- JSON list: handle, posts, usd
+        training_id INTEGER,                   -- what it led to
+        reason TEXT                            -- in words: why it failed
+    ) STRICT;
     ALTER TABLE accounts ADD COLUMN basis_note TEXT;   -- where the permission is written, in the operator's words
-    ALTER TABLE accounts ADD COLUMN checked_at TEXT;   -- when X was last asked which of its posts are still there
+    ALTER TABLE accounts ADD COLUMN checked_at TEXT;   -- when X was last asked whether it is still open
+    CREATE TABLE charged (
+        resource TEXT PRIMARY KEY,             -- "post 17", "user 17": X charges for each once a day
+        day TEXT NOT NULL                      -- UTC, "2026-11-01"; rows of other days go
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE blocked (
         handle TEXT PRIMARY KEY,               -- lower case, no @; never to be learned (again)
         platform_id TEXT,                      -- X's user id, where it was known: handles can be changed

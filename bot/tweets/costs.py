@@ -1,22 +1,105 @@
 """What X was paid this month, and the cap that no call goes beyond.
 
-Outcome: every paid call stands between `hold`, which refuses it with `BudgetExceeded` before anything is sent, and
-`record`, which writes down what it really cost. Money is `Decimal` in US dollars; months are calendar months in UTC.
+Outcome: every paid call stands inside `hold`, which writes down the most that the call can cost before anything is
+sent, or refuses it with `BudgetExceeded`; `Call.settle` puts what it did cost in the place of that. Both happen in the
+one table of the one database, a writer at a time, so the cap holds over every process that works on it. Money is
+`Decimal` in US dollars; months and days are UTC's, and a call belongs to the month in which it was begun.
 
-What it does not know: a charge of X's that another process is about to cause. `hold` sees what this process has under
-way and what any process has recorded, so a command beside the service may go over the cap by one call.
+A call that ends without anybody learning what it cost (cut off, killed, the connection broke) leaves its line as it is:
+it counts as spent, at the most that the call can have cost. Only when the same resource is asked for once more on the
+same day, for which X charges once, the new call's line takes its place. So nothing has to be cleared up after a crash,
+nothing blocks beyond its month, and what is written down is never less than X's bill.
+
+What it does not know: X's bill itself. Prices are settings, and X calls its "charged once a day" a soft guarantee.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import os
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
+from typing import TypeVar
+
+import psutil
 
 from bot.config import Prices
-from bot.database import Database, Transaction
-from bot.errors import BudgetExceeded
+from bot.database import Database, Row, Transaction
+from bot.errors import BudgetExceeded, ConfigError, UnknownHandle, XError, XUnreachable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one month has cost for one purpose and one account or persona."""
+
+    purpose: str  # look up, fetch, post, delete, …
+    about: str  # a handle or persona
+    calls: int
+    units: int  # resources that X billed
+    usd: Decimal  # US dollars
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month's ledger."""
+
+    month: str  # "2026-11"
+    entries: tuple[Entry, ...]  # by purpose and about, in alphabetical order
+    unanswered: Decimal  # US dollars of these for calls that ended without an answer: the most they can have cost
+    under_way: Decimal  # US dollars, not among the entries: the most that calls under way can cost
+    cap: Decimal  # US dollars that a month may cost
+
+    @property
+    def spent(self) -> Decimal:
+        """US dollars of all entries."""
+        return _sum(entry.usd for entry in self.entries)
+
+    @property
+    def left(self) -> Decimal:
+        """US dollars that further calls may cost."""
+        return max(Decimal(0), self.cap - self.spent - self.under_way)
+
+    def by_purpose(self) -> dict[str, Decimal]:
+        """US dollars for each purpose."""
+        return _sums((entry.purpose, entry.usd) for entry in self.entries)
+
+    def by_account(self) -> dict[str, Decimal]:
+        """US dollars for each account or persona."""
+        return _sums((entry.about, entry.usd) for entry in self.entries)
+
+
+class Call:
+    """A paid call, and its line in the ledger."""
+
+    def __init__(self, ledger: Ledger, line: int, purpose: str, about: str, resource: str, at: str) -> None:
+        self._ledger = ledger
+        self._line = line
+        self._what = (purpose, about, resource, at)
+        self.is_settled = False  # or was in a transaction that came to nothing
+
+    async def settle(self, units: int, usd: Decimal, transaction: Transaction | None = None) -> None:
+        """Write down what the call did cost, within `transaction` when one is given.
+
+        `units` is how many resources X billed; none at all leaves no line.
+        """
+        if transaction is None:
+            async with self._ledger.database.transaction() as own:
+                return await self.settle(units, usd, own)
+        await transaction.run("DELETE FROM costs WHERE id = ?", (self._line,))
+        if units or usd:
+            await transaction.run(
+                "INSERT INTO costs (id, purpose, about, resource, at, units, usd) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (self._line, *self._what, units, str(usd)),
+            )
+        self.is_settled = True
+        return None
 
 
 class Ledger:
@@ -26,25 +109,91 @@ class Ledger:
         self, database: Database, prices: Prices, monthly_budget: Decimal, clock: Callable[[], datetime]
     ) -> None:
         """`monthly_budget` in US dollars; `clock` gives UTC."""
+        self.database = database
         self.prices = prices
         self.monthly_budget = monthly_budget
-        self._database = database
         self._clock = clock
-        self._held = Decimal(0)  # what calls under way may cost at most
 
-    async def month_total(self) -> Decimal:
-        """US dollars recorded since the first of this month, UTC."""
-        start = self._clock().astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        rows = await self._database.all("SELECT usd FROM costs WHERE at >= ?", (start.isoformat(),))
-        return sum((Decimal(row["usd"]) for row in rows), Decimal(0))
+    # Paying
 
     async def check(self, expected: Decimal, what: str) -> None:
         """Return when `expected` US dollars still fit under the cap, else raise `BudgetExceeded`.
 
         `what` begins the sentence: "Reading @nasa".
         """
-        held = self._held  # a call that ends while the table is read is in neither of the two
-        spent = await self.month_total() + max(held, self._held)
+        self._require_room(expected, await self.month_total(), what)
+
+    @asynccontextmanager
+    async def hold(
+        self, purpose: str, about: str, most: Decimal, what: str, units: int = 1, resource: str = ""
+    ) -> AsyncIterator[Call]:
+        """Keep the `most` US dollars that the body's call can cost from everybody else; the body settles what it did.
+
+        `purpose` is look up, fetch, post or delete, `about` a handle or persona, `units` what `most` is reckoned for.
+        `resource` names what X charges for once a day, such as a page; empty where each call is charged. `what` begins
+        the sentence of `BudgetExceeded`: "Reading @nasa". Where the body ends unsettled, the line goes when nothing
+        can be on the bill (X said no, nothing was asked), and stays when something may be.
+        """
+        at = self._now()
+        reserving = asyncio.create_task(self._reserve(purpose, about, most, what, units, resource, at), name="reserve")
+        try:
+            line = await _to_its_end(reserving)
+        except asyncio.CancelledError:
+            if not reserving.cancelled() and reserving.exception() is None:  # nothing was asked
+                await self._leave(reserving.result(), may_be_billed=False)
+            raise
+        call = Call(self, line, purpose, about, resource, at)
+        may_be_billed = False
+        try:
+            yield call
+        except BaseException as error:
+            may_be_billed = _may_be_billed(error)
+            call.is_settled = False  # a transaction that failed has taken it back
+            raise
+        finally:
+            if not call.is_settled:
+                leaving = asyncio.create_task(self._leave(line, may_be_billed), name="leave a call's line")
+                await _to_its_end(leaving)
+
+    async def paid_today(self, purpose: str, about: str) -> bool:
+        """Whether there is such a line of this UTC day; X charges for the same resource once a day."""
+        row = await self.database.one(
+            "SELECT 1 FROM costs WHERE purpose = ? AND about = ? AND at >= ? AND holder IS NULL",
+            (purpose, about, self._today()),
+        )
+        return row is not None
+
+    async def _reserve(
+        self, purpose: str, about: str, most: Decimal, what: str, units: int, resource: str, at: str
+    ) -> int:
+        async with self.database.transaction() as transaction:
+            if resource:
+                await self._take_the_place_of_earlier_calls(transaction, resource)
+            rows = await transaction.all("SELECT usd FROM costs WHERE at >= ?", (self._this_month(),))
+            self._require_room(most, _total(rows), what)
+            return await transaction.insert(
+                "INSERT INTO costs (at, purpose, about, units, usd, resource, holder) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (at, purpose, about, units, str(most), resource, _this_process()),
+            )
+
+    async def _take_the_place_of_earlier_calls(self, transaction: Transaction, resource: str) -> None:
+        """Drop the lines of calls for this resource that ended today without an answer."""
+        rows = await transaction.all(
+            "SELECT id, holder FROM costs WHERE resource = ? AND at >= ? AND holder IS NOT NULL",
+            (resource, self._today()),
+        )
+        ended = [(row["id"],) for row in rows if not _is_running(row["holder"])]
+        await transaction.run_many("DELETE FROM costs WHERE id = ?", ended)
+
+    async def _leave(self, line: int, may_be_billed: bool) -> None:
+        """The call has ended; what was committed about its cost stands."""
+        async with self.database.transaction() as transaction:
+            if may_be_billed:
+                await transaction.run("UPDATE costs SET holder = '' WHERE id = ? AND holder IS NOT NULL", (line,))
+            else:
+                await transaction.run("DELETE FROM costs WHERE id = ? AND holder IS NOT NULL", (line,))
+
+    def _require_room(self, expected: Decimal, spent: Decimal, what: str) -> None:
         if spent + expected > self.monthly_budget:
             raise BudgetExceeded(
                 f"{what} may cost {dollars(expected)}, and {dollars(spent)} of this month's cap of "
@@ -52,46 +201,115 @@ class Ledger:
                 "raise [x] monthly_budget_usd or wait for the next month."
             )
 
-    @asynccontextmanager
-    async def hold(self, expected: Decimal, what: str) -> AsyncIterator[None]:
-        """`check`, and keep the amount from everybody else while the body makes the call and records its cost."""
-        await self.check(expected, what)
-        self._held += expected
-        try:
-            yield
-        finally:
-            self._held -= expected
+    # Looking
 
-    async def record(
-        self, purpose: str, about: str, units: int, usd: Decimal, transaction: Transaction | None = None
-    ) -> int:
-        """Write down what a call cost, within `transaction` when one is given; the number of the line.
+    async def month_total(self) -> Decimal:
+        """US dollars since the first of this month, UTC; calls under way count with the most that they can cost."""
+        return _total(await self.database.all("SELECT usd FROM costs WHERE at >= ?", (self._this_month(),)))
 
-        `purpose` is look up, fetch, post or delete, `about` a handle or persona, `units` how many resources X billed.
-        """
-        if transaction is None:
-            async with self._database.transaction() as own:
-                return await self.record(purpose, about, units, usd, own)
-        return await transaction.insert(
-            "INSERT INTO costs (at, purpose, about, units, usd) VALUES (?, ?, ?, ?, ?)",
-            (self._clock().astimezone(UTC).isoformat(), purpose, about, units, str(usd)),
+    async def month(self, month: str | None = None) -> Month:
+        """The ledger of a month such as "2026-11"; of this one when None."""
+        month = month or self._now()[: len("2026-11")]
+        rows = await self.database.all("SELECT * FROM costs WHERE substr(at, 1, 7) = ?", (month,))
+        running = {holder for holder in {row["holder"] for row in rows} if holder and _is_running(holder)}
+        ended = [row for row in rows if row["holder"] not in running]
+        unanswered = _total(row for row in ended if row["holder"] is not None)
+        under_way = _total(row for row in rows if row["holder"] in running)
+        return Month(month, _entries(ended), unanswered, under_way, self.monthly_budget)
+
+    async def months(self) -> list[tuple[str, Decimal]]:
+        """Each month in which something was paid, the newest first, with its US dollars."""
+        rows = await self.database.all("SELECT substr(at, 1, 7) AS month, usd FROM costs")
+        return sorted(_sums((row["month"], Decimal(row["usd"])) for row in rows).items(), reverse=True)
+
+    async def about(self, names: Sequence[str]) -> list[dict[str, object]]:
+        """The lines about these handles and personas, by column, the oldest first."""
+        rows = await self.database.all(
+            f"SELECT * FROM costs WHERE about IN ({', '.join('?' * len(names))}) ORDER BY id", names
         )
+        return [dict(row) for row in rows]
 
-    async def paid_today(self, purpose: str, about: str) -> bool:
-        """Whether there is such a line of this UTC day; X charges for the same resource once a day."""
-        start = self._clock().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        row = await self._database.one(
-            "SELECT 1 FROM costs WHERE purpose = ? AND about = ? AND at >= ?", (purpose, about, start.isoformat())
-        )
-        return row is not None
+    async def rename(self, names: Sequence[str], label: str) -> None:
+        """Let the lines about these handles and personas speak of `label` from now on; the sums stay."""
+        async with self.database.transaction() as transaction:
+            await transaction.run_many(
+                "UPDATE costs SET about = ?, resource = '' WHERE about = ?", [(label, name) for name in names]
+            )
 
-    async def strike_out(self, line: int) -> None:
-        """Take back a line: what it was written for was not billed after all."""
-        async with self._database.transaction() as transaction:
-            await transaction.run("DELETE FROM costs WHERE id = ?", (line,))
+    def _now(self) -> str:
+        return self._clock().astimezone(UTC).isoformat()
+
+    def _today(self) -> str:
+        return self._now()[: len("2026-11-01")]
+
+    def _this_month(self) -> str:
+        return self._now()[: len("2026-11")]
 
 
 def dollars(usd: Decimal) -> str:
-    """An amount as people read it, with tenths of a cent only where there are some: `$0.50`, `$0.015`."""
-    text = f"{usd:,.3f}"
-    return "$" + (text[:-1] if text.endswith("0") else text)
+    """An amount as people read it, with fractions of a cent only where there are some: `$0.50`, `$0.015`."""
+    exponent = usd.normalize().as_tuple().exponent
+    places = max(2, -exponent) if isinstance(exponent, int) else 2
+    return f"${usd:,.{places}f}"
+
+
+def _entries(rows: Iterable[Row]) -> tuple[Entry, ...]:
+    groups: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["purpose"], row["about"]].append(row)
+    return tuple(
+        Entry(purpose, about, len(group), sum(row["units"] for row in group), _total(group))
+        for (purpose, about), group in sorted(groups.items())
+    )
+
+
+def _total(rows: Iterable[Row]) -> Decimal:
+    return _sum(Decimal(row["usd"]) for row in rows)
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, Decimal(0))
+
+
+def _sums(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    found: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for name, usd in amounts:
+        found[name] += usd
+    return dict(sorted(found.items()))
+
+
+def _may_be_billed(error: BaseException) -> bool:
+    """Whether X may charge for a call that ended so: not when X said no, nor when it could not be asked."""
+    if isinstance(error, XUnreachable):
+        return error.may_be_billed
+    return not isinstance(error, (XError, UnknownHandle, ConfigError))
+
+
+@cache
+def _process(number: int) -> str:
+    return f"{number} {psutil.Process(number).create_time():.0f}"
+
+
+def _this_process() -> str:
+    """Its number and when it began, since numbers are given out again."""
+    return _process(os.getpid())
+
+
+def _is_running(holder: str) -> bool:
+    """Whether the process that made a line still runs; nobody holds a call that ended."""
+    number, _, began = holder.partition(" ")
+    try:
+        return bool(number) and abs(psutil.Process(int(number)).create_time() - float(began)) < 2  # clocks are set
+    except psutil.AccessDenied:
+        return True
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def _to_its_end(task: asyncio.Task[T]) -> T:
+    """Its result; it runs to its end even when the caller is cancelled, which is passed on then."""
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

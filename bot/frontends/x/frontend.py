@@ -4,8 +4,8 @@ Outcome: `run` proposes a post whenever the interval since the last proposal has
 one, not a burst) and sends what the approval list lets through, the oldest first, within the month's cap.
 
 A post is never sent twice. It is marked before it is handed to X; where X's answer is missing, because the service was
-stopped or the connection broke, it is `unknown` with the reason, and a person looks at the account. Its price is
-written down before it is sent and struck out when X said no, so that the ledger never says less than X's bill.
+stopped or the connection broke, it is `unknown` with the reason, and a person looks at the account. Its price, that of
+a post with a link where it holds one, stands in the ledger before it is sent and goes when X said no.
 
 What it does not know: mentions, threads, pictures, deleting, and whether an unknown post stands on X.
 """
@@ -24,7 +24,7 @@ import structlog
 from bot.config import X
 from bot.errors import BudgetExceeded, Busy, MockingbirdError, XError, XPostRefused, XRateLimited, XUnreachable
 from bot.replies.posts import Post, Posts
-from bot.tweets.costs import Ledger
+from bot.tweets.costs import Call, Ledger
 from bot.tweets.x_api import XClient
 
 _LOOK_EVERY = timedelta(seconds=5)  # for posts that were approved meanwhile
@@ -118,33 +118,38 @@ class XFrontend:
     async def _send(self, post: Post) -> None:
         price = self._price(post.text)
         try:
-            async with self._ledger.hold(price, f"Post {post.id}"):
+            async with self._ledger.hold("post", post.persona, price, f"Post {post.id}") as call:
                 if await self._posts.sending(post.id):
-                    await self._deliver(post, await self._ledger.record("post", post.persona, 1, price))
+                    await self._deliver(post, call, price)
         except BudgetExceeded as error:
             self._pause(_MUCH_LATER, error)
 
-    async def _deliver(self, post: Post, line: int) -> None:
+    async def _deliver(self, post: Post, call: Call, price: Decimal) -> None:
         """Hand a post over to X and write down what became of it, even when cancelled meanwhile.
 
-        `line` is where its price stands. Cancelled before X has answered, the post stays `sending`, which `recover`
-        turns into `unknown` at the next start.
+        Cancelled before X has answered, the post stays `sending`, which `recover` turns into `unknown` at the next
+        start, and its price stays in the ledger.
         """
         try:
             platform_id = await self._client.post(post.text)
         except MockingbirdError as error:
-            await _to_its_end(self._note_failure(post, line, error))
+            await _to_its_end(self._note_failure(post, call, price, error))
         else:
-            await _to_its_end(self._posts.sent(post.id, platform_id))
+            await _to_its_end(self._note_success(post, call, price, platform_id))
             self._said = ""
             log.info("a post was sent", persona=post.persona, post=post.id)
 
-    async def _note_failure(self, post: Post, line: int, error: MockingbirdError) -> None:
+    async def _note_success(self, post: Post, call: Call, price: Decimal, platform_id: str) -> None:
+        await self._posts.sent(post.id, platform_id)
+        await call.settle(1, price)
+
+    async def _note_failure(self, post: Post, call: Call, price: Decimal, error: MockingbirdError) -> None:
         if isinstance(error, XUnreachable) and error.outcome_unknown:
-            await self._posts.unknown(post.id, str(error))  # and may be on the bill
+            await call.settle(1, price)  # it may be on the bill
+            await self._posts.unknown(post.id, str(error))
         else:
             for_good = type(error) in (XPostRefused, XError)  # X's no to this text, or a no that it does not explain
-            await self._ledger.strike_out(line)
+            await call.settle(0, Decimal(0))
             await self._posts.not_sent(post.id, str(error), again=not for_good)
         if isinstance(error, XPostRefused):
             log.warning("X refused a post", persona=post.persona, post=post.id, reason=str(error))
