@@ -38,11 +38,13 @@ from bot.training.job import DISK_FULL
 from bot.training.trainings import Training, Trainings
 from bot.tweets.cleaning import Profile
 from bot.tweets.collecting import Collector
+from bot.tweets.compliance import ComplianceCheck
 from bot.tweets.costs import Ledger
 from bot.tweets.counts import AccountCounts
 from bot.tweets.reading import Skipped, read
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_bodies import VOCABULARIES
 
 log = structlog.get_logger(__name__)
 
@@ -135,7 +137,7 @@ async def open_x(config: Config) -> AsyncIterator[XClient]:
         access_token=secret(config.x.access_token_env),
         access_token_secret=secret(config.x.access_token_secret_env),
     )
-    async with XClient(keys, config.x.api_base) as client:
+    async with XClient(keys, config.x.api_base, VOCABULARIES[config.x.vocabulary]) as client:
         yield client
 
 
@@ -217,6 +219,7 @@ async def _serve(stack: AsyncExitStack, config: Config) -> None:
             group.create_task(_retrain(rooms, retraining), name="retraining")
         if x is not None:
             group.create_task(x.collector.run(), name="collector")
+            group.create_task(x.check.run(), name="compliance check")
             group.create_task(x.frontend.run(), name="x")
         if discord is not None:
             group.create_task(discord.run(), name="discord")
@@ -227,6 +230,7 @@ class _X:
     """What works on X."""
 
     collector: Collector
+    check: ComplianceCheck
     frontend: XFrontend
 
 
@@ -268,7 +272,8 @@ async def _x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> _X:
     settings = rooms.config.x
     client = await stack.enter_async_context(open_x(rooms.config))
     collector = Collector(client, rooms.store, rooms.database, rooms.ledger, settings, now, retraining.ring)
-    return _X(collector, XFrontend(client, rooms.posts, rooms.ledger, settings, now))
+    check = ComplianceCheck(client, rooms.store, rooms.database, rooms.ledger, settings, now)
+    return _X(collector, check, XFrontend(client, rooms.posts, rooms.ledger, settings, now))
 
 
 def _discord(rooms: Rooms) -> DiscordFrontend:
@@ -318,6 +323,7 @@ def _scheduler(config: Config, retraining: Bell, x: _X | None) -> Iterator[None]
     if x is not None:
         bells += [
             (config.x.fetch_interval_minutes, x.collector.wake),
+            (config.x.check_interval_hours * 60, x.check.wake),
             (config.x.post_every_minutes, x.frontend.wake),
         ]
     for minutes, ring in bells:

@@ -115,6 +115,9 @@ class X(Section):
     access_token_secret_env: str = "X_ACCESS_TOKEN_SECRET"
     i_have_permission_to_train: bool = False
     fetch_interval_minutes: Annotated[float, Field(ge=0)] = 360.0
+    vocabulary: Literal["tweet", "post"] = "tweet"
+    check_interval_hours: Annotated[float, Field(ge=0)] = 12.0
+    check_posts: Literal["off", "jobs", "lookup"] = "jobs"
     persona: str = ""
     post_every_minutes: Annotated[float, Field(ge=0)] = 0.0
     approval: bool = True
@@ -131,6 +134,7 @@ class Prices(Section):
     post_create: Dollars = Decimal("0.015")
     post_create_with_url: Dollars = Decimal("0.200")
     post_delete: Dollars = Decimal("0.010")
+    compliance_job: Dollars = Decimal("0.000")
 
 
 class Web(Section):

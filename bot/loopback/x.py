@@ -3,14 +3,16 @@
 `async with LoopbackX(accounts=["mockingbird", "ada"]) as x` listens on a free port; `x.api_base` takes the place of
 https://api.x.com and `x.keys` holds credentials that it accepts. The first account owns the app and its user keys.
 
-Where the rules come from: X's OpenAPI document 2.159 (the vocabulary with `tweet.fields` and `referenced_tweets`, which
-every recorded answer speaks), recorded answers of 2021 and 2022, X's pages on pricing and rate limits of August 2026,
-and error bodies that developers have quoted in public issues. Of X's quirks these are played: a page comes short where
-posts were deleted or excluded and still has a next_token; no `data` key when nothing is there; a retweet is cut off in
-`text` and whole in `includes.tweets`; what can't be found stands in `errors` beside `data`; links are t.co links; HTML
-entities are escaped; only fields that were asked for are returned.
+Where the rules come from: X's OpenAPI documents 2.159 (the vocabulary with `tweet.fields` and `referenced_tweets`,
+which every recorded answer speaks) and 2.167 (the one with `post.fields` and `referenced_posts`); each request is
+answered in its own vocabulary and held against the document of its own. Besides these, recorded answers of 2021 and
+2022, X's pages on pricing and rate limits of August 2026, and error bodies that developers have quoted in public
+issues. Of X's quirks these are played: a page comes short where posts were deleted or excluded and still has a
+next_token; no `data` key when nothing is there; a retweet is cut off in `text` and whole in `includes`; what can't be
+found stands in `errors` beside `data`; links are t.co links; HTML entities are escaped; only fields that were asked for
+are returned.
 
-What it does not know: search, streams, direct messages, media, polls, quotes by the API, OAuth 2.0 user tokens, and X's
+What it does not know: search, streams, direct messages, media, polls, quotes by the API, OAuth 2.0 user tokens, X's
 private rules against spam. Whether X charges for what stands in `includes` is not published for every endpoint ("per
 resource returned"); here it is charged.
 """
@@ -21,7 +23,7 @@ import asyncio
 import json
 import re
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -46,8 +48,11 @@ from bot.loopback.x_answers import (
     without_empty,
 )
 from bot.loopback.x_content import LINK, PostState, XAccount, XContent, XPost, references, timestamp, weight
+from bot.loopback.x_jobs import ComplianceJobs
+from bot.loopback.x_routes import ROUTES, Answer, Call, Caller, Refused, Route, Scope, Window
+from bot.loopback.x_vocabulary import POST, TWEET, in_post_words, in_tweet_words, spoken
 
-__all__ = ["LoopbackX", "PostState", "XAccount", "XCharge", "XKeys", "XPost", "XRefusal", "XRequest"]
+__all__ = ["Hold", "LoopbackX", "Moment", "PostState", "XAccount", "XCharge", "XKeys", "XPost", "XRefusal", "XRequest"]
 
 _WINDOW_S = 15 * 60
 _DAY_S = 24 * 60 * 60
@@ -98,116 +103,23 @@ class XCharge:
     usd: Decimal
 
 
-# What is private to the server
+class Moment(Enum):
+    """When a request is held up."""
 
-
-class _Scope(Enum):
-    """Whose window a request is counted in."""
-
-    APP = "app"  # a bearer token
-    USER = "user"  # the keys of a user
-
-
-@dataclass(frozen=True, slots=True)
-class _Caller:
-    """Who asks, once the credentials were checked."""
-
-    scope: _Scope
-    account_id: str | None  # of the user whose keys were used; None for a bearer token
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A request of a played route, read and not yet answered."""
-
-    route: _Route
-    parameters: Mapping[str, str]  # of the path
-    query: Mapping[str, str]
-    body: Document | None
-
-    def listed(self, name: str) -> list[str]:
-        """The values of a comma-separated parameter; none when it is absent."""
-        return [value for value in self.query.get(name, "").split(",") if value]
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """A route that is played."""
-
-    name: str  # as X's documentation writes it: "GET /2/users/:id/tweets"
-    handler: str  # the name of the method that answers
-    app_limit: int  # requests in 15 minutes with a bearer token; 0 when such a token is not accepted
-    user_limit: int  # requests in 15 minutes with a user's keys
-    query: frozenset[str] = frozenset()  # names of query parameters that it takes
-    day_limit: int = 0  # requests of the app in 24 hours; 0 when there is no such limit
-
-    @property
-    def method(self) -> str:
-        return self.name.split()[0]
-
-    @property
-    def pattern(self) -> str:
-        return re.sub(r":(\w+)", r"{\1}", self.name.split()[1])
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What is sent back."""
-
-    status: int
-    document: Document | None  # None when a web page is sent
-    headers: Mapping[str, str] = field(default_factory=dict)
-    ours: bool = True  # False for recorded bodies, which an OpenAPI document of another year doesn't describe
-    lost: bool = False  # the connection breaks instead
-
-    @classmethod
-    def of(cls, refusal: XRefusal) -> _Answer:
-        """The answer of a refusal that does not depend on what was asked."""
-        return cls(*FIXED[refusal])
-
-    def with_headers(self, headers: Mapping[str, str]) -> _Answer:
-        return replace(self, headers={**headers, **self.headers})
-
-
-class _Refused(Exception):
-    """Ends the handling of a request with an answer other than the one asked for."""
-
-    def __init__(self, answer: _Answer) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
+    BEFORE = "before"  # nothing was looked at yet
+    AFTER = "after"  # it was done and charged, and the answer is under way
 
 
 @dataclass(slots=True)
-class _Window:
-    """How many requests are left until when."""
+class Hold:
+    """A request that is held up."""
 
-    limit: int
-    used: int
-    resets_at: int  # seconds since 1970
+    route: str
+    moment: Moment
+    skip: int
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
 
-    @property
-    def remaining(self) -> int:
-        return max(0, self.limit - self.used)
-
-
-_POST_QUERY = frozenset({"expansions", "tweet.fields", "user.fields", "media.fields", "poll.fields", "place.fields"})
-_USER_QUERY = frozenset({"expansions", "tweet.fields", "user.fields"})
-_PAGE_QUERY = _POST_QUERY | {
-    "since_id", "until_id", "start_time", "end_time", "max_results", "pagination_token"
-}  # fmt: skip
-
-# Limits: X's page on rate limits, August 2026.
-_ROUTES = (
-    _Route("GET /2/users/by/username/:username", "_user_by_name", 300, 900, _USER_QUERY),
-    _Route("GET /2/users/by", "_users_by_name", 300, 900, _USER_QUERY | {"usernames"}),
-    _Route("GET /2/users/me", "_me", 0, 75, _USER_QUERY),
-    _Route("GET /2/users/:id", "_user_by_id", 300, 900, _USER_QUERY),
-    _Route("GET /2/users/:id/tweets", "_timeline_page", 10_000, 900, _PAGE_QUERY | {"exclude"}),
-    _Route("GET /2/users/:id/mentions", "_mentions_page", 450, 300, _PAGE_QUERY),
-    _Route("GET /2/tweets", "_posts_by_id", 3_500, 5_000, _POST_QUERY | {"ids"}),
-    _Route("POST /2/tweets", "_create_post", 0, 100, day_limit=10_000),
-    _Route("DELETE /2/tweets/:id", "_delete_post", 0, 50),
-)
 
 _Recorded = tuple[Document, ...]
 
@@ -219,12 +131,16 @@ class LoopbackX(XContent):
         self,
         accounts: Iterable[XAccount | str],
         contract: OpenAPIContract | None = None,
+        post_contract: OpenAPIContract | None = None,
         *,
+        vocabularies: Collection[str] = (TWEET, POST),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         limits: Mapping[str, int] | None = None,
     ) -> None:
         """`accounts` in order, the first one owning app and keys; `contract` fills `violations`.
 
+        `contract` describes the older vocabulary and `post_contract` the newer one; what is asked for in one that is
+        not among `vocabularies` is passed over in silence, and the answer comes in the other.
         `clock` gives UTC and decides windows, days of the bill and the times of posts made through the API. `limits`
         replaces the requests that a route allows in 15 minutes, by the route's name.
         """
@@ -234,10 +150,14 @@ class LoopbackX(XContent):
         super().__init__(clock)
         self._charged: set[tuple[str, str, date]] = set()
         self._contract = contract
+        self._post_contract = post_contract
+        self._vocabularies = tuple(vocabularies)
+        self._jobs = ComplianceJobs(self, clock)
+        self._holds: list[Hold] = []
         self._limits = dict(limits or {})
         self._recorded: dict[str, _Recorded] = {}  # by account id
         self._planned: defaultdict[str, deque[XRefusal]] = defaultdict(deque)  # by route
-        self._windows: dict[tuple[str, str], _Window] = {}  # by route and scope
+        self._windows: dict[tuple[str, str], Window] = {}  # by route and scope
         self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
         owner, *_ = [self.add_account(account) for account in accounts]
@@ -253,7 +173,7 @@ class LoopbackX(XContent):
 
     async def __aenter__(self) -> Self:
         application = web.Application()
-        for route in _ROUTES:
+        for route in ROUTES:
             application.router.add_route(route.method, route.pattern, self._served(route))
         application.router.add_route("*", "/{anything:.*}", self._unknown)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
@@ -282,9 +202,22 @@ class LoopbackX(XContent):
 
     def fail_next(self, route: str, refusal: XRefusal, times: int = 1) -> None:
         """Answer the next `times` requests to the route (such as "POST /2/tweets") with this refusal."""
-        if route not in {known.name for known in _ROUTES}:
-            raise LookupError(f"{route} is not played; played are {', '.join(known.name for known in _ROUTES)}")
+        if route not in {known.name for known in ROUTES}:
+            raise LookupError(f"{route} is not played; played are {', '.join(known.name for known in ROUTES)}")
         self._planned[route].extend([refusal] * times)
+
+    def hold_next(self, route: str, moment: Moment, skip: int = 0) -> Hold:
+        """Hold up a request to the route, after `skip` others, until the hold is released."""
+        hold = Hold(route, moment, skip)
+        self._holds.append(hold)
+        return hold
+
+    def close_account(self, handle: str) -> None:
+        """Have the account deleted by its owner, with all its posts."""
+        account = self.account(handle)
+        for post in self.rows(account.id):
+            self.delete(post.id)
+        del self.accounts[account.id]
 
     def bill(self) -> Decimal:
         """What X would have charged so far, in US dollars."""
@@ -297,14 +230,17 @@ class LoopbackX(XContent):
 
     # Serving
 
-    def _served(self, route: _Route) -> Callable[[web.Request], Any]:
+    def _served(self, route: Route) -> Callable[[web.Request], Any]:
         async def serve(request: web.Request) -> web.StreamResponse:
-            call, text = await _read(route, request)
+            call = await _read(route, request, self._vocabularies)
+            await self._held(route, Moment.BEFORE)
             try:
                 answer = self._decide(request, call)
-            except _Refused as refused:
+            except Refused as refused:
                 answer = refused.answer
-            self._check(request, call, text, answer)
+            answer = self._in_its_words(call, answer)
+            self._check(request, call, answer)
+            await self._held(route, Moment.AFTER)
             return await self._send(request, call, answer)
 
         return serve
@@ -315,7 +251,7 @@ class LoopbackX(XContent):
         self.requests.append(XRequest(name, request.path, dict(request.query), None, _authorization(request), 404))
         return web.json_response(problem(404, "Not Found", "Not Found"), status=404)
 
-    def _decide(self, request: web.Request, call: _Call) -> _Answer:
+    def _decide(self, request: web.Request, call: Call) -> Answer:
         planned = self._planned[call.route.name]
         refusal = planned.popleft() if planned else None
         if refusal is not None and refusal is not XRefusal.ANSWER_LOST:
@@ -324,32 +260,52 @@ class LoopbackX(XContent):
         limits = self._count(call.route, caller)
         try:
             self._check_query(call)
-            answer: _Answer = getattr(self, call.route.handler)(call, caller)
-        except _Refused as refused:
-            raise _Refused(refused.answer.with_headers(limits)) from None
+            answer: Answer = getattr(self, call.route.handler)(call, caller)
+        except Refused as refused:
+            raise Refused(refused.answer.with_headers(limits)) from None
         return replace(answer.with_headers(limits), lost=refusal is not None)
 
-    def _check(self, request: web.Request, call: _Call, text: str, answer: _Answer) -> None:
-        """Hold the exchange against the OpenAPI document, when there is one."""
-        if self._contract is None:
+    def _in_its_words(self, call: Call, answer: Answer) -> Answer:
+        vocabulary = spoken(call.sent) if spoken(call.sent) in self._vocabularies else self._vocabularies[0]
+        if vocabulary == TWEET or answer.document is None:
+            return answer
+        return replace(answer, document=in_post_words(answer.document))
+
+    def _check(self, request: web.Request, call: Call, answer: Answer) -> None:
+        """Hold the exchange against the OpenAPI document of its vocabulary, when there is one."""
+        contract = self._post_contract if spoken(call.sent) == POST else self._contract
+        if contract is None or not call.route.described:
             return
         query = {name: request.query.getall(name) for name in request.query}
         content_type = request.headers.get("Content-Type")
-        body = call.body if text else None
+        body = call.body if call.text else None
         method, path = request.method, request.path
-        self.violations += self._contract.request_violations(method, path, query, content_type, body)
-        if answer.ours and answer.document is not None:
-            self.violations += self._contract.response_violations(method, path, answer.status, answer.document)
+        self.violations += contract.request_violations(method, path, query, content_type, body)
+        if answer.ours and answer.document is not None and spoken(call.sent) in self._vocabularies:
+            self.violations += contract.response_violations(method, path, answer.status, answer.document)
 
-    async def _send(self, request: web.Request, call: _Call, answer: _Answer) -> web.StreamResponse:
+    async def _held(self, route: Route, moment: Moment) -> None:
+        hold = next((h for h in self._holds if (h.route, h.moment) == (route.name, moment)), None)
+        if hold is None:
+            return
+        if hold.skip:
+            hold.skip -= 1
+            return
+        self._holds.remove(hold)
+        hold.arrived.set()
+        await hold.release.wait()
+
+    async def _send(self, request: web.Request, call: Call, answer: Answer) -> web.StreamResponse:
         status = answer.status
         self.requests.append(
-            XRequest(call.route.name, request.path, call.query, call.body, _authorization(request), status)
+            XRequest(call.route.name, request.path, call.sent, call.body, _authorization(request), status)
         )
         async with self._changed:
             self._changed.notify_all()
         if answer.lost and request.transport is not None:
             request.transport.abort()
+        if answer.text is not None:
+            return web.Response(text=answer.text, content_type="text/plain", status=status)
         if answer.document is None:
             return web.Response(text=OVER_CAPACITY_PAGE, content_type="text/html", status=status)
         content_type = "application/json; charset=utf-8" if status < 400 else "application/problem+json"
@@ -358,26 +314,30 @@ class LoopbackX(XContent):
 
     # Who may ask, and how often
 
-    def _authenticate(self, request: web.Request, route: _Route) -> _Caller:
+    def _authenticate(self, request: web.Request, route: Route) -> Caller:
         given = _authorization(request)
         if given == "bearer":
             if request.headers["Authorization"].split(maxsplit=1)[1:] != [self.keys.bearer_token]:
-                raise _Refused(_Answer.of(XRefusal.UNAUTHORIZED))
+                raise Refused(Answer.of(XRefusal.UNAUTHORIZED))
             if not route.app_limit:
-                raise _Refused(_Answer.of(XRefusal.APP_ONLY_FORBIDDEN))
-            return _Caller(_Scope.APP, None)
+                raise Refused(Answer.of(XRefusal.APP_ONLY_FORBIDDEN))
+            return Caller(Scope.APP, None)
         if given == "oauth1":
             # X signs and checks the address as it was sent, percent signs and all.
             address = f"{request.scheme}://{request.host}{request.raw_path}"
             headers = {"Authorization": request.headers["Authorization"]}
             valid, _ = self._oauth.validate_protected_resource_request(address, request.method, None, headers, [])
+            if valid and not route.user_limit:
+                wrong = "Authenticating with OAuth 1.0a User Context is forbidden for this endpoint."
+                kind = "https://api.twitter.com/2/problems/unsupported-authentication"
+                raise Refused(Answer(403, problem(403, "Unsupported Authentication", wrong, kind)))
             if valid:
-                return _Caller(_Scope.USER, self._owner_id)
-        raise _Refused(_Answer.of(XRefusal.UNAUTHORIZED))
+                return Caller(Scope.USER, self._owner_id)
+        raise Refused(Answer.of(XRefusal.UNAUTHORIZED))
 
-    def _count(self, route: _Route, caller: _Caller) -> dict[str, str]:
+    def _count(self, route: Route, caller: Caller) -> dict[str, str]:
         """The headers about what is left, after counting this request; refused when nothing was left."""
-        limit = route.app_limit if caller.scope is _Scope.APP else route.user_limit
+        limit = route.app_limit if caller.scope is Scope.APP else route.user_limit
         window = self._window(route, caller.scope.value, self._limits.get(route.name, limit), _WINDOW_S)
         day = self._window(route, "day", route.day_limit, _DAY_S) if route.day_limit else None
         exhausted = not window.remaining or (day is not None and not day.remaining)
@@ -388,56 +348,56 @@ class LoopbackX(XContent):
         if day is not None:
             headers |= _limit_headers("x-app-limit-24hour", day)
         if exhausted:
-            raise _Refused(_Answer.of(XRefusal.WINDOW).with_headers(headers))
+            raise Refused(Answer.of(XRefusal.WINDOW).with_headers(headers))
         return headers
 
-    def _window(self, route: _Route, scope: str, limit: int, length_s: int) -> _Window:
+    def _window(self, route: Route, scope: str, limit: int, length_s: int) -> Window:
         now = int(self._clock().timestamp())
         window = self._windows.get((route.name, scope))
         if window is None or window.resets_at <= now:
-            window = self._windows[route.name, scope] = _Window(limit, 0, now + length_s)
+            window = self._windows[route.name, scope] = Window(limit, 0, now + length_s)
         return window
 
     # Planned failures
 
-    def _refusal(self, refusal: XRefusal, call: _Call) -> _Answer:
+    def _refusal(self, refusal: XRefusal, call: Call) -> Answer:
         now = int(self._clock().timestamp())
         if refusal in FIXED:
-            answer = _Answer.of(refusal)
+            answer = Answer.of(refusal)
         elif refusal is XRefusal.INVALID_REQUEST:
-            answer = _Answer(400, invalid_value("since_id", call.query.get("since_id", ""), "is not valid"))
+            answer = Answer(400, invalid_value("since_id", call.query.get("since_id", ""), "is not valid"))
         else:
             parameter, subject = next(iter(call.parameters.items()), ("id", "0"))
-            answer = _Answer(200, {"errors": [unseen_user(parameter, subject, refusal)]})
+            answer = Answer(200, {"errors": [unseen_user(parameter, subject, refusal)]})
         if refusal is XRefusal.UNAUTHORIZED or answer.document is None:
             return answer  # recorded without any x-rate-limit header
-        used_up = _Window(100, 100 if refusal is XRefusal.WINDOW else 1, now + _WINDOW_S)
+        used_up = Window(100, 100 if refusal is XRefusal.WINDOW else 1, now + _WINDOW_S)
         headers = _limit_headers("x-rate-limit", used_up)
         if refusal is XRefusal.DAY_OF_POSTS:
-            headers |= _limit_headers("x-app-limit-24hour", _Window(10_000, 10_000, now + _DAY_S))
+            headers |= _limit_headers("x-app-limit-24hour", Window(10_000, 10_000, now + _DAY_S))
         return answer.with_headers(headers)
 
     # Users
 
-    def _user_by_name(self, call: _Call, _: _Caller) -> _Answer:
+    def _user_by_name(self, call: Call, _: Caller) -> Answer:
         return self._one_user(call, "username", call.parameters["username"])
 
-    def _user_by_id(self, call: _Call, _: _Caller) -> _Answer:
+    def _user_by_id(self, call: Call, _: Caller) -> Answer:
         return self._one_user(call, "id", call.parameters["id"])
 
-    def _me(self, call: _Call, caller: _Caller) -> _Answer:
+    def _me(self, call: Call, caller: Caller) -> Answer:
         assert caller.account_id is not None
         return self._one_user(call, "id", caller.account_id)
 
-    def _one_user(self, call: _Call, parameter: str, subject: str) -> _Answer:
+    def _one_user(self, call: Call, parameter: str, subject: str) -> Answer:
         found = self.accounts.get(subject) if parameter == "id" else self.find_account(subject)
         if found is None or found.suspended:
             why = XRefusal.NOT_FOUND if found is None else XRefusal.SUSPENDED
-            return _Answer(200, {"errors": [unseen_user(parameter, subject, why)]})
+            return Answer(200, {"errors": [unseen_user(parameter, subject, why)]})
         self._charge("user read", found.id, _USER_READ)
-        return _Answer(200, {"data": self.user_document(found, call.listed("user.fields"))})
+        return Answer(200, {"data": self.user_document(found, call.listed("user.fields"))})
 
-    def _users_by_name(self, call: _Call, _: _Caller) -> _Answer:
+    def _users_by_name(self, call: Call, _: Caller) -> Answer:
         found, errors = [], []
         for name in call.listed("usernames"):
             account = self.find_account(name)
@@ -447,17 +407,43 @@ class LoopbackX(XContent):
             else:
                 self._charge("user read", account.id, _USER_READ)
                 found.append(self.user_document(account, call.listed("user.fields")))
-        return _Answer(200, without_empty({"data": found, "errors": errors}))
+        return Answer(200, without_empty({"data": found, "errors": errors}))
+
+    def _users_by_id(self, call: Call, _: Caller) -> Answer:
+        found, errors = [], []
+        for user_id in call.listed("ids"):
+            account = self.accounts.get(user_id)
+            if account is None or account.suspended:
+                why = XRefusal.NOT_FOUND if account is None else XRefusal.SUSPENDED
+                errors.append(unseen_user("ids", user_id, why))
+            else:
+                self._charge("user read", account.id, _USER_READ)
+                found.append(self.user_document(account, call.listed("user.fields")))
+        return Answer(200, without_empty({"data": found, "errors": errors}))
+
+    # Compliance jobs
+
+    def _create_job(self, call: Call, _: Caller) -> Answer:
+        return self._jobs.create(call.body or {}, self.api_base)
+
+    def _show_job(self, call: Call, _: Caller) -> Answer:
+        return self._jobs.show(call.parameters["id"], self.api_base)
+
+    def _upload_ids(self, call: Call, _: Caller) -> Answer:
+        return self._jobs.upload(call.parameters["id"], call.query.get("token", ""), call.text)
+
+    def _job_results(self, call: Call, _: Caller) -> Answer:
+        return self._jobs.results(call.parameters["id"], call.query.get("token", ""))
 
     # Pages
 
-    def _timeline_page(self, call: _Call, caller: _Caller) -> _Answer:
+    def _timeline_page(self, call: Call, caller: Caller) -> Answer:
         account = self._readable(call, caller)
         if account.id in self._recorded:
             return self._recorded_page(call, account)
         return self._page(call, caller, self.rows(account.id)[:_TIMELINE_DEPTH])
 
-    def _mentions_page(self, call: _Call, caller: _Caller) -> _Answer:
+    def _mentions_page(self, call: Call, caller: Caller) -> Answer:
         account = self._readable(call, caller)
         wanted = account.handle.lower()
         everything = sorted(self.posts.values(), key=lambda post: int(post.id), reverse=True)
@@ -465,16 +451,16 @@ class LoopbackX(XContent):
         visible = [post for post in rows if self.visible(post.author_id, caller.account_id)]
         return self._page(call, caller, [p for p in visible if p.state is not PostState.EDITED][:_MENTIONS_DEPTH])
 
-    def _readable(self, call: _Call, caller: _Caller) -> XAccount:
+    def _readable(self, call: Call, caller: Caller) -> XAccount:
         subject = call.parameters["id"]
         account = self.accounts.get(subject)
         if account is None or account.suspended or not self.visible(subject, caller.account_id):
             why = XRefusal.NOT_FOUND if account is None else XRefusal.PROTECTED
             why = XRefusal.SUSPENDED if account is not None and account.suspended else why
-            raise _Refused(_Answer(200, {"errors": [unseen_user("id", subject, why)]}))
+            raise Refused(Answer(200, {"errors": [unseen_user("id", subject, why)]}))
         return account
 
-    def _page(self, call: _Call, caller: _Caller, rows: Sequence[XPost]) -> _Answer:
+    def _page(self, call: Call, caller: Caller, rows: Sequence[XPost]) -> Answer:
         """One page of `rows` (newest first). Deleted and excluded posts use up slots, so a page may come short."""
         rows = [post for post in rows if _asked_for(call, post)]
         slots, tokens = _slots(call, rows, self._page_size(call))
@@ -489,30 +475,30 @@ class LoopbackX(XContent):
         meta: Document = {"result_count": len(shown), **tokens}
         if shown:
             meta |= {"newest_id": shown[0].id, "oldest_id": shown[-1].id}
-        return _Answer(200, self._posts_document(call, caller, shown) | {"meta": meta})
+        return Answer(200, self._posts_document(call, caller, shown) | {"meta": meta})
 
-    def _page_size(self, call: _Call) -> int:
+    def _page_size(self, call: Call) -> int:
         text = call.query.get("max_results", "10")
         if not text.isdecimal() or not 5 <= int(text) <= 100:
-            raise _Refused(_Answer(400, invalid_value("max_results", text, "is not between 5 and 100")))
+            raise Refused(Answer(400, invalid_value("max_results", text, "is not between 5 and 100")))
         return int(text)
 
-    def _recorded_page(self, call: _Call, account: XAccount) -> _Answer:
+    def _recorded_page(self, call: Call, account: XAccount) -> Answer:
         pages = self._recorded[account.id]
         token = call.query.get("pagination_token")
         chain = [None, *(page["meta"].get("next_token") for page in pages[:-1])]
         if token not in chain:
-            raise _Refused(_Answer(400, invalid_value("pagination_token", str(token), "is not valid")))
+            raise Refused(Answer(400, invalid_value("pagination_token", str(token), "is not valid")))
         page = _newer_than(pages[chain.index(token)], int(call.query.get("since_id", "0")))
         for post in [*page.get("data", ()), *page.get("includes", {}).get("tweets", ())]:
             self._charge("post read", post["id"], _POST_READ)
         for user in page.get("includes", {}).get("users", ()):
             self._charge("user read", user["id"], _USER_READ)
-        return _Answer(200, page, ours=False)
+        return Answer(200, page, ours=False)
 
     # Posts
 
-    def _posts_by_id(self, call: _Call, caller: _Caller) -> _Answer:
+    def _posts_by_id(self, call: Call, caller: Caller) -> Answer:
         found, errors = [], []
         for post_id in call.listed("ids"):
             post = self.posts.get(post_id)
@@ -523,9 +509,9 @@ class LoopbackX(XContent):
             else:
                 found.append(post)
         document = self._posts_document(call, caller, found)
-        return _Answer(200, without_empty({**document, "errors": [*errors, *document.get("errors", ())]}))
+        return Answer(200, without_empty({**document, "errors": [*errors, *document.get("errors", ())]}))
 
-    def _posts_document(self, call: _Call, caller: _Caller, posts: Sequence[XPost]) -> Document:
+    def _posts_document(self, call: Call, caller: Caller, posts: Sequence[XPost]) -> Document:
         """`data`, `includes` and `errors` for these posts, without the keys that would be empty; and their charges."""
         expansions = call.listed("expansions")
         fields = {*call.listed("tweet.fields"), *(expansion.split(".")[0] for expansion in expansions)}
@@ -546,7 +532,7 @@ class LoopbackX(XContent):
         return without_empty({"data": data, "includes": without_empty(includes), "errors": errors})
 
     def _referenced(
-        self, posts: Sequence[XPost], expansions: Sequence[str], caller: _Caller
+        self, posts: Sequence[XPost], expansions: Sequence[str], caller: Caller
     ) -> tuple[list[XPost], list[Document]]:
         """The posts that these refer to, each once, and an error for each that can't be shown."""
         found: dict[str, XPost] = {}
@@ -591,24 +577,24 @@ class LoopbackX(XContent):
 
     # Writing
 
-    def _create_post(self, call: _Call, caller: _Caller) -> _Answer:
+    def _create_post(self, call: Call, caller: Caller) -> Answer:
         assert caller.account_id is not None
         me = self.accounts[caller.account_id]
         text = (call.body or {}).get("text")
         reply_to = ((call.body or {}).get("reply") or {}).get("in_reply_to_tweet_id")
         if not isinstance(text, str) or not text.strip():
-            raise _Refused(_Answer(400, invalid_value("text", str(text or ""), "is missing")))
+            raise Refused(Answer(400, invalid_value("text", str(text or ""), "is missing")))
         if weight(text) > _POST_WEIGHT:
             too_long = "Your Tweet text is too long. For more information on how Twitter determines text length see "
-            raise _Refused(_Answer(400, invalid_request(too_long + "https://github.com/twitter/twitter-text.")))
+            raise Refused(Answer(400, invalid_request(too_long + "https://github.com/twitter/twitter-text.")))
         summoned = self._check_reply(reply_to, me)
         if any((post.text, post.reply_to) == (text, reply_to) for post in self.timeline(me.handle)):
-            raise _Refused(_Answer.of(XRefusal.DUPLICATE))
+            raise Refused(Answer.of(XRefusal.DUPLICATE))
         post = self.post_as(me.handle, text, reply_to=reply_to)
         price = _SUMMONED_REPLY if summoned else _POST_CREATE
         self._charge("post created", post.id, _POST_CREATE_WITH_LINK if LINK.search(text) else price)
         shown, _ = self.shown(post)
-        return _Answer(201, {"data": {"id": post.id, "text": shown, "edit_history_tweet_ids": [post.id]}})
+        return Answer(201, {"data": {"id": post.id, "text": shown, "edit_history_tweet_ids": [post.id]}})
 
     def _check_reply(self, reply_to: str | None, me: XAccount) -> bool:
         """Whether this answers somebody who called us; refused when it answers somebody who did not."""
@@ -617,34 +603,32 @@ class LoopbackX(XContent):
         target = self.posts.get(reply_to)
         if target is None or target.state is PostState.DELETED:
             gone = "You attempted to reply to a Tweet that is deleted or not visible to you."
-            raise _Refused(_Answer(403, problem(403, "Forbidden", gone)))
+            raise Refused(Answer(403, problem(403, "Forbidden", gone)))
         if target.author_id == me.id:
             return False  # a thread of one's own
         quoted = self.posts.get(target.quotes) if target.quotes else None
         called = me.handle.lower() in {name.lower() for name in target.mentions}
         if not called and (quoted is None or quoted.author_id != me.id):
-            raise _Refused(_Answer.of(XRefusal.REPLY_NOT_ALLOWED))
+            raise Refused(Answer.of(XRefusal.REPLY_NOT_ALLOWED))
         return True
 
-    def _delete_post(self, call: _Call, caller: _Caller) -> _Answer:
+    def _delete_post(self, call: Call, caller: Caller) -> Answer:
         post = self.posts.get(call.parameters["id"])
         if post is not None and post.author_id != caller.account_id:
             refused = problem(403, "Forbidden", "You are not authorized to delete this Tweet.")
-            raise _Refused(_Answer(403, refused))
+            raise Refused(Answer(403, refused))
         if post is None or post.state is PostState.DELETED:
-            return _Answer(200, {"errors": [missing_post("id", call.parameters["id"])]})
+            return Answer(200, {"errors": [missing_post("id", call.parameters["id"])]})
         self.delete(post.versions[-1])
         self._charge("post deleted", post.id, _POST_DELETE)
-        return _Answer(200, {"data": {"deleted": True}})
+        return Answer(200, {"data": {"deleted": True}})
 
     # Small things
 
-    def _check_query(self, call: _Call) -> None:
+    def _check_query(self, call: Call) -> None:
         for name, value in call.query.items():
             if name not in call.route.query:
-                raise _Refused(
-                    _Answer(400, invalid_value(name, value, "is not one of the parameters of this endpoint"))
-                )
+                raise Refused(Answer(400, invalid_value(name, value, "is not one of the parameters of this endpoint")))
 
     def _charge(self, what: str, resource_id: str, usd: Decimal) -> None:
         """Charge for a resource, unless the same was charged earlier on this UTC day."""
@@ -700,14 +684,15 @@ class _KnownKeys(RequestValidator):  # type: ignore[misc]  # oauthlib publishes 
 # Reading a request
 
 
-async def _read(route: _Route, request: web.Request) -> tuple[_Call, str]:
+async def _read(route: Route, request: web.Request, vocabularies: Collection[str]) -> Call:
     text = await request.text()
     try:
         body = json.loads(text) if text else None
     except json.JSONDecodeError:
         body = None
     body = body if isinstance(body, dict) else None
-    return _Call(route, dict(request.match_info), dict(request.query), body), text
+    sent = dict(request.query)
+    return Call(route, dict(request.match_info), in_tweet_words(sent, vocabularies), body, sent, text)
 
 
 def _authorization(request: web.Request) -> str:
@@ -715,7 +700,7 @@ def _authorization(request: web.Request) -> str:
     return {"bearer": "bearer", "oauth": "oauth1"}.get(scheme[0].lower() if scheme else "", "none")
 
 
-def _asked_for(call: _Call, post: XPost) -> bool:
+def _asked_for(call: Call, post: XPost) -> bool:
     """Whether a post lies within since_id, until_id, start_time and end_time."""
     number, moment = int(post.id), timestamp(post.created_at)
     return (
@@ -726,12 +711,12 @@ def _asked_for(call: _Call, post: XPost) -> bool:
     )
 
 
-def _slots(call: _Call, rows: Sequence[XPost], size: int) -> tuple[list[XPost], Document]:
+def _slots(call: Call, rows: Sequence[XPost], size: int) -> tuple[list[XPost], Document]:
     """The rows of the page that the token names, and the tokens of its neighbours."""
     token = call.query.get("pagination_token", "")
     older, newer = _boundary("7140", token), _boundary("77qp", token)
     if token and older is None and newer is None:
-        raise _Refused(_Answer(400, invalid_value("pagination_token", token, "is not valid")))
+        raise Refused(Answer(400, invalid_value("pagination_token", token, "is not valid")))
     if newer is not None:
         page = [post for post in rows if int(post.id) > newer][-size:]
     else:
@@ -768,7 +753,7 @@ def _newer_than(page: Document, since_id: int) -> Document:
     return {**page, "data": newer, "meta": {**meta, **ids}}
 
 
-def _limit_headers(prefix: str, window: _Window) -> dict[str, str]:
+def _limit_headers(prefix: str, window: Window) -> dict[str, str]:
     return {
         f"{prefix}-limit": str(window.limit),
         f"{prefix}-remaining": str(window.remaining),

@@ -7,9 +7,9 @@ the second reading only if midnight (UTC) lies between the two.
 
 What the account wrote itself is fetched whole. Retweets come cut off: nothing is learned from them, and having them
 whole would double the price. What an imported archive holds is not paid for again: fetching begins after its newest
-post.
+post. A page without what was asked for is paid and not stored, since its retweets would pass for the account's own.
 
-What it does not know: accounts that were renamed, and posts that were deleted after they were fetched.
+What it does not know: accounts that were renamed. Posts and accounts that are gone by now are `compliance`'s.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ import structlog
 from bot.config import X
 from bot.database import Database, Transaction
 from bot.errors import MockingbirdError, NotPermitted, XAccountUnavailable, XError, XRateLimited, XUnreachable
-from bot.tweets.costs import Ledger
+from bot.tweets.blocked import require_free
+from bot.tweets.charges import Charges
+from bot.tweets.costs import Call, Ledger
 from bot.tweets.counts import AccountCounts
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.tweet import Source, normalise_handle
-from bot.tweets.x_api import PAGE_SIZE, TimelinePage, XClient, XUser, fetch_cost
+from bot.tweets.x_api import PAGE_SIZE, XClient
+from bot.tweets.x_bodies import POST, REFERENCES, TWEET, TimelinePage, Vocabulary, XUser, fetch_cost
 
 DEPTH = 3_200  # posts; a timeline reaches no further back (X's documentation)
 MOST_PAGES = 320  # of one fetch; even pages that hold a tenth of what they could reach the depth with so many
@@ -108,9 +111,11 @@ class Collector:
         self._clock = clock
         self._on_stored = on_stored
         self._interval = timedelta(minutes=settings.fetch_interval_minutes)
+        self._charges = Charges(clock)
         self._turn = asyncio.Lock()
         self._bell = asyncio.Event()
         self._not_before: dict[str, datetime] = {}  # after trouble, by handle
+        self._seen: frozenset[str] = frozenset()  # ids of posts on the pages of the fetch under way
         self._window_ends: datetime | None = None  # X takes no requests until then
 
     # On request
@@ -122,6 +127,7 @@ class Collector:
         Raises `NotPermitted`, `UnknownHandle`, `XAccountUnavailable`, `BudgetExceeded` and what `XClient` raises.
         """
         handle = self._permitted(handle)
+        await require_free(self._database, (handle,))
         place = await self._place(handle)
         since_id = place.since_id if place else await self._newest_in_archive(handle)
         user = None if place and since_id else (await self._look_up(handle))[0]
@@ -132,7 +138,8 @@ class Collector:
             posts = await self._usual(handle)
         user_id = user.id if user else place and place.user_id
         prices = self._ledger.prices
-        usd = fetch_cost(posts, prices, whole_retweets=False, owned=user_id == self._client.own_id) - prices.user_read
+        whole = self._client.vocabulary.references_are_billed
+        usd = fetch_cost(posts, prices, whole_retweets=whole, owned=user_id == self._client.own_id) - prices.user_read
         return Estimate(handle, posts, usd, await self._ledger.month_total(), self._ledger.monthly_budget)
 
     async def fetch(self, handle: str, progress: Callable[[Progress], None] | None = None) -> Fetched:
@@ -142,6 +149,7 @@ class Collector:
         `XRateLimited` with the time at which the next `fetch` may go on, and what else `XClient` raises.
         """
         handle = self._permitted(handle)
+        await require_free(self._database, (handle,))
         async with self._turn:
             done = Progress(handle)
             place = await self._place(handle)
@@ -233,17 +241,19 @@ class Collector:
     async def _look_up(self, handle: str) -> tuple[XUser, Decimal]:
         """The account, and what asking for it cost. Raises when its posts can't be read."""
         price = self._ledger.prices.user_read
-        async with self._ledger.hold(price, f"Looking up @{handle}"):
+        what, resource = f"Looking up @{handle}", f"account {handle}"
+        async with self._ledger.hold(_LOOK_UP, handle, price, what, resource=resource) as call:
             user = await self._client.user(handle)
-            billed = not await self._ledger.paid_today(_LOOK_UP, handle)
-            if billed:
-                await self._ledger.record(_LOOK_UP, handle, 1, price)
+            async with self._database.transaction() as transaction:
+                billed = len(await self._charges.users(transaction, (user.id,)))
+                await call.settle(billed, billed * price, transaction)
+        await require_free(self._database, (handle,), user.id)  # handles change, ids don't
         if user.protected and user.id != self._client.own_id:
             raise XAccountUnavailable(
                 f"The account @{handle} is protected, so its posts can't be read; its owner can import the archive "
                 "that X gives out (mockingbird import)."
             )
-        return user, price if billed else Decimal(0)
+        return user, billed * price
 
     async def _register(self, handle: str, user: XUser) -> None:
         """From now on the account is fetched on schedule; the operator's word is why it may be learned."""
@@ -251,12 +261,14 @@ class Collector:
         async with self._database.transaction() as transaction:
             await self._store.add_within(transaction, handle, ())
             await transaction.run(
-                "UPDATE accounts SET platform_id = ?, basis = coalesce(basis, ?) WHERE handle = ?",
-                (user.id, basis, handle),
+                "UPDATE accounts SET platform_id = ?1, basis = coalesce(basis, ?2), "
+                "basis_note = iif(basis IS NULL, ?3, basis_note) WHERE handle = ?4",
+                (user.id, basis, "[x] i_have_permission_to_train", handle),
             )
 
     async def _read_to_the_end(self, place: _Place, done: Progress, progress: Callable[[Progress], None]) -> Progress:
         tokens: set[str | None] = set()
+        self._seen = frozenset()
         try:
             while True:
                 tokens.add(place.token)
@@ -270,16 +282,50 @@ class Collector:
 
     async def _step(self, place: _Place, done: Progress, tokens: Set[str | None]) -> tuple[_Place, Progress]:
         """Read and store one page; `tokens` are those of the pages before."""
-        prices = self._ledger.prices
-        each = prices.owned_read if place.user_id == self._client.own_id else prices.post_read
-        async with self._ledger.hold(PAGE_SIZE * each, f"Reading the next page of @{done.handle}"):
+        what, resource = f"Reading the next page of @{done.handle}", f"page {place.user_id} {place.token}"
+        most = PAGE_SIZE * self._most_for_a_post(place)
+        async with self._ledger.hold("fetch", done.handle, most, what, PAGE_SIZE, resource) as call:
             page = await self._page(place, done)
+            await self._require_what_was_asked_for(page, done, call)
             done = replace(done, pages=done.pages + 1, read=done.read + len(page.tweets))
             token = page.next_token
-            if token is not None and (token in tokens or done.read >= DEPTH or done.pages >= MOST_PAGES):
+            endless = bool(page.post_ids) and page.post_ids <= self._seen  # seen on X: one post on every further page
+            self._seen |= page.post_ids
+            if token is not None and (token in tokens or endless or done.read >= DEPTH or done.pages >= MOST_PAGES):
                 log.warning("X's pages do not end; what came is kept", handle=done.handle, pages=done.pages)
                 token = None
-            return await self._keep(page, replace(place, token=token), done)
+            return await self._keep(page, replace(place, token=token), done, call)
+
+    def _most_for_a_post(self, place: _Place) -> Decimal:
+        prices = self._ledger.prices
+        each = prices.owned_read if place.user_id == self._client.own_id else prices.post_read
+        references = REFERENCES if self._client.vocabulary.references_are_billed else 0
+        return each + references * prices.post_read
+
+    async def _require_what_was_asked_for(self, page: TimelinePage, done: Progress, call: Call) -> None:
+        """Raise when the page lacks what was asked for, after its price was written down; warn where it is only odd."""
+        asked = self._client.vocabulary
+        if page.fields_missing:
+            async with self._database.transaction() as transaction:
+                await self._settle(page, call, transaction)
+            raise XError(
+                f"X left out what was asked for, so nothing of this page of @{done.handle} was stored; "
+                f'set [x] vocabulary = "{_other(asked).name}" and fetch again.'
+            )
+        if done.pages:
+            return
+        if page.vocabulary is not None and page.vocabulary != asked.name:
+            log.warning(
+                "X answers in other words than it was asked in; both are read",
+                handle=done.handle,
+                advice=f'set [x] vocabulary = "{page.vocabulary}"',
+            )
+        if page.references_missing:
+            log.warning(
+                "X does not say what posts refer to; retweets are known by their first letters, replies are not",
+                handle=done.handle,
+                advice=f'if that stays so, set [x] vocabulary = "{_other(asked).name}"',
+            )
 
     async def _page(self, place: _Place, done: Progress) -> TimelinePage:
         """The page at that place; the newest one where X has forgotten the place since an earlier fetch was cut off."""
@@ -296,32 +342,31 @@ class Collector:
             place.user_id, handle=handle, since_id=place.since_id, pagination_token=place.token, whole_retweets=False
         )
 
-    async def _keep(self, page: TimelinePage, place: _Place, done: Progress) -> tuple[_Place, Progress]:
+    async def _keep(self, page: TimelinePage, place: _Place, done: Progress, call: Call) -> tuple[_Place, Progress]:
         """Store a page, its price, and the place to go on from (a token of None: there is nothing further), at once."""
         newest_id = _newest(place.newest_id, page.newest_id, *page.post_ids)
         since_id = place.since_id if place.token else _newest(place.since_id, newest_id)
         place = replace(place, since_id=since_id, newest_id=newest_id if place.token else None)
         fetched_at = None if place.token else self._now()
         async with self._database.transaction() as transaction:
-            billed = await self._billed(page, done.handle, transaction)
-            usd = billed.cost(self._ledger.prices)
+            usd = await self._settle(page, call, transaction)
             new = await self._store_tweets(page, done.handle, transaction)
             await transaction.run(
-                "UPDATE accounts SET since_id = ?, page_token = ?, page_newest_id = ?, "
+                "UPDATE accounts SET platform_id = ?, since_id = ?, page_token = ?, page_newest_id = ?, "
                 "fetched_at = coalesce(?, fetched_at) WHERE handle = ?",
-                (place.since_id, place.token, place.newest_id, fetched_at, done.handle),
+                (place.user_id, place.since_id, place.token, place.newest_id, fetched_at, done.handle),
             )
-            if billed.reads:
-                await self._ledger.record("fetch", done.handle, billed.reads, usd, transaction)
         return place, replace(done, new=done.new + new, usd=done.usd + usd)
 
-    async def _billed(self, page: TimelinePage, handle: str, transaction: Transaction) -> TimelinePage:
-        """The page without the posts that were read earlier on this UTC day, for which X charges nothing more."""
-        rows = await transaction.all(
-            "SELECT key FROM tweets WHERE handle = ? AND source = ? AND added_at >= ?",
-            (handle, Source.X_API, self._now()[: len("2026-11-01")]),
-        )
-        return replace(page, post_ids=page.post_ids - {row["key"] for row in rows})
+    async def _settle(self, page: TimelinePage, call: Call, transaction: Transaction) -> Decimal:
+        """Write down what X bills for the page: what was read earlier on this UTC day costs nothing more."""
+        posts = await self._charges.posts(transaction, page.post_ids)
+        included = await self._charges.posts(transaction, page.included_ids)
+        users = await self._charges.users(transaction, page.user_ids)
+        billed = replace(page, post_ids=posts, included_ids=included, user_ids=users)
+        usd = billed.cost(self._ledger.prices)
+        await call.settle(billed.reads, usd, transaction)
+        return usd
 
     async def _store_tweets(self, page: TimelinePage, handle: str, transaction: Transaction) -> int:
         """How many of the page's posts were not stored before. Earlier versions of edited posts go."""
@@ -380,6 +425,10 @@ class Collector:
             (handle, first.isoformat(), last.isoformat()),
         )
         return min(found["tweets"], DEPTH) if found else 0
+
+
+def _other(vocabulary: Vocabulary) -> Vocabulary:
+    return TWEET if vocabulary is POST else POST
 
 
 def _newest(*ids: str | None) -> str | None:

@@ -35,17 +35,9 @@ from bot.errors import (
 from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
 from bot.tweets.tweet import Source, Tweet
-from bot.tweets.x_api import (
-    Answer,
-    TimelinePage,
-    XClient,
-    XKeys,
-    XUser,
-    broken_connection,
-    fetch_cost,
-    read_page,
-    refusal,
-)
+from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_bodies import TimelinePage, XUser, fetch_cost, read_page
+from bot.tweets.x_refusals import Answer, broken_connection, refusal
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TIMELINE = "GET /2/users/:id/tweets"
@@ -291,7 +283,7 @@ async def test_somebody_elses_post_is_not_deleted(x: LoopbackX, client: XClient)
         (XRefusal.INVALID_REQUEST, XError, r"did not understand the request \(400, The `since_id`"),
         (XRefusal.UNAUTHORIZED, XKeysRefused, r"does not accept the keys \(401\)"),
         (XRefusal.CREDITS_DEPLETED, XCreditsDepleted, r"no credits left \(402\); buy some"),
-        (XRefusal.CLIENT_NOT_ENROLLED, XKeysRefused, r"belongs to no project \(403\)"),
+        (XRefusal.CLIENT_NOT_ENROLLED, XKeysRefused, r"may not use this \(403\): it belongs to no project"),
         (XRefusal.APP_ONLY_FORBIDDEN, XKeysRefused, r"does not accept a bearer token for this \(403\)"),
         (XRefusal.READ_ONLY_APP, XKeysRefused, r"may only read \(403\)"),
         (XRefusal.DUPLICATE, XPostRefused, r"posted this text before"),

@@ -1,0 +1,33 @@
+"""What X has charged for today: a post or an account that is read twice on one UTC day is charged once.
+
+Source: X's page on pricing, which calls that a soft guarantee. Only ids are kept, and those of one day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from bot.database import Transaction
+
+
+class Charges:
+    """The table `charged`."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        """`clock` gives UTC."""
+        self._clock = clock
+
+    async def posts(self, transaction: Transaction, ids: Iterable[str]) -> frozenset[str]:
+        """Those of the posts for which X had not charged today; from now on it has."""
+        return await self._new(transaction, "post", ids)
+
+    async def users(self, transaction: Transaction, ids: Iterable[str]) -> frozenset[str]:
+        """Those of the accounts for which X had not charged today; from now on it has."""
+        return await self._new(transaction, "user", ids)
+
+    async def _new(self, transaction: Transaction, kind: str, ids: Iterable[str]) -> frozenset[str]:
+        day = self._clock().astimezone(UTC).date().isoformat()
+        await transaction.run("DELETE FROM charged WHERE day != ?", (day,))
+        insert = "INSERT INTO charged (resource, day) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        return frozenset([each for each in ids if await transaction.run(insert, (f"{kind} {each}", day))])
