@@ -27,6 +27,7 @@ from bot.migrations import STEPS
 Row = sqlite3.Row
 Parameters = Sequence[Any] | dict[str, Any]
 
+CHECKPOINTS = 3  # tries, each of which waits as long as a writer does
 BUSY_TIMEOUT_MS = 10_000  # another process (the command line beside the service) may hold the write lock this long
 
 
@@ -118,6 +119,25 @@ class Database:
                     self._raise_in_a_sentence(error)
                 raise
 
+    async def wipe(self) -> None:
+        """Leave no byte of what was deleted in the database's files. Raises `DiskFull`, `Busy`.
+
+        `secure_delete` overwrites cells and pages, but a page that is filled anew may keep old bytes in its gaps, and
+        the write-ahead log holds pages as they were. So the file is written anew (it needs its own size once more for
+        a moment), and the log is emptied.
+        """
+        async with self._write_lock:
+            try:
+                await self._writer.execute("VACUUM")
+                for _ in range(CHECKPOINTS):
+                    rows = list(await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))
+                    if not rows[0][0]:  # else a reader, in whatever process, still needs the log
+                        return
+            except sqlite3.OperationalError as error:
+                self._raise_in_a_sentence(error)
+                raise
+        raise Busy(f"Another process reads {self.path.name}, so what was deleted may still be in its log.", 60.0)
+
     def _raise_in_a_sentence(self, error: sqlite3.OperationalError) -> None:
         if "full" in str(error):
             raise DiskFull("The disk is full, nothing was stored. Free some space and try again.") from error
@@ -135,6 +155,7 @@ class Database:
         await connection.execute("PRAGMA journal_mode = WAL")
         await connection.execute("PRAGMA synchronous = FULL")  # a published answer must survive a power cut
         await connection.execute("PRAGMA foreign_keys = ON")
+        await connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten with zeros
         return connection
 
     async def _migrate(self) -> None:

@@ -36,6 +36,7 @@ Result = TypeVar("Result")
 Floats = npt.NDArray[np.float32]
 
 MIN_TOKENS = 3  # a draft does not end before
+KEPT_OPEN = 0.75  # rows that have ended are let go when no larger share than this is still open
 ADAPTERS_KEPT = 64  # in memory; the one that was used longest ago goes first
 
 
@@ -104,6 +105,10 @@ class Engine:
             nobody_waits.set()
             self._waiting -= 1
 
+    async def drop_what_is_gone(self) -> None:
+        """Forget the adapters of versions that are no longer on the shelf."""
+        await self._in_thread(self._drop_what_is_gone)
+
     async def _in_thread(self, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 
@@ -132,24 +137,34 @@ class Engine:
         generators = [np.random.default_rng(seed) for seed in request.seeds]
         rows: list[list[int]] = [[] for _ in request.seeds]
         open_rows = set(range(len(rows)))
+        going = list(range(len(rows)))  # the rows that the run still holds, in its order
         logits = run.step(np.tile(np.array(prompt, np.int64), (len(rows), 1)))
         for count in range(request.sampling.max_tokens):
             logits[:, self._banned] = -np.inf
             if count < MIN_TOKENS:
                 logits[:, self._end] = -np.inf
-            tokens = draw(logits, request.sampling, generators)
-            for row in list(open_rows):
-                if tokens[row] == self._end:
+            tokens = draw(logits, request.sampling, [generators[row] for row in going])
+            for row, token in zip(going, tokens, strict=True):
+                if row in open_rows and token == self._end:
                     open_rows.discard(row)
-                else:
-                    rows[row].append(int(tokens[row]))
+                elif row in open_rows:
+                    rows[row].append(int(token))
             if not open_rows or nobody_waits.is_set() or count + 1 == request.sampling.max_tokens:
                 break
+            if len(open_rows) <= KEPT_OPEN * len(going):
+                kept = [place for place, row in enumerate(going) if row in open_rows]
+                run.keep(kept)
+                going, tokens = [going[place] for place in kept], tokens[kept]
             logits = run.step(tokens[:, None])
         return [
             Spoken(self._tokenizer.decode(row), seed, number not in open_rows)
             for number, (row, seed) in enumerate(zip(rows, request.seeds, strict=True))
         ]
+
+    def _drop_what_is_gone(self) -> None:
+        for folder in list(self._adapters):
+            if folder != Path() and not (folder / "manifest.json").exists():
+                del self._adapters[folder]
 
     def _adapter(self, folder: Path | None) -> _Adapter:
         key = folder or Path()
@@ -173,18 +188,31 @@ class _Run:
         capacity: int,
     ) -> None:
         self._session = session
-        self._rows = rows
+        self._adapter = adapter
         self._length = 0  # tokens so far, the same in every row
-        self._binding = session.io_binding()
-        self._binding.bind_output("logits", "cpu")
-        for name, value in adapter.inputs:
-            self._binding.bind_ortvalue_input(name, value)
+        names = [f"{kind}{layer}" for layer in range(shape.layers) for kind in "kv"]
         size = (rows, shape.kv_heads, capacity, shape.head_size)
-        for layer in range(shape.layers):
-            for kind in "kv":  # one buffer is past and present, so that a step copies nothing
-                buffer = onnxruntime.OrtValue.ortvalue_from_shape_and_type(size, np.float32)
-                self._binding.bind_ortvalue_input(f"past_{kind}{layer}", buffer)
-                self._binding.bind_ortvalue_output(f"present_{kind}{layer}", buffer)
+        self._bind(rows, {name: onnxruntime.OrtValue.ortvalue_from_shape_and_type(size, np.float32) for name in names})
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows alone: a step takes time for each."""
+        kept = {}
+        for name, buffer in self._buffers.items():
+            values = buffer.numpy()[rows]
+            kept[name] = onnxruntime.OrtValue.ortvalue_from_shape_and_type(values.shape, np.float32)
+            kept[name].update_inplace(values)
+        self._bind(len(rows), kept)
+
+    def _bind(self, rows: int, buffers: dict[str, onnxruntime.OrtValue]) -> None:
+        self._rows = rows
+        self._buffers = buffers
+        self._binding = self._session.io_binding()
+        self._binding.bind_output("logits", "cpu")
+        for name, value in self._adapter.inputs:
+            self._binding.bind_ortvalue_input(name, value)
+        for name, buffer in buffers.items():  # one buffer is past and present, so that a step copies nothing
+            self._binding.bind_ortvalue_input(f"past_{name}", buffer)
+            self._binding.bind_ortvalue_output(f"present_{name}", buffer)
 
     def step(self, tokens: npt.NDArray[np.int64]) -> Floats:
         """Logits (rows, vocabulary) after the new tokens (rows, steps)."""

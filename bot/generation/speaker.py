@@ -74,6 +74,14 @@ class Speaker:
         self._silent = Refused(reason)
         self._settled.set()
 
+    async def drop_what_is_gone(self) -> None:
+        """Forget what is held in memory of tweets and versions that have been removed since."""
+        revision = await self._tweets.revision()
+        for handles in [handles for handles, (seen, _) in self._indexes.items() if seen != revision]:
+            del self._indexes[handles]
+        if self._engine is not None:
+            await self._engine.drop_what_is_gone()
+
     async def drafts(
         self,
         persona: str,

@@ -12,7 +12,8 @@ already and is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,8 +23,13 @@ from bot.config import Generation, Replies
 from bot.database import Database
 from bot.errors import Refused, UnknownPersona
 from bot.generation.draft import Draft, Drafts, Sampling
+from bot.personas.takedown import forgotten_personas, require_remembered, taken_down
 from bot.replies.addressing import addressed_persona
 from bot.shelf.shelf import Shelf
+
+_LONGEST_SENDING = timedelta(minutes=1)  # what has been on its way for longer was cut off
+_LOOK_S = 0.1  # between two looks whether an answer has arrived
+_LOOKS = 150
 
 
 class Platform(StrEnum):
@@ -96,6 +102,7 @@ class Conversation:
         sentence for the author; the message then counts as dealt with, except after `Busy`.
         """
         key = (incoming.platform.value, incoming.message_id)
+        began = self._clock().isoformat()
         if key in self._in_flight:
             return None
         self._in_flight.add(key)  # before the first await: two deliveries may come in one breath
@@ -103,7 +110,7 @@ class Conversation:
             if not await self._record(incoming):
                 return None
             answer = await self._make(incoming)
-            await self._move(incoming, "sending", answer)
+            await self._move(incoming, "sending", answer, began)
             return answer
         except (Refused, UnknownPersona):
             await self._move(incoming, "refused", None)
@@ -111,13 +118,13 @@ class Conversation:
         finally:
             self._in_flight.discard(key)
 
-    async def delivered(self, incoming: Incoming, answer_id: str) -> None:
-        """The platform accepted the answer under this id."""
+    async def delivered(self, incoming: Incoming, *answer_ids: str) -> None:
+        """The platform accepted the answer under this id, or under several where it took more than one message."""
         async with self._database.transaction() as transaction:
             await transaction.run(
                 "UPDATE messages SET state = 'answered', answer_id = ?, finished_at = ? "
                 "WHERE platform = ? AND message_id = ?",
-                (answer_id, self._clock().isoformat(), incoming.platform, incoming.message_id),
+                (" ".join(answer_ids), self._clock().isoformat(), incoming.platform, incoming.message_id),
             )
 
     async def drafts(
@@ -135,17 +142,23 @@ class Conversation:
     ) -> Drafts:
         """What `/tweet` gives: `count` drafts of the named persona (the channel's own when None), the best first.
 
-        `request_id` is the command's id on its platform and counts against the author's quota.
-        Raises `Refused`, `Busy`, `UnknownPersona`.
+        `request_id` is the command's id on its platform and counts against the author's quota. The caller shows them
+        and then calls `shown`. Raises `Refused`, `Busy`, `UnknownPersona`.
         """
         incoming = Incoming(platform, request_id, channel_id, author_id, "")
+        began = self._clock().isoformat()
         await self._record(incoming)
         await self._check_quota(platform, author_id)
         name = persona.lower().removeprefix("@") if persona else await self.channel_persona(platform, channel_id)
+        await self._require_here(name)
         sampling = Sampling.from_settings(self._generation, temperature, top_p)
         drafts = await self._speaker.drafts(name, start=start, count=count, sampling=sampling, seed=seed)
-        await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]))
+        await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]), began)
         return drafts
+
+    async def shown(self, platform: Platform, request_id: str, *answer_ids: str) -> None:
+        """The platform shows the drafts that were asked for with `request_id`, under these ids."""
+        await self.delivered(Incoming(platform, request_id, "", "", ""), *answer_ids)
 
     async def channel_persona(self, platform: Platform, channel_id: str) -> str:
         """Who answers in that channel when nobody is named."""
@@ -156,6 +169,7 @@ class Conversation:
 
     async def set_channel_persona(self, platform: Platform, channel_id: str, persona: str) -> None:
         """From now on that persona answers there. Raises `UnknownPersona`."""
+        await self._require_here(persona)
         self._shelf.current(persona)
         async with self._database.transaction() as transaction:
             await transaction.run(
@@ -166,11 +180,58 @@ class Conversation:
 
     async def _make(self, incoming: Incoming) -> Answer:
         await self._check_quota(incoming.platform, incoming.author_id)
-        persona, text = addressed_persona(incoming.text, self._shelf.personas())
+        names = {*self._shelf.personas(), *await forgotten_personas(self._database)}
+        persona, text = addressed_persona(incoming.text, names)
         persona = persona or await self.channel_persona(incoming.platform, incoming.channel_id)
+        await self._require_here(persona)
         sampling = Sampling.from_settings(self._generation)
         drafts = await self._speaker.drafts(persona, count=self._generation.drafts, sampling=sampling, about=text)
         return Answer(drafts.persona, drafts.version, drafts.drafts[0])
+
+    # --- Forgetting, and handing over what is held ---
+
+    async def said_as(self, personas: Sequence[str]) -> list[dict[str, object]]:
+        """Every answer in these voices: platform, channel_id, answer_id (several ids with a blank between, None when
+        it was never learned), state, persona, version, finished_at. Nothing about whom it answered.
+        """
+        rows = await self._database.all(
+            "SELECT platform, channel_id, answer_id, state, persona, version, finished_at FROM messages "
+            f"WHERE state IN ('sending', 'answered') AND {_one_of(personas)} ORDER BY finished_at",
+            personas,
+        )
+        return [dict(row) for row in rows]
+
+    async def settled(self, personas: Sequence[str]) -> None:
+        """Return once no answer in these voices is on its way, or has been for longer than an answer takes."""
+        for _ in range(_LOOKS):
+            since = (self._clock() - _LONGEST_SENDING).isoformat()
+            row = await self._database.one(
+                f"SELECT 1 FROM messages WHERE state = 'sending' AND finished_at > ? AND {_one_of(personas)}",
+                (since, *personas),
+            )
+            if row is None:
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    async def channels_of(self, personas: Sequence[str]) -> int:
+        """In how many channels one of these personas was chosen."""
+        row = await self._database.one(f"SELECT count(*) FROM channels WHERE {_one_of(personas)}", personas)
+        return int(row[0]) if row else 0
+
+    async def forget(self, personas: Sequence[str]) -> None:
+        """Let no record speak of these personas. That a message was answered stays, so that none is answered twice."""
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "UPDATE messages SET persona = NULL, version = NULL, seed = NULL, answer_id = NULL "
+                f"WHERE {_one_of(personas)}",
+                personas,
+            )
+            await transaction.run(f"DELETE FROM channels WHERE {_one_of(personas)}", personas)
+
+    async def _require_here(self, persona: str) -> None:
+        """Say so when the persona was taken down; raises `UnknownPersona`."""
+        if persona not in self._shelf.personas() and persona in await forgotten_personas(self._database):
+            raise UnknownPersona(taken_down(persona))
 
     async def _record(self, incoming: Incoming) -> bool:
         """Whether the message is still to be answered; it is on record afterwards."""
@@ -192,8 +253,11 @@ class Conversation:
             )
         return row is not None and row["state"] == "received"
 
-    async def _move(self, incoming: Incoming, state: str, answer: Answer | None) -> None:
+    async def _move(self, incoming: Incoming, state: str, answer: Answer | None, since: str = "") -> None:
+        """Write down where the message stands; with an answer that was begun at `since`. Raises `UnknownPersona`."""
         async with self._database.transaction() as transaction:
+            if answer is not None:
+                await require_remembered(transaction, answer.persona, since)
             await transaction.run(
                 "UPDATE messages SET state = ?, persona = ?, version = ?, seed = ?, finished_at = ? "
                 "WHERE platform = ? AND message_id = ?",
@@ -223,3 +287,8 @@ class Conversation:
                 f"That was a lot of tweets: {self._settings.requests_per_hour} an hour is the limit here. "
                 f"Ask again in {minutes} min."
             )
+
+
+def _one_of(personas: Sequence[str]) -> str:
+    """The condition that a row is about one of these personas, which are its parameters."""
+    return f"persona IN ({', '.join('?' * len(personas))})"

@@ -8,8 +8,9 @@ drafted -> approved -> sending -> sent
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,8 +18,12 @@ from enum import StrEnum
 from bot.database import Database, Row
 from bot.errors import Refused
 from bot.generation.draft import Sampling
+from bot.personas.takedown import require_remembered
 from bot.replies.addressing import calling_nobody
 from bot.replies.conversation import Drafting
+
+_LOOK_S = 0.1  # between two looks whether a post has arrived
+_LOOKS = 150
 
 
 class PostState(StrEnum):
@@ -70,12 +75,17 @@ class Posts:
         self._clock = clock
 
     async def propose(self, persona: str) -> Post:
-        """A new post: waiting for approval, or approved at once where approval is off. Raises `Refused`, `Busy`."""
+        """A new post: waiting for approval, or approved at once where approval is off.
+
+        Raises `Refused`, `Busy`, `UnknownPersona`.
+        """
+        began = self._clock().isoformat()
         made = await self._speaker.drafts(persona, count=self._drafts, sampling=self._sampling)
         state = PostState.DRAFTED if self._approval else PostState.APPROVED
         for draft in made.drafts:
             try:
                 async with self._database.transaction() as transaction:
+                    await require_remembered(transaction, persona, began)
                     number = await transaction.insert(
                         "INSERT INTO posts (persona, version, seed, text, novelty, state, created_at) "
                         "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -167,6 +177,34 @@ class Posts:
                 "look at the account before sending it again' WHERE state = 'sending'"
             )
 
+    # --- Forgetting, and handing over what is held ---
+
+    async def made_by(self, personas: Sequence[str]) -> list[Post]:
+        """Every post of these personas in any state, the oldest first."""
+        rows = await self._database.all(f"SELECT * FROM posts WHERE {_one_of(personas)} ORDER BY id", personas)
+        return [_post(row) for row in rows]
+
+    async def withdraw(self, personas: Sequence[str]) -> None:
+        """Let nothing of these personas go out, and return once what is on its way has arrived or was given up."""
+        for _ in range(_LOOKS):
+            async with self._database.transaction() as transaction:
+                await transaction.run(
+                    "UPDATE posts SET state = 'refused', reason = 'it was taken down' "
+                    f"WHERE state IN ('drafted', 'approved') AND {_one_of(personas)}",
+                    personas,
+                )
+            row = await self._database.one(
+                f"SELECT 1 FROM posts WHERE state = 'sending' AND {_one_of(personas)}", personas
+            )
+            if row is None:
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    async def remove(self, personas: Sequence[str]) -> None:
+        """Delete every post of these personas, texts and all; on X they stay until they are deleted there."""
+        async with self._database.transaction() as transaction:
+            await transaction.run(f"DELETE FROM posts WHERE {_one_of(personas)}", personas)
+
     async def _in_state(self, state: PostState) -> list[Post]:
         return [
             _post(row) for row in await self._database.all("SELECT * FROM posts WHERE state = ? ORDER BY id", (state,))
@@ -183,6 +221,11 @@ class Posts:
         if not changed:
             raise Refused(f"Post {number} is {post.state} already, so nothing was changed.")
         return post
+
+
+def _one_of(personas: Sequence[str]) -> str:
+    """The condition that a row is about one of these personas, which are its parameters."""
+    return f"persona IN ({', '.join('?' * len(personas))})"
 
 
 def _post(row: Row) -> Post:

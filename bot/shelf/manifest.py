@@ -51,6 +51,7 @@ class Manifest(BaseModel):
     code_version: str
     seed: int
     counts: tuple[HandleCounts, ...]
+    consent: dict[str, str] = {}  # account -> own, permission, public_official or invented; empty in older versions
     hyperparameters: dict[str, Any]
     metrics: Metrics
     sha256: dict[str, str]  # file name -> digest, for every other file of the version

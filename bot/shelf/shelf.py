@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from bot.errors import DiskFull, UnknownPersona, UnknownVersion
+from bot.errors import DiskFull, OutsideError, UnknownPersona, UnknownVersion
 from bot.personas.name import is_persona_name
 from bot.shelf.manifest import Manifest
 
@@ -97,6 +98,27 @@ class Shelf:
                 "Free some space and try again; the version in use is untouched."
             ) from error
         return manifest
+
+    def of_handles(self, handles: Collection[str]) -> list[str]:
+        """The personas of which any version, in use or not, was made from one of these accounts; sorted."""
+        found = [manifest for path in self.folder.glob("*/v*/manifest.json") if (manifest := _read(path))]
+        return sorted({each.persona for each in found if not set(handles).isdisjoint(each.handles)})
+
+    def retire(self, persona: str) -> None:
+        """Take the version in use out of use, at once and for every process: nobody is called that any more."""
+        (self._home(persona) / "current").unlink(missing_ok=True)
+
+    def remove(self, persona: str) -> None:
+        """Delete the persona with all its versions. Raises `OutsideError` when a file can't be deleted."""
+        self.retire(persona)
+        try:
+            shutil.rmtree(self._home(persona))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise OutsideError(
+                f"The versions of {persona} can't be deleted ({error.strerror}). Mend the permissions of [paths] models."
+            ) from error
 
     def sweep(self) -> None:
         """Remove what interrupted runs left half made."""

@@ -12,6 +12,13 @@ from bot.shelf.manifest import Manifest
 
 HUB_NAMES = {"embedded": "HuggingFaceTB/SmolLM2-135M-Instruct"}  # what a base is called where others find it
 
+REASONS = {  # of `bot.tweets.store.Basis`, as a reader of the card understands them
+    "own": "the account's own archive",
+    "permission": "its owner has agreed",
+    "public_official": "words said in a public office",
+    "invented": "an invented account",
+}
+
 
 def hub_name(base: str) -> str:
     """The base as people outside know it: a hub id, or of a folder its last part."""
@@ -31,6 +38,7 @@ def model_card(manifest: Manifest) -> str:
         "Mockingbird, learned from tweets alone, and is not the person: whatever it "
         "says, nobody said it.",
         "## What it learned from\n\n" + _counts(manifest),
+        *_consent(manifest),
         "## How good it is\n\n" + _figures(manifest),
         "## How it was trained\n\n" + _settings(manifest),
         "## How to use it\n\n" + _use(manifest),
@@ -64,6 +72,14 @@ def _counts(manifest: Manifest) -> str:
         ("Tweets kept", [counts.kept for counts in manifest.counts]),
     ]
     return _table(["Data", *names], [[name, *(f"{number:,}" for number in numbers)] for name, numbers in rows])
+
+
+def _consent(manifest: Manifest) -> list[str]:
+    """Why the accounts may be learned; nothing in versions that were made before that was asked."""
+    if not manifest.consent:
+        return []
+    rows = [[f"@{handle}", REASONS.get(basis, basis)] for handle, basis in sorted(manifest.consent.items())]
+    return ["## Why it may learn from them\n\n" + _table(["Account", "Basis"], rows)]
 
 
 def _figures(manifest: Manifest) -> str:

@@ -32,6 +32,7 @@ class Provenance:
     base: Base
     data_set: DataSet
     counts: tuple[HandleCounts, ...]
+    consent: dict[str, str]  # account -> why it may be learned
     settings: Training
     tweets_read_at: datetime  # UTC
 
@@ -98,6 +99,7 @@ def _manifest(shelf: Shelf, result: Result, provenance: Provenance, now: datetim
         code_version=importlib.metadata.version("mockingbird"),
         seed=provenance.settings.seed,
         counts=provenance.counts,
+        consent=provenance.consent,
         hyperparameters=hyperparameters_of(provenance.settings, result),
         metrics=metrics_of(result),
         sha256={},

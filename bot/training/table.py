@@ -7,10 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from bot.database import Database, Row
+from bot.database import Database, Row, Transaction
 from bot.training.record import Training, TrainingPoint, TrainingResult, TrainingState, latest, point_of, training_of
+from bot.tweets.blocked import require_free
 
 _ACTIVE = "('queued', 'running')"
+
+
+def _with(handles: Sequence[str]) -> str:
+    """The condition that a training has one of these accounts, which are its parameters."""
+    marks = ", ".join("?" * len(handles))
+    return f"EXISTS (SELECT 1 FROM json_each(trainings.handles) WHERE value IN ({marks}))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +38,13 @@ class TrainingTable:
         self._clock = clock
 
     async def add(self, persona: str, handles: Sequence[str], cause: str, requested_by: str) -> int:
-        """A new row at the end of the queue, or the one that already waits or runs with the same work; its id."""
+        """A new row at the end of the queue, or the one that already waits or runs with the same work; its id.
+
+        Raises `NotPermitted` when one of the accounts is blocked.
+        """
         names = json.dumps(sorted(handles))
         async with self._database.transaction() as transaction:
+            await require_free(transaction, handles)  # again, since somebody may have been blocked meanwhile
             same = await transaction.one(
                 f"SELECT id FROM trainings WHERE persona = ? AND handles = ? AND state IN {_ACTIVE}", (persona, names)
             )
@@ -104,13 +115,51 @@ class TrainingTable:
             await transaction.run("UPDATE trainings SET state = 'queued' WHERE state = 'running' AND id = ?", (number,))
 
     async def cancel(self, number: int, reason: str) -> bool:
-        """End it without a version; whether it had not ended yet."""
+        """End it without a version; whether it had not ended yet. See `let_go` for one that runs."""
         async with self._database.transaction() as transaction:
-            changed = await transaction.run(
-                f"UPDATE trainings SET state = 'cancelled', reason = ?, finished_at = ?"
-                f" WHERE id = ? AND state IN {_ACTIVE}",
-                (reason, self._now(), number),
+            return await self._cancel(transaction, number, reason)
+
+    async def let_go(self, number: int | None = None) -> None:
+        """No worker is at that cancelled training any more (at any, when None), so that it is finished now.
+
+        Who cancels a running training, in this process or another, sees by this when its tweets and files are free.
+        """
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "UPDATE trainings SET finished_at = ?1 WHERE state = 'cancelled' AND finished_at IS NULL"
+                " AND id = coalesce(?2, id)",
+                (self._now(), number),
             )
+
+    async def cancel_all(self, handles: Sequence[str], reason: str) -> None:
+        """End every training with one of these accounts without a version."""
+        async with self._database.transaction() as transaction:
+            for row in await transaction.all(f"SELECT id FROM trainings WHERE {_with(handles)}", handles):
+                await self._cancel(transaction, row["id"], reason)
+
+    async def held(self, handles: Sequence[str]) -> list[Training]:
+        """Cancelled trainings with one of these accounts which a worker may still be at."""
+        rows = await self._database.all(
+            f"SELECT * FROM trainings WHERE state = 'cancelled' AND finished_at IS NULL AND {_with(handles)}", handles
+        )
+        return [await self._value(row) for row in rows]
+
+    async def about(self, handles: Sequence[str]) -> list[Training]:
+        """Every training with one of these accounts, the oldest first."""
+        rows = await self._database.all(f"SELECT * FROM trainings WHERE {_with(handles)} ORDER BY id", handles)
+        return [await self._value(row) for row in rows]
+
+    async def remove(self, numbers: Sequence[int]) -> None:
+        """Delete these trainings with everything that was measured."""
+        async with self._database.transaction() as transaction:
+            await transaction.run_many("DELETE FROM trainings WHERE id = ?", [(number,) for number in numbers])
+
+    async def _cancel(self, transaction: Transaction, number: int, reason: str) -> bool:
+        changed = await transaction.run(
+            "UPDATE trainings SET finished_at = iif(state = 'queued', ?, NULL), state = 'cancelled', reason = ?"
+            f" WHERE id = ? AND state IN {_ACTIVE}",
+            (self._now(), reason, number),
+        )
         return changed > 0
 
     async def finish(self, number: int, outcome: Outcome) -> None:

@@ -7,6 +7,7 @@ just before the end is recognised by its data set's fingerprint.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,8 @@ import structlog
 from bot.config import Model, Retraining
 from bot.config import Training as Settings
 from bot.database import Database
-from bot.errors import Refused, UnknownPersona, UsageError
+from bot.errors import OutsideError, Refused, UnknownPersona, UsageError
+from bot.personas.consent import require_basis
 from bot.personas.name import persona_name
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
@@ -26,11 +28,14 @@ from bot.training.news import News
 from bot.training.record import Training, TrainingPoint, TrainingResult, TrainingState
 from bot.training.table import TrainingTable
 from bot.training.worker import OnPublished, Worker
+from bot.tweets.blocked import require_free
 from bot.tweets.counts import SEPARATOR
 from bot.tweets.store import TweetStore
 from bot.tweets.tweet import normalise_handle
 
 __all__ = ["Training", "TrainingPoint", "TrainingResult", "TrainingState", "Trainings"]
+
+_LOOK_S = 0.1  # between two looks whether a worker has let go
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +55,7 @@ class Trainings:
         clock: Callable[[], datetime],
         on_published: OnPublished | None = None,
     ) -> None:
+        self._database = database
         self._table = TrainingTable(database, clock)
         self._news = News()
         self._worker = Worker(
@@ -73,19 +79,26 @@ class Trainings:
         """A training in line; the one that is there already if the same waits or runs.
 
         `cause` is command, discord, web or retraining; `requested_by` an id on its platform. Raises `UsageError`,
-        `UnknownHandle`, `TooFewTweets`.
+        `UnknownHandle`, `TooFewTweets`, and `NotPermitted` for an account that is blocked or has no basis on record.
         """
         names = tuple(sorted({normalise_handle(handle) for handle in handles} - {""}))
         if not names:
             raise UsageError("Name at least one account to learn from, for example nasa.")
+        await require_free(self._database, names)
         persona = persona_name(names, name)
         counts = [await self._store.counts(handle) for handle in names]
         characters = sum(count.characters for count in counts) + len(SEPARATOR) * (len(counts) - 1)
         require_enough(names, sum(count.kept for count in counts), characters, self._settings.min_characters)
+        await require_basis(self._store, names)
         self._require_same_people(persona, names)
         number = await self._table.add(persona, names, cause, requested_by)
         self._news.tell()
         return await self.training(number)
+
+    def check_name(self, handles: Sequence[str], name: str | None) -> None:
+        """Raise `UsageError` when these accounts can't become a persona of that name."""
+        names = tuple(sorted(handles))
+        self._require_same_people(persona_name(names, name), names)
 
     async def training(self, number: int) -> Training:
         """That training as it stands. Raises `Refused`."""
@@ -103,11 +116,14 @@ class Trainings:
         return await self._table.points(number)
 
     async def watch(self, number: int) -> AsyncIterator[Training]:
-        """That training as it stands and whenever it changes, until it has ended. Raises `Refused`."""
-        seen: Training | None = None
-        while seen is None or not seen.ended:
+        """That training as it stands and whenever it changes, until it has ended or was forgotten. Raises `Refused`."""
+        seen = await self.training(number)
+        yield seen
+        while not seen.ended:
             latest = self._news.latest()
-            stands = await self.training(number)
+            stands = await self._table.training(number)
+            if stands is None:
+                return
             if stands == seen:
                 await self._news.after(latest)
                 continue
@@ -121,6 +137,34 @@ class Trainings:
             raise Refused(f"Training {number} has ended already ({stands.state}). There is nothing to cancel.")
         if stands.state is TrainingState.QUEUED:
             self._worker.remove_folder(number)
+        self._news.tell()
+
+    # --- Forgetting, and handing over what is held ---
+
+    async def stop(self, handles: Sequence[str]) -> None:
+        """Cancel every training with one of these accounts, and return once no process works on one any more."""
+        await self._table.cancel_all(handles, "An account that it learned from is being forgotten.")
+        self._news.tell()
+        while await self._table.held(handles):
+            if self._worker.nobody_works():
+                await self._table.let_go()
+            else:
+                await asyncio.sleep(_LOOK_S)
+
+    async def about(self, handles: Sequence[str]) -> list[Training]:
+        """Every training with one of these accounts, the oldest first."""
+        return await self._table.about(handles)
+
+    async def remove(self, handles: Sequence[str]) -> None:
+        """Delete every trace of trainings with one of these accounts, all of which have been stopped.
+
+        Raises `OutsideError` when a file can't be deleted.
+        """
+        numbers = [training.id for training in await self._table.about(handles)]
+        for number in numbers:
+            if not self._worker.remove_folder(number):
+                raise OutsideError(f"data/trainings/{number} can't be deleted. Mend the permissions of [paths] data.")
+        await self._table.remove(numbers)
         self._news.tell()
 
     # --- Learning again ---

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from bot.config import Model, Retraining
 from bot.config import Training as Settings
 from bot.errors import DiskFull, MockingbirdError, UnknownPersona
+from bot.personas.consent import require_basis
 from bot.shelf.bases import Base
 from bot.shelf.manifest import HandleCounts, Manifest
 from bot.shelf.shelf import Shelf
@@ -86,9 +87,18 @@ class Worker:
                     log.error("trainings pause", reason=str(error))
                     await asyncio.sleep(DISK_PAUSE_S)
 
-    def remove_folder(self, number: int) -> None:
-        """Delete what a training that has ended left to go on from, its copy of the tweets included."""
+    def nobody_works(self) -> bool:
+        """Whether no process has a worker now."""
+        try:
+            with FileLock(self._data / "trainings.lock").acquire(blocking=False):
+                return True
+        except Timeout:
+            return False
+
+    def remove_folder(self, number: int) -> bool:
+        """Delete what a training that has ended left to go on from, the tweets among it; whether that is gone."""
         shutil.rmtree(self._folder(number), ignore_errors=True)
+        return not self._folder(number).exists()
 
     async def _work_on(self, training: Training) -> None:
         """From a row that runs to one that has ended, or that waits again."""
@@ -109,10 +119,11 @@ class Worker:
         else:
             await self._table.finish(number, outcome)
         stands = await self._table.training(number)
+        if stands is None or stands.ended:
+            self.remove_folder(number)
+        await self._table.let_go(number)
         if stands is None:
             return
-        if stands.ended:
-            self.remove_folder(number)
         log.info("training left", training=number, persona=stands.persona, state=str(stands.state))
         self._news.tell()
 
@@ -155,6 +166,7 @@ class Worker:
         """What came of it; None when its child was stopped."""
         base = await ensure_base(self._model.base, self._data, lambda stage: log.info(stage, training=training.id))
         read_at = self._clock()
+        consent = await require_basis(self._store, training.handles)
         counts = [await self._counts(handle) for handle in training.handles]
         kept = {handle: await self._store.kept(handle) for handle in training.handles}
         data_set = await asyncio.to_thread(build, kept, self._settings, base.record.sha256)
@@ -174,6 +186,7 @@ class Worker:
             base=base,
             data_set=data_set,
             counts=tuple(counts),
+            consent=consent,
             settings=self._settings,
             tweets_read_at=read_at,
         )
@@ -181,7 +194,14 @@ class Worker:
 
     async def _publish(self, folder: Path, result: Result, provenance: Provenance) -> Outcome:
         """The finished run as a version, in use if it is better."""
-        manifest = await asyncio.to_thread(put_on_shelf, self._shelf, folder, result, provenance, self._clock())
+        placing = asyncio.create_task(
+            asyncio.to_thread(put_on_shelf, self._shelf, folder, result, provenance, self._clock()), name="place"
+        )
+        try:
+            manifest = await asyncio.shield(placing)
+        except asyncio.CancelledError:  # a thread can't be stopped, and nobody is to be told that nothing is written
+            await asyncio.wait([placing])
+            raise
         remark = ""
         if result.ended == "diverged":
             remark = f" Learning became unstable after step {result.steps}; its best weights before are taken."
@@ -283,6 +303,7 @@ class Worker:
     async def _sweep(self) -> None:
         """Remove what dead workers left behind and nobody needs to go on from."""
         self._shelf.sweep()
+        await self._table.let_go()
         active = {str(training.id) for training in await self._table.active()}
         for folder in (self._data / "trainings").glob("*"):
             if folder.name not in active:

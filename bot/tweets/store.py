@@ -15,9 +15,12 @@ from enum import StrEnum
 
 from bot.database import Database, Row, Transaction
 from bot.errors import UnknownHandle
+from bot.tweets.blocked import require_free
 from bot.tweets.cleaning import Profile, Verdict
 from bot.tweets.counts import AccountCounts, counts_of
 from bot.tweets.judging import judge_account
+from bot.tweets.portrait import Portrait
+from bot.tweets.portraying import portrait
 from bot.tweets.tweet import Tweet, normalise_handle
 
 
@@ -28,6 +31,15 @@ class Basis(StrEnum):
     PERMISSION = "permission"  # its owner has agreed
     PUBLIC_OFFICIAL = "public_official"  # words said in a public office
     INVENTED = "invented"  # nobody's: written for examples
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is noted about an account beside its tweets."""
+
+    handle: str  # lower case, no @
+    basis: Basis | None  # why it may be learned; None when nobody has said so
+    fetched_at: datetime | None  # UTC; end of the last complete fetch from X, None when there was none
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,7 @@ class TweetStore:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
+        self._sitting = asyncio.Lock()  # one portrait at a time: each is a process
 
     async def add(
         self, handle: str, tweets: Sequence[Tweet], basis: Basis | None = None, profile: Profile | None = None
@@ -68,6 +81,7 @@ class TweetStore:
         """As `add`, in a transaction of the caller's: a page and its token, say, are stored together or not at all."""
         handle = normalise_handle(handle)
         now = self._clock().astimezone(UTC).isoformat()
+        await require_free(transaction, (handle,))
         await self._ensure_account(transaction, handle, now)
         if basis is not None:
             await transaction.run("UPDATE accounts SET basis = ? WHERE handle = ?", (basis, handle))
@@ -78,6 +92,15 @@ class TweetStore:
         counts = await judge_account(transaction, handle)
         await transaction.run(_NEXT_REVISION)
         return counts
+
+    async def discard_within(self, transaction: Transaction, handle: str, keys: Iterable[str]) -> int:
+        """Delete these tweets in a transaction of the caller's, and judge the rest again; how many there were."""
+        rows = [(handle, key) for key in keys]
+        discarded = await transaction.run_many("DELETE FROM tweets WHERE handle = ? AND key = ?", rows)
+        if discarded:
+            await judge_account(transaction, handle)
+            await transaction.run(_NEXT_REVISION)
+        return discarded
 
     async def counts(self, handle: str) -> AccountCounts:
         """The account's stored tweets in numbers. Raises `UnknownHandle`."""
@@ -96,6 +119,24 @@ class TweetStore:
     async def handles(self) -> list[str]:
         """All accounts that were ever added, in alphabetical order."""
         return [row["handle"] for row in await self._database.all("SELECT handle FROM accounts ORDER BY handle")]
+
+    async def accounts(self) -> list[Account]:
+        """What is noted about each account that was ever added, in alphabetical order."""
+        rows = await self._database.all("SELECT handle, basis, fetched_at FROM accounts ORDER BY handle")
+        return [
+            Account(
+                handle=row["handle"],
+                basis=Basis(row["basis"]) if row["basis"] else None,
+                fetched_at=datetime.fromisoformat(row["fetched_at"]) if row["fetched_at"] else None,
+            )
+            for row in rows
+        ]
+
+    async def portrait(self, handle: str) -> Portrait:
+        """What the account is like, from all that is stored of it. Raises `UnknownHandle`, `PortraitFailed`."""
+        handle = await self._known(handle)
+        async with self._sitting:
+            return await portrait(self._database.path, handle)
 
     async def kept(self, handle: str) -> list[KeptTweet]:
         """What may be learned, the oldest first; tweets without a time come before all others.
@@ -137,12 +178,64 @@ class TweetStore:
         row = await self._database.one("SELECT basis FROM accounts WHERE handle = ?", (await self._known(handle),))
         return Basis(row["basis"]) if row and row["basis"] else None
 
-    async def set_basis(self, handle: str, basis: Basis) -> None:
-        """Record why the account may be learned, also before any tweet of it has come."""
+    async def basis_note(self, handle: str) -> str | None:
+        """Where the permission is written, in the operator's words; None when nobody has said so."""
+        row = await self._database.one("SELECT basis_note FROM accounts WHERE handle = ?", (await self._known(handle),))
+        return row["basis_note"] if row else None
+
+    async def set_basis(self, handle: str, basis: Basis, note: str | None = None) -> None:
+        """Record why the account may be learned, also before any tweet of it has come. Raises `NotPermitted`.
+
+        A basis without a note takes the note of another basis away.
+        """
         handle = normalise_handle(handle)
         async with self._database.transaction() as transaction:
+            await require_free(transaction, (handle,))
             await self._ensure_account(transaction, handle, self._clock().astimezone(UTC).isoformat())
-            await transaction.run("UPDATE accounts SET basis = ? WHERE handle = ?", (basis, handle))
+            await transaction.run(
+                "UPDATE accounts SET basis_note = iif(basis IS ?1, coalesce(?2, basis_note), ?2), basis = ?1"
+                " WHERE handle = ?3",
+                (basis, note, handle),
+            )
+
+    # --- Forgetting, and handing over what is held ---
+
+    async def same_people(self, handle: str) -> tuple[str | None, tuple[str, ...]]:
+        """X's id of the account where it is known, and every handle under which it is stored, this one first."""
+        handle = normalise_handle(handle)
+        row = await self._database.one("SELECT platform_id FROM accounts WHERE handle = ?", (handle,))
+        platform_id = row["platform_id"] if row else None
+        others = await self._database.all(
+            "SELECT handle FROM accounts WHERE platform_id = ? AND handle != ? ORDER BY handle", (platform_id, handle)
+        )
+        return platform_id, (handle, *(other["handle"] for other in others))
+
+    async def account(self, handle: str) -> dict[str, object]:
+        """All that is noted about the account, by column; empty when it is not known."""
+        row = await self._database.one("SELECT * FROM accounts WHERE handle = ?", (normalise_handle(handle),))
+        return dict(row) if row else {}
+
+    async def everything(self, handle: str) -> list[dict[str, object]]:
+        """All stored tweets of the account, by column, raw and cleaned, the oldest first."""
+        rows = await self._database.all(
+            f"SELECT * FROM tweets WHERE handle = ? {_BY_TIME}", (normalise_handle(handle),)
+        )
+        return [dict(row) for row in rows]
+
+    async def stored(self, handles: Sequence[str]) -> int:
+        """How many tweets of these accounts are stored, kept or not."""
+        row = await self._database.one(
+            f"SELECT count(*) FROM tweets WHERE handle IN ({', '.join('?' * len(handles))})", handles
+        )
+        return int(row[0]) if row else 0
+
+    async def remove(self, handles: Sequence[str]) -> None:
+        """Delete the accounts with all their tweets and what is noted about them."""
+        names = [(normalise_handle(handle),) for handle in handles]
+        async with self._database.transaction() as transaction:
+            await transaction.run_many("DELETE FROM tweets WHERE handle = ?", names)
+            await transaction.run_many("DELETE FROM accounts WHERE handle = ?", names)
+            await transaction.run(_NEXT_REVISION)
 
     async def _known(self, handle: str) -> str:
         handle = normalise_handle(handle)

@@ -1,0 +1,56 @@
+"""Taking back what was said on Discord: by REST alone, so that it works beside a running service and without one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+
+import aiohttp
+import discord
+
+from bot.config import Discord, secret
+from bot.errors import ConfigError, DiscordError
+from bot.frontends.discord.library import prepare_library, token_refused
+from bot.personas.takedown import DELETED, Said
+
+_FORBIDDEN = "Discord forbids it: the bot is not in that server any more, or may not see that channel."
+
+
+class DiscordOutlet:
+    """Deletes the bot's own messages."""
+
+    def __init__(self, settings: Discord) -> None:
+        self._settings = settings
+
+    async def take_back(self, said: Sequence[Said], label: str) -> AsyncGenerator[Said]:
+        """Each message with what became of it. Raises `ConfigError` without a token, and `DiscordError`."""
+        token = secret(self._settings.token_env)
+        if token is None:
+            raise ConfigError(
+                "Deleting messages on Discord needs the bot's token. "
+                f"Put it into the environment variable {self._settings.token_env}."
+            )
+        prepare_library(self._settings)
+        client = discord.Client(intents=discord.Intents.none())
+        try:
+            async with client:
+                await client.login(token)
+                for each in said:
+                    yield each.model_copy(update={"outcome": await _deleted(client, each)})
+        except discord.LoginFailure as error:
+            raise token_refused(self._settings) from error
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+            raise DiscordError(
+                f"Discord could not delete messages ({type(error).__name__}: {error}). Try again in a while."
+            ) from error
+
+
+async def _deleted(client: discord.Client, said: Said) -> str:
+    """What became of one message."""
+    channel = client.get_partial_messageable(int(said.channel))
+    try:
+        await channel.get_partial_message(int(said.id or 0)).delete()
+    except discord.NotFound:  # gone already
+        return DELETED
+    except discord.Forbidden:
+        return _FORBIDDEN
+    return DELETED

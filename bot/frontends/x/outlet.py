@@ -1,0 +1,37 @@
+"""Taking back what was posted to X."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from bot.errors import XError
+from bot.personas.takedown import DELETED, Said
+from bot.tweets.costs import Ledger
+from bot.tweets.x_api import XClient
+
+
+class XOutlet:
+    """Deletes posts, each within the month's cap."""
+
+    def __init__(self, open_client: Callable[[], AbstractAsyncContextManager[XClient]], ledger: Ledger) -> None:
+        self._open_client = open_client
+        self._ledger = ledger
+
+    async def take_back(self, said: Sequence[Said], label: str) -> AsyncGenerator[Said]:
+        """Each post with what became of it. What X refuses without a way out is its outcome; other trouble is raised:
+        `BudgetExceeded`, and what `XClient.delete` raises.
+        """
+        price = self._ledger.prices.post_delete
+        async with self._open_client() as client:
+            for each in said:
+                try:
+                    async with self._ledger.hold("delete", label, price, f"Deleting post {each.id}") as call:
+                        await client.delete(each.id or "")
+                        await call.settle(1, price)
+                except XError as error:
+                    if type(error) is not XError:
+                        raise
+                    yield each.model_copy(update={"outcome": str(error)})
+                else:
+                    yield each.model_copy(update={"outcome": DELETED})
