@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 
 import click
 from rich.table import Table
 
 from bot import app
+from bot.cli.portrait import print_portrait
 from bot.cli.terminal import cli, command, json_option, note, out, print_json
-from bot.config import Config
-from bot.tweets.cleaning import Profile
-from bot.tweets.costs import dollars
+from bot.config import Config, Prices
+from bot.errors import UsageError
+from bot.tweets.cleaning import Profile, Verdict
+from bot.tweets.collecting import Collector, Progress
+from bot.tweets.costs import Month, dollars
 from bot.tweets.counts import AccountCounts
 from bot.tweets.store import Basis
 from bot.tweets.tweet import normalise_handle
@@ -56,18 +63,114 @@ async def fetch(config: Config, handles: Sequence[str], yes: bool, as_json: bool
     fetched: list[dict[str, object]] = []
     async with app.open_rooms(config) as rooms, app.open_collector(rooms) as collector:
         for handle in map(normalise_handle, handles):
+            look_up = await collector.look_up_price(handle)
+            if look_up:
+                spent = await rooms.ledger.month_total()
+                note(f"@{handle}: looking it up costs {dollars(look_up)}. {_month_so_far(spent, config)}")
+                _agree("Look it up?", yes)
             estimate = await collector.estimate(handle)
             note(
-                f"@{handle}: about {estimate.posts} posts, {dollars(estimate.usd)}. "
-                f"This month {dollars(estimate.month)} of {dollars(estimate.cap)} are spent."
+                f"@{handle}: about {estimate.posts:,} posts, {dollars(estimate.usd)} "
+                f"(prices: {_prices(config.prices)}). {_month_so_far(estimate.month, config)}"
             )
-            if not yes and not click.confirm("Fetch them?", err=True):
-                raise click.Abort
-            result = await collector.fetch(handle)
-            note(f"@{handle}: {result.new} new tweets for {dollars(result.usd)}.")
-            fetched.append({"handle": handle, "new": result.new, "usd": str(result.usd)})
+            _agree("Fetch them?", yes)
+            fetched.append(await _fetch(rooms, collector, handle))
     if as_json:
         print_json({"accounts": fetched})
+
+
+async def _fetch(rooms: app.Rooms, collector: Collector, handle: str) -> dict[str, object]:
+    """Fetch and say what it cost, also when it ends before its end; in JSON what came of it."""
+    read = Progress(handle)
+
+    def tell(progress: Progress) -> None:
+        nonlocal read
+        read = progress
+        note(f"@{handle}: page {progress.pages}, {progress.new:,} new tweets for {dollars(progress.usd)} so far.")
+
+    try:
+        result = await collector.fetch(handle, tell)
+    finally:
+        month = await rooms.ledger.month()
+        total = month.by_account().get(handle, Decimal(0))
+        note(
+            f"@{handle}: {read.new:,} new tweets. It has cost {dollars(total)} this month, X as a whole "
+            f"{dollars(month.spent + month.under_way)} of {dollars(month.cap)}."
+        )
+    return {"handle": handle, "new": result.new, "usd": str(result.usd), "month_usd": str(total)}
+
+
+def _agree(question: str, yes: bool) -> None:
+    """Go on only when somebody says so. Raises `UsageError` where nobody can be asked, `click.Abort` on a no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("Nothing was bought: there is no terminal to ask on. Say --yes to agree to the cost.")
+    if not click.confirm(question, err=True):
+        raise click.Abort
+
+
+def _month_so_far(spent: Decimal, config: Config) -> str:
+    return f"This month {dollars(spent)} of {dollars(config.x.monthly_budget_usd)} are spent."
+
+
+def _prices(prices: Prices) -> str:
+    return f"{dollars(prices.post_read)} a post, {dollars(prices.owned_read)} where it is the keys' own"
+
+
+@cli.command()
+@click.option("--month", metavar="YYYY-MM", help="Another month than this one.")
+@json_option
+@command
+async def costs(config: Config, month: str | None, as_json: bool) -> None:
+    """What X was paid this month, for what, and what is left under the cap."""
+    if month is not None and not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", month):
+        raise UsageError(f"{month!r} is no month; write it like 2026-11.")
+    async with app.open_rooms(config) as rooms:
+        shown = await rooms.ledger.month(month)
+        is_now = shown.month == (await rooms.ledger.month()).month
+        months = await rooms.ledger.months()
+    if as_json:
+        print_json(
+            {
+                "month": shown.month,
+                "lines": [asdict(entry) for entry in shown.entries],
+                "by_purpose": shown.by_purpose(),
+                "by_account": shown.by_account(),
+                "spent": shown.spent,
+                "unanswered": shown.unanswered,
+                "under_way": shown.under_way,
+                "cap": shown.cap if is_now else None,
+                "left": shown.left if is_now else None,
+                "months": [{"month": name, "usd": usd} for name, usd in months],
+            }
+        )
+        return
+    _print_month(shown, is_now)
+    others = [f"{name} {dollars(usd)}" for name, usd in months if name != shown.month]
+    if others:
+        out.print(f"Other months: {', '.join(others)}.", highlight=False)
+
+
+def _print_month(month: Month, is_now: bool) -> None:
+    table = Table("for", "account", "calls", "units", "dollars", title=f"X in {month.month}", title_justify="left")
+    for entry in month.entries:
+        numbers = (f"{entry.calls:,}", f"{entry.units:,}", dollars(entry.usd))
+        table.add_row(entry.purpose, entry.about, *numbers)
+    if month.entries:
+        out.print(table)
+        for title, sums in (("By purpose", month.by_purpose()), ("By account", month.by_account())):
+            out.print(f"{title}: {', '.join(f'{name} {dollars(usd)}' for name, usd in sums.items())}.", highlight=False)
+    rest = f" of the cap of {dollars(month.cap)}; {dollars(month.left)} are left" if is_now else ""
+    out.print(f"{month.month}: {dollars(month.spent)} spent{rest}.", highlight=False)
+    if month.under_way:
+        out.print(f"Under way: calls that may cost {dollars(month.under_way)} at most.", highlight=False)
+    if month.unanswered:
+        out.print(
+            f"Of what is spent, {dollars(month.unanswered)} are for calls that ended without an answer, reckoned at "
+            "the most they can have cost.",
+            highlight=False,
+        )
 
 
 @cli.command()
@@ -75,17 +178,18 @@ async def fetch(config: Config, handles: Sequence[str], yes: bool, as_json: bool
 @json_option
 @command
 async def tweets(config: Config, handle: str, as_json: bool) -> None:
-    """Counts of an account and a few of its tweets as they are learned."""
+    """What an account is like: counts with reasons, dates, lengths, languages, habits, and examples."""
     handle = normalise_handle(handle)
     async with app.open_rooms(config, examples=True) as rooms:
         counts = await rooms.store.counts(handle)
-        examples = await rooms.store.examples(handle, 5)
+        portrait = await rooms.store.portrait(handle)
     if as_json:
-        print_json({"account": counts.as_json(), "examples": list(examples)})
+        examples = portrait.examples[Verdict.KEPT]
+        print_json(
+            {"account": counts.as_json(), "examples": list(examples), "portrait": portrait.model_dump(mode="json")}
+        )
         return
-    _print_counts([counts])
-    for example in examples:
-        out.print(f"· {example}", markup=False, highlight=False)
+    print_portrait(counts, portrait)
 
 
 def _print_counts(counts: Iterable[AccountCounts]) -> None:

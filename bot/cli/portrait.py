@@ -1,0 +1,112 @@
+"""An account's portrait on a terminal: tables and bars that fit into 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.table import Table
+
+from bot.cli.terminal import out
+from bot.tweets.cleaning import Verdict
+from bot.tweets.counts import AccountCounts
+from bot.tweets.languages import NAMES
+from bot.tweets.portrait import LENGTH_STEP, Lengths, Month, Portrait, periods, why
+
+MOST_PERIODS = 24  # rows of the activity
+MOST_LANGUAGES = 8  # rows; the rest is one
+MOST_LEFT_OUT = 3  # examples of each verdict but kept
+BAR = 40  # characters of the longest bar
+
+Row = Sequence[str]
+
+
+def print_portrait(counts: AccountCounts, portrait: Portrait) -> None:
+    """All of it, from the counts down to examples of what was kept and what was left out."""
+    out.print(_head(counts, portrait), markup=False, highlight=False)
+    verdicts = [(verdict.value, _of(tweets, portrait.tweets), why(verdict)) for verdict, tweets in _some(portrait)]
+    _print("Why tweets are learned or not", ("verdict", "tweets", ""), verdicts)
+    if portrait.months:
+        title = "Activity: █ learned, ░ left out" + (f"; {portrait.undated:,} without a time" * bool(portrait.undated))
+        _print(title, ("when", "tweets", ""), _activity(portrait.months))
+    if portrait.lengths:
+        _print(
+            f"Lengths of what is learned: half have at most {portrait.lengths.median} characters, "
+            f"nine of ten at most {portrait.lengths.ninth_tenth}",
+            ("characters", "tweets", ""),
+            _lengths(portrait.lengths),
+        )
+        _print(_languages_title(portrait), ("language", "tweets"), _languages(portrait))
+    if portrait.habits.own:
+        _print(f"Of {portrait.habits.own:,} tweets that are no retweets", ("with", "tweets"), _habits(portrait))
+    for verdict, texts in portrait.examples.items():
+        shown = texts if verdict is Verdict.KEPT else texts[:MOST_LEFT_OUT]
+        if shown:
+            out.print(f"\n{verdict.value}: {why(verdict)}", markup=False, highlight=False)
+        for text in shown:
+            out.print(f"· {text}", markup=False, highlight=False)
+
+
+def _print(title: str, columns: Row, rows: Iterable[Row]) -> None:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number == 1 else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print()
+    out.print(table, markup=False, highlight=False)
+
+
+def _head(counts: AccountCounts, portrait: Portrait) -> str:
+    dates = f", {portrait.first:%Y-%m-%d} to {portrait.last:%Y-%m-%d}" if portrait.first and portrait.last else ""
+    sources = ", ".join(f"{source.value} {tweets:,}" for source, tweets in portrait.sources.items())
+    enough = f"{counts.kept:,} are kept, {counts.characters:,} characters: {counts.verdict.value}."
+    return f"@{portrait.handle}: {portrait.tweets:,} tweets{dates} ({sources or 'none'}). {enough}"
+
+
+def _some(portrait: Portrait) -> Iterable[tuple[Verdict, int]]:
+    return ((verdict, tweets) for verdict, tweets in portrait.verdicts.items() if tweets)
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part:,} ({part / whole:.0%})" if whole else f"{part:,}"
+
+
+def _bar(tweets: int, kept: int, most: int) -> str:
+    whole = -(-tweets * BAR // most)
+    full = round(kept * BAR / most)
+    return "█" * min(full, whole) + "░" * (whole - min(full, whole))
+
+
+def _activity(months: Sequence[Month]) -> Iterable[Row]:
+    found = periods(months, MOST_PERIODS)
+    most = max(period.tweets for period in found)
+    return [(period.name, f"{period.tweets:,}", _bar(period.tweets, period.kept, most)) for period in found]
+
+
+def _lengths(lengths: Lengths) -> Iterable[Row]:
+    most = max(lengths.bars)
+    last = max(number for number, tweets in enumerate(lengths.bars) if tweets)
+    for number, tweets in enumerate(lengths.bars[: last + 1]):
+        begin, end = number * LENGTH_STEP + 1, (number + 1) * LENGTH_STEP
+        name = f"{begin} to {end}" if number < len(lengths.bars) - 1 else f"over {begin - 1}"
+        yield name, f"{tweets:,}", _bar(tweets, tweets, most)
+
+
+def _languages_title(portrait: Portrait) -> str:
+    every = portrait.languages.every
+    return "Languages" if every == 1 else f"Languages of {portrait.languages.detected:,} tweets, every {every}th"
+
+
+def _languages(portrait: Portrait) -> Iterable[Row]:
+    counts = list(portrait.languages.counts.items())
+    for code, tweets in counts[:MOST_LANGUAGES]:
+        yield f"{NAMES.get(code, code)}", _of(tweets, portrait.languages.detected)
+    if rest := sum(tweets for _, tweets in counts[MOST_LANGUAGES:]):
+        yield f"{len(counts) - MOST_LANGUAGES} others", _of(rest, portrait.languages.detected)
+
+
+def _habits(portrait: Portrait) -> Iterable[Row]:
+    names = {"capitals": "a word in capitals", "replies": "replies to somebody"}
+    for habit, tweets in portrait.habits.model_dump(exclude={"own"}).items():
+        yield names.get(habit, habit), _of(tweets, portrait.habits.own)
