@@ -56,6 +56,12 @@ class Transaction:
         """Rows as this transaction sees them."""
         return list(await self._connection.execute_fetchall(sql, parameters))
 
+    async def parts(self, sql: str, parameters: Parameters, size: int) -> AsyncIterator[list[Row]]:
+        """Rows as this transaction sees them, `size` at a time, so that they need not all be in memory."""
+        async with self._connection.execute(sql, parameters) as cursor:
+            while rows := list(await cursor.fetchmany(size)):
+                yield rows
+
     async def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """The first row as this transaction sees it, or None."""
         rows = await self.all(sql, parameters)

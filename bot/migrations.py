@@ -116,6 +116,7 @@ STEPS: tuple[str, ...] = (
         reason TEXT                            -- in words: why it failed
     ) STRICT;
     ALTER TABLE accounts ADD COLUMN basis_note TEXT;   -- where the permission is written, in the operator's words
+    ALTER TABLE accounts ADD COLUMN judged TEXT;       -- by which profile, which version of its rules, how many tweets
     ALTER TABLE accounts ADD COLUMN checked_at TEXT;   -- when X was last asked whether it is still open
     CREATE TABLE charged (
         resource TEXT PRIMARY KEY,             -- "post 17", "user 17": X charges for each once a day
@@ -135,6 +136,13 @@ STEPS: tuple[str, ...] = (
         begun_at TEXT NOT NULL,
         finished_at TEXT,                      -- a takedown without it goes on at the next start
         receipt TEXT NOT NULL                  -- JSON: what, how many, when, hashes; never a text
+    ) STRICT;
+    CREATE TABLE evaluations (                 -- of versions that are on the shelf; their own figures stand with them
+        id INTEGER PRIMARY KEY,
+        persona TEXT NOT NULL,
+        version TEXT NOT NULL,
+        at TEXT NOT NULL,
+        figures TEXT NOT NULL                  -- JSON, see bot/shelf/figures.py
     ) STRICT;
     """,
 )

@@ -2,8 +2,9 @@
 
 Two profiles. HUGGINGTWEETS applies the rules of huggingtweets (notebook 0.6) to the letter, its quirks included, so
 that counts can be compared with its model cards. MOCKINGBIRD is the default and better: all HTML entities, every link
-form, control characters, Unicode composition, leading reply mentions, and repeated texts.
-Not known here: manual quotes, near-duplicates, and words in languages that are written without spaces.
+form, control characters, Unicode composition, mentions that only address, somebody else's words, writing without
+spaces, and repetitions. What each rule does and why stands in docs/tweets.md.
+Not known here: whose words an unmarked text is, such as a headline that is shared without quotation marks.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.tweets.repetition import Repetition, Said
 from bot.tweets.tweet import Tweet
+from bot.tweets.words import has_fewer_words
+
+# Raise it with every change of what the rules say of any tweet: what is stored is then judged anew.
+RULES = 2
 
 SHORT_WORDS = 3  # a tweet with fewer plain words than this is short
 NOT_PLAIN = ("http", "@", "#")  # what a word must not contain to count as plain
@@ -32,9 +38,11 @@ class Verdict(StrEnum):
     """Kept, or the first reason why not."""
 
     KEPT = "kept"
-    RETWEET = "retweet"  # somebody else's words
+    RETWEET = "retweet"  # passed on by the account: flagged so, or beginning like one
+    QUOTE = "quote"  # somebody else's words, quoted by hand
     SHORT = "short"  # fewer than three plain words
-    DUPLICATE = "duplicate"  # the same words, letter case aside, as a tweet before it
+    DUPLICATE = "duplicate"  # the same words as a tweet before it; letter case, punctuation and emoji aside
+    NEAR_DUPLICATE = "near_duplicate"  # nearly the same words as a tweet before it, see `repetition.OVERLAP`
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +55,31 @@ class JudgedTweet:
 
 
 def clean(text: str, profile: Profile) -> str:
-    """The text as a model should learn to write it: one line, no links, no markup."""
+    """The text as a model should learn to write it: one line, no links, no markup.
+
+    By MOCKINGBIRD's rules it is never longer than the text in Unicode's form NFC, and twice is like once.
+    """
     if profile is Profile.HUGGINGTWEETS:
         return _clean_as_huggingtweets(text)
-    while (cleaned := _clean_once(text)) != text:  # what was taken out may have hidden something
-        text = cleaned
-    return text
+    line = " ".join(text.split())
+    while (cleaned := _clean_once(line)) != line:  # what was taken out may have hidden something
+        line = cleaned
+    return line
 
 
 def is_retweet(tweet: Tweet) -> bool:
     """Whether the source flags the tweet as a retweet or its raw text begins like one (`RT @name`)."""
     return tweet.is_retweet or _RETWEET.match(tweet.text) is not None
+
+
+def is_quote(cleaned: str) -> bool:
+    """Whether the text, cleaned by MOCKINGBIRD's rules, is somebody else's, quoted by hand.
+
+    What a person said before the quoted words is their own; cleaning has left it alone if it is worth keeping.
+    """
+    if "@" not in cleaned:
+        return False
+    return bool(_quoted(cleaned) or _QUOTED_AT_ONCE.match(cleaned) or _HEADLINE.match(cleaned))
 
 
 def is_short(cleaned: str) -> bool:
@@ -66,28 +88,54 @@ def is_short(cleaned: str) -> bool:
     return plain < SHORT_WORDS
 
 
+class Judge:
+    """Judges the tweets of one account in turn, in as many parts as they come in; `expected` is how many in all."""
+
+    def __init__(self, profile: Profile, expected: int) -> None:
+        self._profile = profile
+        self._said = Said(expected)
+
+    def remember(self, kept: Sequence[str]) -> None:
+        """Take these cleaned texts for kept, in the order in which they were judged."""
+        if self._profile is Profile.MOCKINGBIRD:
+            self._said.check(kept)
+
+    def judge(self, tweets: Sequence[Tweet]) -> list[JudgedTweet]:
+        """Each tweet with its cleaned text and its verdict, in the order given.
+
+        Of tweets that repeat each other the first is kept. HUGGINGTWEETS knows no quotes and no duplicates, and keeps
+        them all.
+        """
+        cleaned = [clean(tweet.text, self._profile) for tweet in tweets]
+        verdicts = [self._verdict(tweet, text) for tweet, text in zip(tweets, cleaned, strict=True)]
+        if self._profile is Profile.MOCKINGBIRD:
+            kept = [place for place, verdict in enumerate(verdicts) if verdict is Verdict.KEPT]
+            repetitions = self._said.check([cleaned[place] for place in kept])
+            for place, repetition in zip(kept, repetitions, strict=True):
+                verdicts[place] = _REPEATED[repetition]
+        return [JudgedTweet(*each) for each in zip(tweets, cleaned, verdicts, strict=True)]
+
+    def _verdict(self, tweet: Tweet, cleaned: str) -> Verdict:
+        """The verdict as far as the tweet alone decides it."""
+        if is_retweet(tweet):
+            return Verdict.RETWEET
+        if self._profile is Profile.HUGGINGTWEETS:
+            return Verdict.SHORT if is_short(cleaned) else Verdict.KEPT
+        if is_quote(cleaned):
+            return Verdict.QUOTE
+        return Verdict.SHORT if has_fewer_words(cleaned, SHORT_WORDS) else Verdict.KEPT
+
+
 def judge(tweets: Sequence[Tweet], profile: Profile) -> list[JudgedTweet]:
-    """Each tweet with its cleaned text and its verdict, in the order given; of equal texts the first is kept.
-
-    HUGGINGTWEETS knows no duplicates and keeps them all.
-    """
-    seen: set[str] = set()
-    judged = []
-    for tweet in tweets:
-        cleaned = clean(tweet.text, profile)
-        judged.append(JudgedTweet(tweet, cleaned, _verdict(tweet, cleaned, seen)))
-        if profile is Profile.MOCKINGBIRD and judged[-1].verdict is Verdict.KEPT:
-            seen.add(cleaned.casefold())
-    return judged
+    """All tweets of an account judged at once, see `Judge`."""
+    return Judge(profile, len(tweets)).judge(tweets)
 
 
-def _verdict(tweet: Tweet, cleaned: str, seen: set[str]) -> Verdict:
-    if is_retweet(tweet):
-        return Verdict.RETWEET
-    if is_short(cleaned):
-        return Verdict.SHORT
-    return Verdict.DUPLICATE if cleaned.casefold() in seen else Verdict.KEPT
-
+_REPEATED = {
+    None: Verdict.KEPT,
+    Repetition.SAME: Verdict.DUPLICATE,
+    Repetition.NEAR: Verdict.NEAR_DUPLICATE,
+}
 
 _RETWEET = re.compile(r"RT @\w+")
 
@@ -107,12 +155,14 @@ def _clean_as_huggingtweets(text: str) -> str:
     return " ".join(text.split())
 
 
-# Control characters other than white space, lone surrogates, zero-width space, byte-order mark and the marks that turn
-# the direction of writing; joiners stay, emoji and Persian need them. And anything that looks like a model's own
-# marker, so that nobody can end a training text by tweeting one.
+# Control characters other than white space, lone surrogates, characters without width and marks that turn the direction
+# of writing; joiners stay, emoji and Persian need them. And anything that looks like a model's own marker, so that
+# nobody can end a training text by tweeting one.
 _NOISE = re.compile(
-    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]"
-    r"|<\|[a-z_]{1,30}\|>"
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
+    r"\ufeff\ufff9-\ufffb\ud800-\udfff]"
+    r"|<[|｜][^<>|｜\s]{1,40}[|｜]>|</?(?:s|pad|unk|bos|eos|mask|(?:start|end)_of_turn)>",
+    re.IGNORECASE,
 )
 # X's own short links end where the ASCII letters end, even when Japanese follows without a blank; any other link goes
 # on to the next blank.
@@ -126,25 +176,79 @@ _LINK = re.compile(
 _CLOSING = ")]>»”\"'!?.,;:…"  # what of a sentence may follow a link without a blank
 _PAUSES = ".,;:…"
 _EMPTY_BRACKETS = re.compile(r"\( *\)|\[ *\]|< *>")
+
 _LEADING_MENTIONS = re.compile(r"(?:@\w+[:,]?(?: |$))+")
+_MENTION = re.compile(r"@\w+")
+_MENTIONS_IN_A_ROW = 3  # so many at the end are a list of people to call
+
+# Somebody else's words, as people quoted them before there was a button for it.
+_QUOTED = re.compile(
+    r"\b(?:RT|MT):? ?@\w"  # so true RT @ann: ...
+    r"|[\"”]@\w+ ?:|[“„«] ?@\w+ ?:|(?<!\S)['‘]@\w+ ?:"  # so true “@ann: ...”
+)
+_PERHAPS_QUOTED = re.compile(r"[T:\"”“„«'‘] ?@")  # six times as fast
+_QUOTED_AT_ONCE = re.compile(
+    r"(?:rt|mt|ht):? ?@\w"
+    r"|(?:\.?@\w+[:,]? ){0,5}\W{0,3}[\"“”„«] ?@\w",  # "@ann ..."
+    re.IGNORECASE,
+)
+_HEADLINE = re.compile(
+    r"[\"“].+[\"”][ .,]*(?:(?:via|by|from|h/t|[-–—]+) ?@\w+[ ,.&]*)+$"  # “...” via @paper by @ann
+    r"|(?:ICYMI[,:]? )?(?:via|from):? ?@\w+[^\"“”]{0,60}[\"“].+[\"”](?: (?:by )?@\w+)*$",  # via @paper by Ann: “...”
+    re.IGNORECASE,
+)
 
 
-def _clean_once(text: str) -> str:
-    if "&" in text:
-        text = html.unescape(text)
-    text = _NOISE.sub("", unicodedata.normalize("NFC", text))
-    text = " ".join(text.split())
-    lower = text.lower()
-    if "/" in text or "www." in lower or "http" in lower:  # no link is without one of these
-        text = _without_links(text)
-    mentions = _LEADING_MENTIONS.match(text)
-    return text[mentions.end() :] if mentions else text
+def _clean_once(line: str) -> str:
+    if "&" in line:
+        line = " ".join(html.unescape(line).split())
+    if not line.isascii():
+        line = unicodedata.normalize("NFC", line)
+    if "<" in line or not line.isprintable():
+        line = " ".join(_NOISE.sub("", line).split())
+    if "/" in line or "…" in line or "www." in line.lower():  # no link is without one of these
+        line = _without_links(line)
+    return _own_words(_without_addresses(line)) if "@" in line else line
+
+
+def _without_addresses(line: str) -> str:
+    """The line without mentions that only say who shall read it: before a reply, behind "cc", in a row at the end.
+
+    All others stay, `.@ann` at the beginning too: mostly they are part of the sentence.
+    """
+    leading = _LEADING_MENTIONS.match(line)
+    line = line[leading.end() :] if leading else line
+    words = line.split(" ")
+    end = len(words)
+    while end and _MENTION.fullmatch(words[end - 1]):
+        end -= 1
+    before = words[end - 1] if end else ""
+    if end < len(words) and before.lower() in ("cc", "cc:"):
+        return " ".join(words[: end - 1])
+    is_list = len(words) - end >= _MENTIONS_IN_A_ROW and not (before[-1:].isalnum() or before[-1:] in "-–—:/&,")
+    return " ".join(words[:end]) if is_list else line
+
+
+def _quoted(line: str) -> re.Match[str] | None:
+    return _QUOTED.search(line) if _PERHAPS_QUOTED.search(line) else None
+
+
+def _own_words(line: str) -> str:
+    """What a person wrote before somebody else's words, if that is worth keeping; else the whole line."""
+    quoted = _quoted(line)
+    if quoted is None or _QUOTED_AT_ONCE.match(line) or _HEADLINE.match(line):
+        return line
+    own = line[: quoted.start()].rstrip(" -–—:,([")
+    return line if has_fewer_words(own, SHORT_WORDS) else own
 
 
 def _without_links(line: str) -> str:
     """The line without its links and without the brackets around them, the sentence's own punctuation left in place."""
     kept: list[str] = []
     for word in line.split(" "):
+        if "/" not in word and "…" not in word and "." not in word:  # as most words, which saves the search
+            kept.append(word)
+            continue
         rest = _LINK.sub(_after_link, word)
         if rest != word:
             rest = _EMPTY_BRACKETS.sub("", rest).strip()

@@ -25,18 +25,24 @@ class Enough(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountCounts:
-    """One account's tweets in numbers; `downloaded` is the sum of the four that follow it."""
+    """One account's tweets in numbers; `downloaded` is the sum of the four that follow it.
+
+    As the ancestor's card has four, `retweets` are somebody else's words in every form and `duplicates` are repetitions
+    of both kinds; how many of them are which is said at the end.
+    """
 
     handle: str  # lower case, no @
     downloaded: int  # tweets that the source gave
-    retweets: int
+    retweets: int  # quotes by hand included
     short: int
-    duplicates: int
+    duplicates: int  # near-duplicates included
     kept: int
     characters: int  # length of the kept tweets joined by `SEPARATOR`
     first: datetime | None  # time of the oldest tweet, kept or not; UTC, None when no tweet has a time
     last: datetime | None  # time of the newest
     verdict: Enough
+    quotes: int = 0  # of the retweets, those quoted by hand
+    near_duplicates: int = 0  # of the duplicates, those that are not the very words
 
     def as_json(self) -> dict[str, object]:
         """The account as `mockingbird import --json` shows it; times as `2018-07-01T23:04:00Z`."""
@@ -59,14 +65,16 @@ def counts_of(
     return AccountCounts(
         handle=handle,
         downloaded=verdicts.total(),
-        retweets=verdicts[Verdict.RETWEET],
+        retweets=verdicts[Verdict.RETWEET] + verdicts[Verdict.QUOTE],
         short=verdicts[Verdict.SHORT],
-        duplicates=verdicts[Verdict.DUPLICATE],
+        duplicates=verdicts[Verdict.DUPLICATE] + verdicts[Verdict.NEAR_DUPLICATE],
         kept=verdicts[Verdict.KEPT],
         characters=characters,
         first=first,
         last=last,
         verdict=_enough(characters),
+        quotes=verdicts[Verdict.QUOTE],
+        near_duplicates=verdicts[Verdict.NEAR_DUPLICATE],
     )
 
 

@@ -17,8 +17,8 @@ from bot.database import Database, Row, Transaction
 from bot.errors import UnknownHandle
 from bot.tweets.blocked import require_free
 from bot.tweets.cleaning import Profile, Verdict
-from bot.tweets.counts import AccountCounts, counts_of
-from bot.tweets.judging import judge_account
+from bot.tweets.counts import AccountCounts
+from bot.tweets.judging import judge_account, stale_accounts, stored_counts
 from bot.tweets.portrait import Portrait
 from bot.tweets.portraying import portrait
 from bot.tweets.tweet import Tweet, normalise_handle
@@ -63,7 +63,7 @@ class TweetStore:
     async def add(
         self, handle: str, tweets: Sequence[Tweet], basis: Basis | None = None, profile: Profile | None = None
     ) -> AccountCounts:
-        """Store what is new, judge the whole account again, and give its counts. Raises `DiskFull`.
+        """Store what is new, judge it beside what is stored, and give the account's counts. Raises `DiskFull`.
 
         A tweet whose key is stored fills in what the stored one lacks. `basis` and `profile` None stay as they are.
         """
@@ -102,19 +102,16 @@ class TweetStore:
             await transaction.run(_NEXT_REVISION)
         return discarded
 
+    async def judge_again(self) -> None:
+        """Judge all that was stored by a program with other rules than this one's."""
+        for handle in await stale_accounts(self._database):
+            async with self._database.transaction() as transaction:
+                await judge_account(transaction, handle)
+                await transaction.run(_NEXT_REVISION)
+
     async def counts(self, handle: str) -> AccountCounts:
         """The account's stored tweets in numbers. Raises `UnknownHandle`."""
-        handle = await self._known(handle)
-        groups = await self._database.all(
-            "SELECT verdict, count(*) AS tweets, sum(length(cleaned)) AS letters,"
-            " min(created_at) AS first, max(created_at) AS last FROM tweets WHERE handle = ? GROUP BY verdict",
-            (handle,),
-        )
-        verdicts = Counter({Verdict(group["verdict"]): int(group["tweets"]) for group in groups})
-        letters = sum(group["letters"] for group in groups if group["verdict"] == Verdict.KEPT)
-        firsts = [datetime.fromisoformat(group["first"]) for group in groups if group["first"]]
-        lasts = [datetime.fromisoformat(group["last"]) for group in groups if group["last"]]
-        return counts_of(handle, verdicts, letters, min(firsts, default=None), max(lasts, default=None))
+        return await stored_counts(self._database, await self._known(handle))
 
     async def handles(self) -> list[str]:
         """All accounts that were ever added, in alphabetical order."""
@@ -262,15 +259,21 @@ _NEXT_REVISION = """
     ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
 """
 
-# A text that was cut off ("…") gives way to a longer one; everything else that is stored stays.
+# A text that was cut off ("…") gives way to a longer one; everything else that is stored stays. Verdict '': not judged.
 _MERGE = """
     INSERT INTO tweets (handle, key, text, cleaned, verdict, created_at, is_retweet, reply_to, source, added_at)
-    VALUES (?, ?, ?, '', 'short', ?, ?, ?, ?, ?)
+    VALUES (?, ?, ?, '', '', ?, ?, ?, ?, ?)
     ON CONFLICT (handle, key) DO UPDATE SET
         text = iif(tweets.text LIKE '%…' AND length(excluded.text) > length(tweets.text), excluded.text, tweets.text),
         created_at = coalesce(tweets.created_at, excluded.created_at),
         is_retweet = max(tweets.is_retweet, excluded.is_retweet),
-        reply_to = coalesce(tweets.reply_to, excluded.reply_to)
+        reply_to = coalesce(tweets.reply_to, excluded.reply_to),
+        verdict = iif(
+            tweets.text LIKE '%…' AND length(excluded.text) > length(tweets.text)
+            OR tweets.created_at IS NULL AND excluded.created_at IS NOT NULL
+            OR excluded.is_retweet > tweets.is_retweet,
+            '', tweets.verdict
+        )
 """
 
 
