@@ -212,6 +212,10 @@ class LoopbackX(XContent):
         self._holds.append(hold)
         return hold
 
+    def forget_holds(self) -> None:
+        """Let every further request pass."""
+        self._holds.clear()
+
     def close_account(self, handle: str) -> None:
         """Have the account deleted by its owner, with all its posts."""
         account = self.account(handle)
@@ -366,6 +370,9 @@ class LoopbackX(XContent):
             answer = Answer.of(refusal)
         elif refusal is XRefusal.INVALID_REQUEST:
             answer = Answer(400, invalid_value("since_id", call.query.get("since_id", ""), "is not valid"))
+        elif refusal is XRefusal.UNKNOWN_FIELD:
+            name = next((name for name in call.sent if name.endswith(("tweet.fields", "post.fields"))), "tweet.fields")
+            answer = Answer(400, invalid_value(name, call.sent.get(name, ""), "is not one of [id,text]"))
         else:
             parameter, subject = next(iter(call.parameters.items()), ("id", "0"))
             answer = Answer(200, {"errors": [unseen_user(parameter, subject, refusal)]})
@@ -501,13 +508,12 @@ class LoopbackX(XContent):
     def _posts_by_id(self, call: Call, caller: Caller) -> Answer:
         found, errors = [], []
         for post_id in call.listed("ids"):
-            post = self.posts.get(post_id)
-            if post is None or post.state is PostState.DELETED:
+            if self.is_gone(post_id):
                 errors.append(missing_post("ids", post_id))
-            elif not self.visible(post.author_id, caller.account_id):
+            elif not self.visible(self.posts[post_id].author_id, caller.account_id):
                 errors.append(hidden_post("ids", post_id, "data"))
             else:
-                found.append(post)
+                found.append(self.posts[post_id])
         document = self._posts_document(call, caller, found)
         return Answer(200, without_empty({**document, "errors": [*errors, *document.get("errors", ())]}))
 
@@ -541,13 +547,12 @@ class LoopbackX(XContent):
             wanted = [post_id for _, post_id in references(post)] if "referenced_tweets.id" in expansions else []
             wanted += post.versions[:-1] if "edit_history_tweet_ids" in expansions else ()
             for post_id in wanted:
-                other = self.posts.get(post_id)
-                if other is None or other.state is PostState.DELETED:
+                if self.is_gone(post_id):
                     errors.append(missing_post("referenced_tweets.id", post_id))
-                elif not self.visible(other.author_id, caller.account_id):
+                elif not self.visible(self.posts[post_id].author_id, caller.account_id):
                     errors.append(hidden_post("referenced_tweets.id", post_id, "includes"))
                 else:
-                    found[post_id] = other
+                    found[post_id] = self.posts[post_id]
         return list(found.values()), errors
 
     def _mentioned_users(

@@ -24,8 +24,10 @@ class XRefusal(StrEnum):
     """Ways in which a request can fail; `LoopbackX.fail_next` plays any of them."""
 
     INVALID_REQUEST = "400 invalid request"
+    UNKNOWN_FIELD = "400 unknown field"
     UNAUTHORIZED = "401 unauthorized"
     CREDITS_DEPLETED = "402 credits depleted"
+    SPENDING_LIMIT = "403 spending limit"
     CLIENT_NOT_ENROLLED = "403 client not enrolled"
     APP_ONLY_FORBIDDEN = "403 a bearer token is not accepted here"
     READ_ONLY_APP = "403 the app may not write"
@@ -71,6 +73,17 @@ FIXED: Mapping[XRefusal, tuple[int, Document | None]] = {
             "title": "Payment Required",
             "detail": "credits depleted",
             "type": "https://api.x.com/2/problems/credits-depleted",
+        },
+    ),
+    XRefusal.SPENDING_LIMIT: (
+        403,
+        {
+            "account_id": 10000001,
+            "title": "SpendCapReached",
+            "detail": "Your enrolled account [10000001] has reached its billing cycle spend cap. API requests will be "
+            "blocked until the next cycle begins on 2026-03-14.",
+            "reset_date": "2026-03-14",
+            "type": _TYPES + "credits",
         },
     ),
     XRefusal.CLIENT_NOT_ENROLLED: (

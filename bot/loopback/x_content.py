@@ -138,15 +138,20 @@ class XContent:
         new = replace(
             old, id=new_id, text=text, created_at=created_at, mentions=mentions, versions=(*old.versions, new_id)
         )
-        self.posts[post_id] = replace(old, state=PostState.EDITED)
         self.posts[new_id] = new
+        for version in old.versions:  # each of them names the whole chain
+            self.posts[version] = replace(self.posts[version], versions=new.versions, state=PostState.EDITED)
         return new
 
     def delete(self, post_id: str) -> None:
         """Delete a post and its earlier versions; its page comes short by one."""
-        for version in self.posts[post_id].versions:
-            state = PostState.DELETED if version == post_id else PostState.EDITED
-            self.posts[version] = replace(self.posts[version], state=state)
+        newest = self.posts[post_id].versions[-1]
+        self.posts[newest] = replace(self.posts[newest], state=PostState.DELETED)
+
+    def is_gone(self, post_id: str) -> bool:
+        """Whether nobody is shown this post any more, or never was. Deleting any version deletes them all."""
+        post = self.posts.get(post_id)
+        return post is None or self.posts[post.versions[-1]].state is PostState.DELETED
 
     def timeline(self, handle: str) -> tuple[XPost, ...]:
         """The posts of this account that can be seen, the newest first."""

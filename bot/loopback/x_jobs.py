@@ -112,9 +112,9 @@ class ComplianceJobs:
 
     def _event(self, post_id: str) -> tuple[str, str] | None:
         """Action and reason, in X's words; None when nothing happened to the post."""
-        post = self._content.posts.get(post_id)
-        if post is None or post.state is PostState.DELETED:
+        if self._content.is_gone(post_id):
             return "delete", "deleted"
+        post = self._content.posts[post_id]
         account = self._content.accounts[post.author_id]
         if account.suspended:
             return "delete", "suspended"

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -16,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from bot.config import Prices, X
-from bot.database import Database
+from bot.config import X
 from bot.errors import (
     BudgetExceeded,
     MockingbirdError,
@@ -28,97 +24,32 @@ from bot.errors import (
     XRateLimited,
     XUnreachable,
 )
-from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
-from bot.tweets.collecting import DEPTH, Collector, Progress
-from bot.tweets.costs import Ledger
-from bot.tweets.store import Basis, TweetStore
+from bot.tweets.cleaning import Profile
+from bot.tweets.collecting import DEPTH, Progress
+from bot.tweets.store import Basis
 from bot.tweets.tweet import Source, Tweet
-from bot.tweets.x_api import XClient, XKeys
 from tests.cut_off import cut_off
 from tests.fakes import FakeClock
+from tests.tweets.desk import PERMITTED, PRICES, TIMELINE, Desk, contracts, desk_at, fill, recorded
 
-TIMELINE = "GET /2/users/:id/tweets"
 LOOK_UP = "GET /2/users/by/username/:username"
-PERMITTED = X(i_have_permission_to_train=True, fetch_interval_minutes=60.0)
-PRICES = Prices()
-
-
-@pytest.fixture(scope="module")
-def contract() -> Iterator[OpenAPIContract | None]:
-    folder = os.environ.get("MOCKINGBIRD_TEST_SPECS")
-    name = "x-api-v2.159_xdk_2026-02-27_legacy_tweet_names.json"
-    yield OpenAPIContract.load(Path(folder) / name) if folder else None
 
 
 @pytest.fixture
-async def x(contract: OpenAPIContract | None, clock: FakeClock) -> AsyncIterator[LoopbackX]:
+async def x(clock: FakeClock) -> AsyncIterator[LoopbackX]:
     """X with four accounts; whatever a test does must be allowed by X's own document."""
     accounts = [XAccount("Mockingbird"), XAccount("Ada"), XAccount("recluse", protected=True)]
     accounts.append(XAccount("rogue", suspended=True))
-    async with LoopbackX(accounts, contract, clock=clock) as x:
+    async with LoopbackX(accounts, *contracts(), clock=clock) as x:
         yield x
     assert x.violations == []
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """A collector with what stands around it."""
-
-    collector: Collector
-    store: TweetStore
-    ledger: Ledger
-    database: Database
-    rung: asyncio.Queue[str]  # one entry for each time that new tweets were announced
-
-    async def texts(self, handle: str) -> list[str]:
-        rows = await self.database.all("SELECT text FROM tweets WHERE handle = ? ORDER BY created_at", (handle,))
-        return [row["text"] for row in rows]
-
-    async def account(self, handle: str) -> dict[str, Any]:
-        row = await self.database.one("SELECT * FROM accounts WHERE handle = ?", (handle,))
-        return dict(row) if row else {}
-
-
-@asynccontextmanager
-async def desk_at(
-    path: Path, x: LoopbackX, clock: FakeClock, settings: X = PERMITTED, cap: str = "100.00"
-) -> AsyncIterator[Desk]:
-    """A desk on the database at `path`, as a service that was just started."""
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(path))
-        keys = x.keys
-        client = await stack.enter_async_context(
-            XClient(
-                XKeys(
-                    keys.bearer_token,
-                    keys.consumer_key,
-                    keys.consumer_secret,
-                    keys.access_token,
-                    keys.access_token_secret,
-                ),
-                x.api_base,
-            )
-        )
-        store, ledger = TweetStore(database, clock), Ledger(database, PRICES, Decimal(cap), clock)
-        rung: asyncio.Queue[str] = asyncio.Queue()
-        collector = Collector(client, store, database, ledger, settings, clock, lambda: rung.put_nowait("new"))
-        yield Desk(collector, store, ledger, database, rung)
 
 
 @pytest.fixture
 async def desk(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> AsyncIterator[Desk]:
     async with desk_at(tmp_path / "desk.db", x, clock) as desk:
         yield desk
-
-
-def fill(x: LoopbackX, clock: FakeClock, handle: str, count: int, ago: float = 0) -> list[str]:
-    """So many posts, one a minute, the last one `ago` minutes before now; their texts, the oldest first."""
-    last = clock.now - timedelta(minutes=ago)
-    texts = [f"{handle} on the {n}th wave" for n in range(count)]
-    for number, text in enumerate(texts, start=1):
-        x.post_as(handle, text, created_at=last - timedelta(minutes=count - number))
-    return texts
 
 
 def sparse_pages(x: LoopbackX, clock: FakeClock) -> list[str]:
@@ -227,12 +158,10 @@ async def test_a_table_may_be_a_sample_so_everything_is_read(x: LoopbackX, clock
 # Cut off
 
 
-async def test_cut_off_anywhere_it_goes_on_with_nothing_lost_or_billed_twice(
-    tmp_path: Path, contract: OpenAPIContract | None, clock: FakeClock
-) -> None:
+async def test_cut_off_anywhere_it_goes_on_with_nothing_lost_or_billed_twice(tmp_path: Path, clock: FakeClock) -> None:
     for step in count(1):
         path = tmp_path / f"{step}.db"
-        async with LoopbackX(["Mockingbird", "Ada"], contract, clock=clock) as x:
+        async with LoopbackX(["Mockingbird", "Ada"], *contracts(), clock=clock) as x:
             texts = sparse_pages(x, clock)
             async with desk_at(path, x, clock) as desk:
                 was_under_way = await cut_off(desk.collector.fetch("ada"), step)
@@ -313,6 +242,13 @@ async def test_tokens_that_go_in_a_circle_end(x: LoopbackX, desk: Desk) -> None:
     assert (fetched.new, asked(x)) == (6, 2)
     account = await desk.account("ada")
     assert (account["page_token"], account["since_id"]) == (None, str(10**12))
+
+
+async def test_a_page_that_comes_again_under_ever_new_tokens_ends(x: LoopbackX, desk: Desk) -> None:
+    x.play_pages(x.account("Ada"), [page(0, "t0"), page(1, "t1", 1), *(page(1, f"t{n}", 1) for n in range(2, 40))])
+    fetched = await desk.collector.fetch("ada")
+    assert (fetched.new, asked(x)) == (101, 3)
+    assert await desk.ledger.month_total() == x.bill()
 
 
 async def test_pages_end_where_a_timeline_ends(x: LoopbackX, desk: Desk) -> None:
@@ -420,7 +356,9 @@ async def test_an_account_that_can_not_be_read_is_a_sentence_and_leaves_nothing(
     assert await desk.ledger.month_total() == x.bill()
 
 
-async def test_an_account_that_is_closed_later_keeps_what_is_stored(x: LoopbackX, clock: FakeClock, desk: Desk) -> None:
+async def test_an_account_that_is_closed_later_is_a_sentence_and_left_to_the_check(
+    x: LoopbackX, clock: FakeClock, desk: Desk
+) -> None:
     texts = fill(x, clock, "Ada", 3)
     await desk.collector.fetch("ada")
     x.add_account(replace(x.account("Ada"), protected=True))
@@ -528,17 +466,19 @@ async def test_a_collector_with_nothing_to_do_asks_for_nothing(
 
 
 async def test_a_recorded_timeline_is_counted_as_expected(x: LoopbackX, desk: Desk) -> None:
-    folder = os.environ.get("MOCKINGBIRD_TEST_TWEETS")
-    if not folder:
-        pytest.skip("the recorded answers are not at hand: set MOCKINGBIRD_TEST_TWEETS")
-    read = [
-        json.loads((Path(folder) / f"api_v2/timeline_ObservatoryTeam/page{n}.json").read_text(encoding="utf-8"))
-        for n in (1, 2, 3)
-    ]
-    every = json.loads((Path(folder) / "EXPECTED.json").read_text(encoding="utf-8"))
-    expected = every["api_v2_timeline_ObservatoryTeam"]
-    x.play_pages(XAccount("ObservatoryTeam", "Digital Observatory Team", expected["user"]["id"]), read)
+    expected = recorded("EXPECTED.json")["api_v2_timeline_ObservatoryTeam"]
+    index = recorded("api_v2/timeline_ObservatoryTeam/index.json")
+    pages = [recorded(f"api_v2/timeline_ObservatoryTeam/{entry['file']}") for entry in index]
+    x.play_pages(XAccount("ObservatoryTeam", "Digital Observatory Team", expected["user"]["id"]), pages)
+    await desk.store.add("ObservatoryTeam", (), profile=Profile.HUGGINGTWEETS)
     fetched = await desk.collector.fetch("ObservatoryTeam")
-    assert (fetched.new, fetched.counts.downloaded) == (expected["distinct_ids"], expected["distinct_ids"])
-    assert fetched.counts.retweets == expected["rt_flag"]
-    assert x.bill() <= await desk.ledger.month_total()
+    counts = fetched.counts
+    assert (fetched.new, counts.downloaded) == (expected["distinct_ids"], expected["records"])
+    assert counts.retweets == expected["rt_flag_or_prefix"]
+    assert counts.downloaded - counts.retweets == expected["hf_own"]
+    assert counts.short == expected["hf_short(boring)"]
+    assert (counts.kept, counts.characters) == (expected["hf_kept"], expected["hf_joined_chars"])
+    assert [request.query.get("pagination_token") for request in x.requests[1:]] == [
+        None, *(entry["meta"]["next_token"] for entry in index[:-1])
+    ]  # fmt: skip
+    assert x.bill() == await desk.ledger.month_total()

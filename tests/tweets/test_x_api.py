@@ -283,6 +283,7 @@ async def test_somebody_elses_post_is_not_deleted(x: LoopbackX, client: XClient)
         (XRefusal.INVALID_REQUEST, XError, r"did not understand the request \(400, The `since_id`"),
         (XRefusal.UNAUTHORIZED, XKeysRefused, r"does not accept the keys \(401\)"),
         (XRefusal.CREDITS_DEPLETED, XCreditsDepleted, r"no credits left \(402\); buy some"),
+        (XRefusal.SPENDING_LIMIT, XRateLimited, r"spending limit of the X app is reached \(403\); .* until 2026-03-14"),
         (XRefusal.CLIENT_NOT_ENROLLED, XKeysRefused, r"may not use this \(403\): it belongs to no project"),
         (XRefusal.APP_ONLY_FORBIDDEN, XKeysRefused, r"does not accept a bearer token for this \(403\)"),
         (XRefusal.READ_ONLY_APP, XKeysRefused, r"may only read \(403\)"),
@@ -332,6 +333,7 @@ async def test_a_post_whose_answer_is_missing_may_stand_there(x: LoopbackX, clie
         (XRefusal.WINDOW, NOON + timedelta(minutes=15)),
         (XRefusal.DAY_OF_POSTS, NOON + timedelta(days=1)),
         (XRefusal.MONTHLY_CAP, None),
+        (XRefusal.SPENDING_LIMIT, datetime(2026, 3, 14, tzinfo=UTC)),
     ],
 )
 async def test_a_limit_is_a_value_with_a_time(
