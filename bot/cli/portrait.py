@@ -48,13 +48,13 @@ def print_portrait(counts: AccountCounts, portrait: Portrait) -> None:
 
 
 def _print(title: str, columns: Row, rows: Iterable[Row]) -> None:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number == 1 else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    out.print()
-    out.print(table, markup=False, highlight=False)
+    out.print(f"\n{title}", style="bold", markup=False, highlight=False)
+    out.print(table)
 
 
 def _head(counts: AccountCounts, portrait: Portrait) -> str:
@@ -69,13 +69,13 @@ def _some(portrait: Portrait) -> Iterable[tuple[Verdict, int]]:
 
 
 def _of(part: int, whole: int) -> str:
-    return f"{part:,} ({part / whole:.0%})" if whole else f"{part:,}"
+    percent = part / whole * 100 if whole else 0.0
+    return f"{part:,} ({'<1' if 0 < percent < 1 else round(percent)}%)"
 
 
 def _bar(tweets: int, kept: int, most: int) -> str:
-    whole = -(-tweets * BAR // most)
-    full = round(kept * BAR / most)
-    return "█" * min(full, whole) + "░" * (whole - min(full, whole))
+    whole, full = (-(-count * BAR // most) for count in (tweets, kept))  # rounded up: a single tweet is seen
+    return "█" * full + "░" * (whole - full)
 
 
 def _activity(months: Sequence[Month]) -> Iterable[Row]:
@@ -94,8 +94,9 @@ def _lengths(lengths: Lengths) -> Iterable[Row]:
 
 
 def _languages_title(portrait: Portrait) -> str:
-    every = portrait.languages.every
-    return "Languages" if every == 1 else f"Languages of {portrait.languages.detected:,} tweets, every {every}th"
+    languages = portrait.languages
+    sampled = f" (of {languages.detected:,} tweets, one in {languages.every})" if languages.every > 1 else ""
+    return f"Languages of what is learned{sampled}"
 
 
 def _languages(portrait: Portrait) -> Iterable[Row]:

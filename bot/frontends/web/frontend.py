@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bot.config import Web
 from bot.errors import ConfigError, PortInUse
+from bot.frontends.web.accounts import AccountsPage
 from bot.frontends.web.approval import ApprovalPage
 from bot.frontends.web.channel import ChannelPage
 from bot.frontends.web.chat import Chat
@@ -77,6 +78,7 @@ class WebFrontend:
         for page in (
             ChannelPage(renderer, self._chat, conversation, shelf, self._closing),
             PersonasPage(renderer, shelf, store, trainings),
+            AccountsPage(renderer, store),
             TrainingsPage(renderer, trainings, self._closing),
             ApprovalPage(renderer, posts, shelf),
             LoginPage(guard, sessions),

@@ -63,7 +63,8 @@ class PersonasPage:
         """The page."""
         cards = await asyncio.to_thread(self._cards)
         accounts = [await self._store.counts(handle) for handle in await self._store.handles()]
-        return await self._renderer.page(request, "personas.html", cards=cards, accounts=accounts)
+        known = {account.handle for account in accounts}
+        return await self._renderer.page(request, "personas.html", cards=cards, accounts=accounts, known=known)
 
     async def train(self, request: web.Request) -> web.Response:
         """Ask for a training and show how it goes."""

@@ -1,4 +1,4 @@
-"""Everything drawn: a bird for each persona, loss curves, proportion bars. Pure: values in, inline SVG out.
+"""Everything drawn: a bird for each persona, loss curves, columns, proportion bars. Pure: values in, inline SVG out.
 
 No picture carries a style attribute or an id, so that the page's content policy needs no exception and a picture may
 stand on a page twice. Colours of curves and bars come from the style sheet, by class.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
 MOST_POINTS = 240  # a curve is drawn with at most so many points; more are averaged
+MOST_SPACED = 60  # columns with a gap between them; more stand side by side
+MOST_NAMED = 4  # columns that each have a name below them; of more only three do
 
 _CRESTS = (
     "",
@@ -104,6 +106,55 @@ def loss_curve(loss: Sequence[Dot], held_out: Sequence[Dot], steps: int) -> Curv
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a drawing, a part of it filled."""
+
+    name: str  # what it stands for
+    whole: int
+    filled: int  # of the whole
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Drawn columns; the labels stand outside the picture, so that they never shrink with it."""
+
+    picture: Markup
+    heights: tuple[str, ...]  # labels of the horizontal lines, from the top down
+    names: tuple[str, ...]  # labels below, from left to right
+    is_each_named: bool  # a label for each column, else for the first, the middle and the last
+
+
+def columns(drawn: Sequence[Column], told: str) -> Columns | None:
+    """Columns side by side; None where there are none. `told` is the drawing in words, for those who don't see it.
+
+    The picture stretches to its box.
+    """
+    if not drawn:
+        return None
+    lines = _round_lines(0, max(4, *(column.whole for column in drawn)), steps=(1, 2, 5, 10))
+    width, gap = 400 / len(drawn), 0.2 if len(drawn) <= MOST_SPACED else 0.0
+    thickness = min(width * (1 - gap), 40.0)
+
+    def path(heights: Iterable[int]) -> str:
+        scaled = ((number, height / lines[-1] * 160) for number, height in enumerate(heights) if height)
+        return "".join(
+            f"M{(number + 0.5) * width - thickness / 2:.2f} {160 - high:.2f}h{thickness:.2f}V160h-{thickness:.2f}z"
+            for number, high in scaled
+        )
+
+    grid = "".join(f'<path class="grid" d="M0 {160 * k / (len(lines) - 1):.1f}h400"/>' for k in range(len(lines)))
+    picture = (
+        '<svg class="columns" viewBox="0 0 400 160" preserveAspectRatio="none" role="img" '
+        f'aria-label="{escape(told)}">{grid}<path class="whole" d="{path(column.whole for column in drawn)}"/>'
+        f'<path class="filled" d="{path(column.filled for column in drawn)}"/></svg>'
+    )
+    is_each_named = len(drawn) <= MOST_NAMED
+    named = drawn if is_each_named else (drawn[0], drawn[(len(drawn) - 1) // 2], drawn[-1])
+    heights = tuple(f"{line:,g}" for line in reversed(lines))
+    return Columns(Markup(picture), heights, tuple(column.name for column in named), is_each_named)
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One stretch of a proportion bar."""
 
@@ -126,11 +177,11 @@ def proportions(parts: Sequence[Part]) -> Markup:
     )
 
 
-def _round_lines(low: float, high: float) -> list[float]:
+def _round_lines(low: float, high: float, steps: Sequence[float] = (1, 2, 2.5, 5, 10)) -> list[float]:
     """Three to six evenly spaced round numbers that enclose the range, ascending."""
     span = max(high - low, 0.02)
     power = 10 ** math.floor(math.log10(span / 4))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= span / 4)
+    step = next(power * factor for factor in steps if power * factor >= span / 4)
     first, last = math.floor(low / step), math.ceil(high / step)
     last = max(last, first + 2)
     return [round(k * step, 6) for k in range(first, last + 1)]

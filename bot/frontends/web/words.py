@@ -49,6 +49,12 @@ def share(value: float) -> str:
     return f"{value * 100:.0f} %"
 
 
+def portion(count: int, whole: int) -> str:
+    """`3` of `4` -> `75 %`; `<1 %` where that says more than a zero."""
+    percent = count / whole * 100 if whole else 0.0
+    return "<1 %" if 0 < percent < 1 else f"{percent:.0f} %"
+
+
 def duration(seconds: float | None) -> str:
     """Roughly how long: `40 s`, `3 min`, `2 h 5 min`; a dash when nobody knows."""
     if seconds is None:
@@ -65,4 +71,5 @@ def change(value: float, base: float) -> str:
     return f"{'−' if percent < 0 else '+'}{abs(percent):.0f} %"
 
 
-FILTERS = {each.__name__: each for each in (marked, moment, day, clock_time, number, figure, share, duration, change)}
+_SHOWN = (marked, moment, day, clock_time, number, figure, share, portion, duration, change)
+FILTERS = {each.__name__: each for each in _SHOWN}
