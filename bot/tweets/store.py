@@ -7,14 +7,14 @@ event loop goes on while tens of thousands of tweets come in.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from bot.database import Database, Row, Transaction
 from bot.errors import UnknownHandle
+from bot.tweets.adding import Adding
 from bot.tweets.blocked import require_free
 from bot.tweets.cleaning import Profile, Verdict
 from bot.tweets.counts import AccountCounts
@@ -81,16 +81,40 @@ class TweetStore:
         """As `add`, in a transaction of the caller's: a page and its token, say, are stored together or not at all."""
         handle = normalise_handle(handle)
         now = self._clock().astimezone(UTC).isoformat()
-        await require_free(transaction, (handle,))
-        await self._ensure_account(transaction, handle, now)
-        if basis is not None:
-            await transaction.run("UPDATE accounts SET basis = ? WHERE handle = ?", (basis, handle))
-        if profile is not None:
-            await transaction.run("UPDATE accounts SET profile = ? WHERE handle = ?", (profile, handle))
-        rows = await asyncio.to_thread(_rows, handle, tweets, now)
-        await transaction.run_many(_MERGE, rows)
+        adding = Adding(transaction, now)
+        await adding.begin()
+        await self._admit(transaction, (handle,), now, basis, profile)
+        await adding.stage([each if each.handle == handle else replace(each, handle=handle) for each in tweets])
+        await adding.merge((handle,))
         counts = await judge_account(transaction, handle)
         await transaction.run(_NEXT_REVISION)
+        return counts
+
+    async def add_all(
+        self, batches: AsyncIterator[Sequence[Tweet]], basis: Basis | None = None, profile: Profile | None = None
+    ) -> list[AccountCounts]:
+        """As `add`, for tweets of any accounts that come in batches: all of them are stored, or none.
+
+        The database can be written to by others until the first batch that isn't empty; memory is that of one batch.
+        The counts are those of the accounts in the order in which they appeared.
+        """
+        first: Sequence[Tweet] = ()
+        async for first in batches:
+            if first:
+                break
+        now = self._clock().astimezone(UTC).isoformat()
+        handles: dict[str, None] = {}
+        async with self._database.transaction() as transaction:
+            adding = Adding(transaction, now)
+            await adding.begin()
+            async for batch in _with(first, batches):
+                new = dict.fromkeys(tweet.handle for tweet in batch if tweet.handle not in handles)
+                await self._admit(transaction, tuple(new), now, basis, profile)
+                handles.update(new)
+                await adding.stage(batch)
+            await adding.merge(tuple(handles))
+            counts = [await judge_account(transaction, handle) for handle in handles]
+            await transaction.run(_NEXT_REVISION)
         return counts
 
     async def discard_within(self, transaction: Transaction, handle: str, keys: Iterable[str]) -> int:
@@ -250,6 +274,22 @@ class TweetStore:
             "INSERT INTO accounts (handle, added_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (handle, now)
         )
 
+    async def _admit(
+        self,
+        transaction: Transaction,
+        handles: Sequence[str],
+        now: str,
+        basis: Basis | None,
+        profile: Profile | None,
+    ) -> None:
+        await require_free(transaction, handles)
+        for handle in handles:
+            await self._ensure_account(transaction, handle, now)
+            if basis is not None:
+                await transaction.run("UPDATE accounts SET basis = ? WHERE handle = ?", (basis, handle))
+            if profile is not None:
+                await transaction.run("UPDATE accounts SET profile = ? WHERE handle = ?", (profile, handle))
+
 
 # Times are ISO 8601 in UTC, so that text order is time order; X's ids grow with time, and a longer one is larger.
 _BY_TIME = "ORDER BY created_at, length(key), key"
@@ -259,35 +299,11 @@ _NEXT_REVISION = """
     ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
 """
 
-# A text that was cut off ("…") gives way to a longer one; everything else that is stored stays. Verdict '': not judged.
-_MERGE = """
-    INSERT INTO tweets (handle, key, text, cleaned, verdict, created_at, is_retweet, reply_to, source, added_at)
-    VALUES (?, ?, ?, '', '', ?, ?, ?, ?, ?)
-    ON CONFLICT (handle, key) DO UPDATE SET
-        text = iif(tweets.text LIKE '%…' AND length(excluded.text) > length(tweets.text), excluded.text, tweets.text),
-        created_at = coalesce(tweets.created_at, excluded.created_at),
-        is_retweet = max(tweets.is_retweet, excluded.is_retweet),
-        reply_to = coalesce(tweets.reply_to, excluded.reply_to),
-        verdict = iif(
-            tweets.text LIKE '%…' AND length(excluded.text) > length(tweets.text)
-            OR tweets.created_at IS NULL AND excluded.created_at IS NOT NULL
-            OR excluded.is_retweet > tweets.is_retweet,
-            '', tweets.verdict
-        )
-"""
 
-
-def _rows(handle: str, tweets: Sequence[Tweet], now: str) -> list[tuple[object, ...]]:
-    """Parameters of `_MERGE`. Of tweets without id that are alike in text and time each gets a key of its own."""
-    seen: Counter[str] = Counter()
-    rows: list[tuple[object, ...]] = []
-    for tweet in tweets:
-        seen[tweet.key] += 1
-        number = seen[tweet.key]
-        key = tweet.key if tweet.id is not None or number == 1 else f"{tweet.key}-{number}"
-        created_at = tweet.created_at.astimezone(UTC).isoformat() if tweet.created_at else None
-        rows.append((handle, key, tweet.text, created_at, tweet.is_retweet, tweet.reply_to, tweet.source, now))
-    return rows
+async def _with(first: Sequence[Tweet], rest: AsyncIterator[Sequence[Tweet]]) -> AsyncIterator[Sequence[Tweet]]:
+    yield first
+    async for batch in rest:
+        yield batch
 
 
 def _kept_tweets(rows: Sequence[Row]) -> list[KeptTweet]:

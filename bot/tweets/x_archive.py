@@ -1,80 +1,131 @@
 """X's own export of an account: the zip as downloaded, or its unpacked folder.
 
 Three generations are known: Grailbird (2012 to 2018, `data/js/tweets/2015_04.js`), `data/tweet.js` (2019 to 2021) and
-`data/tweets.js` with further parts, which `manifest.js` lists (since 2021). Only the files with the tweets, the
-account's name and that list are opened, never direct messages or contacts, and nothing is unpacked to disk.
+`data/tweets.js` with further parts, which `manifest.js` lists, and with long posts in `note-tweet.js` (since 2021).
+Only the files with the tweets, the account's name and that list are opened, never direct messages, contacts or
+addresses.
 """
 
 from __future__ import annotations
 
-import json
-import lzma
+import io
 import re
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import TextIO, TypedDict
+
+import msgspec
 
 from bot.errors import UnreadableSource
-from bot.tweets.records import Reading, Record, Skipped, Unreadable, by_account, record
-from bot.tweets.tweet import Source, normalise_handle
+from bot.tweets.files import File, Files, Meter
+from bot.tweets.json_pieces import JsonReader
+from bot.tweets.moments import moment
+from bot.tweets.notes import Notes
+from bot.tweets.records import Batch, Record, Row, Skips, Unreadable, record
+from bot.tweets.tweet import Source
 
-LARGEST_FILE = 1 << 30  # bytes of one file of tweets; X begins a new part long before
-SUSPICIOUS = 16 << 20  # bytes from which on the ratio below is looked at
-BOMB_RATIO = 200  # tweets as X writes them shrink to a tenth
+SMALL = 8 << 20  # characters of account.js and manifest.js at most
 
-# What zipfile and the decompressors below it raise on bytes that are no good zip.
-_BAD_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,  # bz2, and seeks to nowhere
-    struct.error,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-)
 _GRAILBIRD = re.compile(r"(?P<root>.*/)?data/js/tweets/\d{4}_\d{2}\.js")
-_TWEETS = re.compile(r"(?P<root>.*/)?data/tweets?(-part(?P<part>\d+))?\.js")
+_TWEETS = re.compile(r"(?P<root>.*/)?data/tweets?([-_]part(?P<part>\d+))?\.js")
+_NOTES = re.compile(r"data/note-?tweets?([-_]part\d+)?\.js")
+_OWNERS = (
+    ("data/account.js", (0, "account", "username")),
+    ("data/js/user_details.js", ("screen_name",)),
+    ("data/manifest.js", ("userInfo", "userName")),
+)
+_ASSIGNMENT = re.compile(r"[^=\[{]*=?\s*")  # window.YTD.tweets.part0 =
 
 
-class _Members(Protocol):
-    """The files of an archive, zipped or not."""
+class _Tweet(TypedDict, total=False):
+    """What of a tweet is decoded; the other three quarters of an entry are skipped over."""
 
-    name: str  # of the archive, for messages
+    id: object
+    id_str: object
+    text: object
+    full_text: object
+    created_at: object
+    user: object
+    in_reply_to_screen_name: object
+    in_reply_to_status_id: object
+    in_reply_to_status_id_str: object
+    in_reply_to_user_id: object
+    in_reply_to_user_id_str: object
+    retweeted_status: object
 
-    def names(self) -> list[str]: ...
-    def read(self, member: str) -> bytes: ...
+
+class _Entry(_Tweet, total=False):
+    """An element of a file of tweets: wrapped as since 2021, or bare as before."""
+
+    tweet: _Tweet
 
 
-def read_archive(path: Path, handle: str | None = None) -> Reading:
-    """The tweets of the archive's account, in its files' order. `handle` overrules the name that the archive gives.
+_ENTRIES = msgspec.json.Decoder(list[_Entry])
 
-    Raises `UnreadableSource`, also when the archive does not tell its account and no handle is given.
-    """
-    with _opened(path) as members:
-        names = members.names()
-        parts, root = _parts(members.name, names)
-        owner = handle or _handle(members, names, root)
-        skipped = [Skipped(missing, "manifest.js lists it, but it is not there") for missing in _missing(members, root)]
-        records: list[Record] = []
-        for part in parts:
-            for where, found in _records(members, part):
-                if isinstance(found, Record):
-                    records.append(found)
+
+class XArchive:
+    """The archive's tweets in its files' order. Raises `UnreadableSource`, also while they are read."""
+
+    source = Source.ARCHIVE
+
+    def __init__(self, files: Files) -> None:
+        self.name = files.name
+        self._files = files
+        names = files.names()
+        self._parts, self._root = _parts(files.name, names)
+        self._notes = sorted(name for name in names if _NOTES.fullmatch(name.removeprefix(self._root)))
+        self.owner = _owner(files, names, self._root)
+        self.size = sum(files.file(name).size for name in (*self._parts, *self._notes))
+
+    def batches(self, meter: Meter, skips: Skips) -> Iterator[Batch]:
+        """Everything from the first to the last entry; what the archive lacks goes to `skips`."""
+        for missing in _missing(self._files, self._root):
+            skips.add(missing, Unreadable.NOT_THERE)
+        with closing(Notes()) as notes:
+            for name in self._notes:
+                yield from self._take_notes(notes, name, meter, skips)
+            notes.index()
+            for name in self._parts:
+                for batch in _batches(self._files.file(name), name, meter):
+                    yield self._whole(batch, notes) if self._notes else batch
+            for number in notes.left():
+                skips.add(f"{self._notes[number >> 32]}, entry {number & 0xFFFFFFFF}", Unreadable.NO_TWIN)
+
+    def _take_notes(self, notes: Notes, name: str, meter: Meter, skips: Skips) -> Iterator[Batch]:
+        """Yields nothing but empty batches, so that whoever reads can stop in between."""
+        file_number = self._notes.index(name) << 32
+        count = 0
+        for entries in _elements(self._files.file(name), meter, JsonReader):
+            posts = []
+            for number, entry in enumerate(entries, start=count + 1):
+                text = at(entry, ("noteTweet", "core", "text"))
+                if isinstance(text, str) and text.strip():
+                    posts.append((file_number + number, _plain(text), moment(at(entry, ("noteTweet", "createdAt")))))
                 else:
-                    skipped.append(Skipped(where, found))
-    if not records:
-        raise UnreadableSource(f"{path.name} holds no tweets. Request a new archive from X and import that.")
-    if owner is None:
-        reading = by_account(records, None, Source.ARCHIVE, path.name)
-        return Reading(reading.tweets, [*skipped, *reading.skipped])
-    account = normalise_handle(owner)
-    return Reading({account: [each.tweet(account, Source.ARCHIVE) for each in records]}, skipped)
+                    skips.add(f"{name}, entry {number}", Unreadable.NO_TEXT)
+            count += len(entries)
+            notes.add(posts)
+            yield Batch("", [])
+
+    @staticmethod
+    def _whole(batch: Batch, notes: Notes) -> Batch:
+        rows = [(number, notes.joined(each) if isinstance(each, Record) else each) for number, each in batch.rows]
+        return Batch(batch.place, rows)
+
+
+def is_archive(names: Sequence[str]) -> bool:
+    """Whether files of these names are an archive with tweets."""
+    return any(_TWEETS.fullmatch(name) or _GRAILBIRD.fullmatch(name) for name in names)
+
+
+def has_private_files(names: Sequence[str]) -> bool:
+    """Whether files of these names are X's, though none holds tweets: then none of them is a table to be tried."""
+    return any(re.fullmatch(r"(?:.*/)?data/[\w-]+\.js", name) for name in names)
+
+
+def owner_of(files: Files) -> str | None:
+    """Whose archive the files come from, where one of them tells."""
+    return _owner(files, files.names(), "")
 
 
 def _parts(name: str, names: Sequence[str]) -> tuple[list[str], str]:
@@ -86,51 +137,58 @@ def _parts(name: str, names: Sequence[str]) -> tuple[list[str], str]:
             here = [match for match in found if (match["root"] or "") == root]
             here.sort(key=lambda match: (int(match.groupdict().get("part") or 0), match[0]))
             return [match[0] for match in here], root
-    if not names:
-        raise UnreadableSource(f"{name} is an empty archive. Download it from X again.")
-    if "[Content_Types].xml" in names:
-        raise UnreadableSource(f"{name} is an office document. Save the sheet with the tweets as CSV and import that.")
-    raise UnreadableSource(
-        f"{name} holds no data/tweets.js, so it is no X archive. Unpack it and import the file with the tweets."
-    )
+    raise UnreadableSource(f"{name} holds no data/tweets.js, so it is no X archive. Import the file with the tweets.")
 
 
-def _records(members: _Members, part: str) -> Iterator[tuple[str, Record | Unreadable]]:
-    entries = _document(members, part)
-    if not isinstance(entries, list):
-        raise UnreadableSource(f"{part} in {members.name} is no list of tweets. Download the archive again.")
-    for number, entry in enumerate(entries, start=1):
-        where = f"{part}, entry {number}"
-        tweet = entry.get("tweet", entry) if isinstance(entry, dict) else None
-        yield where, record(tweet, where) if isinstance(tweet, dict) else Unreadable.NO_RECORD
+def _batches(file: File, name: str, meter: Meter) -> Iterator[Batch]:
+    place = f"{name}, entry "
+    count = 0
+    for entries in _elements(file, meter, lambda text: JsonReader(text, _ENTRIES.decode)):
+        rows: list[Row] = []
+        for number, entry in enumerate(entries, start=count + 1):
+            tweet = entry.get("tweet", entry) if isinstance(entry, dict) else None
+            rows.append((number, record(tweet) if isinstance(tweet, dict) else Unreadable.NO_RECORD))
+        count += len(entries)
+        yield Batch(place, rows)
 
 
-def _handle(members: _Members, names: Sequence[str], root: str) -> str | None:
+def _elements(file: File, meter: Meter, reader: Callable[[TextIO], JsonReader]) -> Iterator[Sequence[object]]:
+    with io.TextIOWrapper(file.open(meter), "utf-8-sig", errors="replace", newline="") as text:
+        values = reader(text)
+        pieces = values.elements()
+        try:
+            values.skip(_ASSIGNMENT)
+            if values.peek() == "{":
+                raise UnreadableSource(f"{file.title} is no list of tweets. Download the archive again.")
+            while entries := next(pieces, None):
+                yield entries
+        except ValueError as error:
+            raise UnreadableSource(f"{file.title} is damaged. Download the archive again.") from error
+
+
+def _owner(files: Files, names: Sequence[str], root: str) -> str | None:
     """The account's name as `account.js`, `user_details.js` or `manifest.js` has it; None when none of them tells."""
-    for file, keys in (
-        ("data/account.js", (0, "account", "username")),
-        ("data/js/user_details.js", ("screen_name",)),
-        ("data/manifest.js", ("userInfo", "userName")),
-    ):
+    for file, keys in _OWNERS:
         if root + file in names:
-            value = _at(_document_or_none(members, root + file), keys)
+            value = at(_small(files, root + file), keys)
             if isinstance(value, str) and re.fullmatch(r"@?\w{1,20}", value.strip(), re.ASCII):
                 return value
     return None
 
 
-def _missing(members: _Members, root: str) -> list[str]:
+def _missing(files: Files, root: str) -> list[str]:
     """Files of tweets that the manifest lists and the archive lacks."""
-    manifest = _document_or_none(members, f"{root}data/manifest.js")
-    names = set(members.names())
+    names = set(files.names())
+    manifest = _small(files, f"{root}data/manifest.js") if f"{root}data/manifest.js" in names else None
     listed = []
-    for kind in ("tweets", "tweet"):
-        files = _at(manifest, ("dataTypes", kind, "files"))
-        listed += [_at(file, ("fileName",)) for file in files] if isinstance(files, list) else []
+    for kind in ("tweets", "tweet", "noteTweet", "noteTweets"):
+        found = at(manifest, ("dataTypes", kind, "files"))
+        listed += [at(file, ("fileName",)) for file in found] if isinstance(found, list) else []
     return [file for file in listed if isinstance(file, str) and root + file not in names]
 
 
-def _at(document: object, keys: Sequence[str | int]) -> object:
+def at(document: object, keys: Sequence[str | int]) -> object:
+    """What stands in the document under these keys, None if nothing."""
     for key in keys:
         if isinstance(key, int):
             document = document[key] if isinstance(document, list) and len(document) > key else None
@@ -139,89 +197,17 @@ def _at(document: object, keys: Sequence[str | int]) -> object:
     return document
 
 
-def _document_or_none(members: _Members, member: str) -> object:
-    """The member's content, None when it is absent or holds no JSON: it is not needed for the tweets."""
+def _small(files: Files, name: str) -> object:
+    """The content of a file that is not needed for the tweets; None when it holds no JSON."""
     try:
-        return _document(members, member) if member in members.names() else None
-    except UnreadableSource:
+        with io.TextIOWrapper(files.file(name).open(), "utf-8-sig", errors="replace", newline="") as text:
+            values = JsonReader(text)
+            values.skip(_ASSIGNMENT)
+            return values.value(SMALL)
+    except (ValueError, UnreadableSource):
         return None
 
 
-def _document(members: _Members, member: str) -> object:
-    """The JSON that stands behind `window.YTD.tweets.part0 =`, `Grailbird.data.tweets_2015_04 =` and the like."""
-    try:
-        script = members.read(member).decode("utf-8-sig")
-        begin = re.match(r"[^=\[{]*=?\s*", script)
-        document, _ = json.JSONDecoder().raw_decode(script, begin.end() if begin else 0)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableSource(f"{member} in {members.name} is damaged. Download the archive again.") from error
-    return document
-
-
-class _Zip:
-    """A zip, of which nothing is trusted."""
-
-    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
-        self.name = path.name
-        self._archive = archive
-        self._infos = {info.filename: info for info in archive.infolist()}
-        for member in self._infos:
-            if member.startswith("/") or ".." in member.split("/"):
-                raise UnreadableSource(f"{self.name} holds a file that climbs out of it. X makes no such archive.")
-
-    def names(self) -> list[str]:
-        return list(self._infos)
-
-    def read(self, member: str) -> bytes:
-        info = self._infos[member]
-        if info.flag_bits & 0x1:
-            raise UnreadableSource(f"{self.name} is encrypted. Unpack it with its password and import the folder.")
-        if info.file_size > LARGEST_FILE or (
-            info.file_size > SUSPICIOUS and info.file_size > BOMB_RATIO * info.compress_size
-        ):
-            raise UnreadableSource(f"{member} in {self.name} unpacks to more than X ever writes. Check the archive.")
-        with _in_a_sentence(self.name):
-            return self._archive.read(info)
-
-
-class _Folder:
-    """An unpacked archive; only the places where files of interest stand are listed."""
-
-    def __init__(self, path: Path) -> None:
-        self.name = path.name
-        self._root = (path.parent if path.name == "data" else path).resolve()
-
-    def names(self) -> list[str]:
-        found = (path for below in ("data", "data/js", "data/js/tweets") for path in (self._root / below).glob("*.js"))
-        return sorted(path.relative_to(self._root).as_posix() for path in found)
-
-    def read(self, member: str) -> bytes:
-        path = (self._root / member).resolve()
-        if not path.is_relative_to(self._root):
-            raise UnreadableSource(f"{member} in {self.name} leads out of the folder. Import the archive as X made it.")
-        with _in_a_sentence(f"{member} in {self.name}"):
-            if path.stat().st_size > LARGEST_FILE:
-                raise UnreadableSource(f"{member} in {self.name} is larger than X ever writes. Check the archive.")
-            return path.read_bytes()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[_Members]:
-    if path.is_dir():
-        yield _Folder(path)
-        return
-    with _in_a_sentence(path.name):
-        archive = zipfile.ZipFile(path)
-    with archive:
-        yield _Zip(path, archive)
-
-
-@contextmanager
-def _in_a_sentence(name: str) -> Iterator[None]:
-    """Whatever the standard library says of a bad archive, said to a person. Only ever around its own calls."""
-    try:
-        yield
-    except PermissionError as error:
-        raise UnreadableSource(f"{name} can't be read. Check its permissions.") from error
-    except _BAD_ZIP as error:
-        raise UnreadableSource(f"{name} is cut off or damaged. Download the archive from X again.") from error
+def _plain(text: str) -> str:
+    """Without what no database takes."""
+    return text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.errors import UnreadableSource
+from bot.tweets.moments import moment
 from bot.tweets.reading import Reading, read
-from bot.tweets.records import moment
 from bot.tweets.tweet import Tweet
 
 TEN = datetime(2018, 7, 1, 10, 0, tzinfo=UTC)
@@ -196,7 +196,7 @@ def test_quoted_line_breaks_belong_to_the_text_and_lines_are_counted_as_an_edito
     assert [tweet.text for tweet in only(reading)] == ["one\ntwo", "five"]
     assert [(each.where, each.reason) for each in reading.skipped] == [
         ("line 4", "it has no text"),
-        ("line 5", "it has 3 fields where the first line names 2"),
+        ("line 5", "it has more fields than the first line names"),
     ]
 
 
@@ -216,7 +216,7 @@ def test_lines_that_are_no_json_are_skipped_with_their_number(tmp_path: Path) ->
     assert [tweet.text for tweet in only(reading)] == ["one", "x"]
     assert [(each.where, each.reason) for each in reading.skipped] == [
         ("line 3", "it is no JSON"),
-        ("line 4", "it has no text; it has user"),
+        ("line 4", "it has no text"),
         ("line 5", "it is no record of a tweet"),
     ]
 
@@ -271,7 +271,7 @@ def test_a_table_without_text_names_the_columns_it_has(tmp_path: Path) -> None:
         ("a.json", b"[]", "a.json holds no tweets."),
         ("a.json", b'{"errors": [{"title": "Not Found"}]}', "Not one tweet could be read from a.json"),
         ("a.jsonl", b"nonsense\n", "line 1 was skipped, because it is no JSON"),
-        ("a.json", b"[" * 100_000, "it is no JSON"),
+        ("a.json", b"[" * 100_000, "a.json is no JSON from some place on"),
         ("a.csv", bytes(range(256)) * 8, "a.csv is not text."),
         ("a.csv.gz", gzip.compress(b"user,text\nann,hi\n" * 99)[:-20], "a.csv.gz is cut off or damaged."),
         ("a.csv.gz", gzip.compress(b"\n" * (70 << 20)), "a.csv.gz unpacks to more than tweets ever take."),

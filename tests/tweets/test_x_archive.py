@@ -204,7 +204,7 @@ def test_a_cut_off_zip_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
     path = tmp_path / "cut.zip"
     for length in range(1, len(whole), 37):
         path.write_bytes(whole[:length])
-        assert "cut.zip is cut off or damaged. Download the archive from X again." in refusal(path)
+        assert "cut.zip is cut off or damaged. Download it again and import that." in refusal(path)
 
 
 def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
