@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.shelf.figures import Figures
+
 
 class HandleCounts(BaseModel):
     """How many tweets of one account went which way."""
@@ -32,6 +34,17 @@ class Metrics(BaseModel):
     bits_per_byte: float
     base_bits_per_byte: float
     previous_held_out_loss: float | None = None  # of the version in use, on the same tweets
+    figures: Figures | None = None  # everything else that it is judged by; None in older versions
+    unjudged: str | None = None  # why there are no figures although they were wanted, in a sentence
+
+
+class Prediction(BaseModel):
+    """One thing that the version says when asked; never a tweet that it learned from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str  # what it was given as the beginning; empty when nothing
+    text: str  # the whole of it, the beginning included
 
 
 class Manifest(BaseModel):
@@ -54,6 +67,7 @@ class Manifest(BaseModel):
     consent: dict[str, str] = {}  # account -> own, permission, public_official or invented; empty in older versions
     hyperparameters: dict[str, Any]
     metrics: Metrics
+    predictions: tuple[Prediction, ...] = ()  # the first is in the picture; empty in older versions
     sha256: dict[str, str]  # file name -> digest, for every other file of the version
 
     @property
