@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bot.database import Database
 from bot.errors import UnknownHandle, UsageError
 from bot.personas.takedown import Room, Said, Subject
 from bot.replies.conversation import Conversation, Platform
@@ -21,7 +22,11 @@ from bot.replies.posts import Post, Posts, PostState
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
 from bot.training.card import model_card
+from bot.training.evaluation import Evaluator
+from bot.training.evaluations import Evaluations
+from bot.training.purchases import forget_purchases
 from bot.training.trainings import Training, Trainings
+from bot.tweets.compliance import forget_place
 from bot.tweets.costs import Ledger
 from bot.tweets.store import TweetStore
 
@@ -30,6 +35,7 @@ _EXPLAINED = {  # what stands in an export
     "tweets.jsonl": "every stored tweet, one JSON object a line: as it came (text), as it is learned (cleaned), the "
     "verdict: kept, or why it was left out",
     "versions.json": "every version of a model that learned from these tweets, with its figures and digests",
+    "evaluations.jsonl": "what was found out later about versions that learned from this account alone",
     "cards/": "the model card of each version that learned from this account alone",
     "trainings.json": "every training that used these tweets, and how it ended",
     "posts.jsonl": "every post that was generated in this voice, with its state and its id on X",
@@ -107,8 +113,9 @@ class ConversationRoom(Room):
 class ShelfRoom(Room):
     """Versions with their weights and cards."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, evaluations: Evaluations) -> None:
         self._shelf = shelf
+        self._evaluations = evaluations
 
     async def personas(self, handles: Sequence[str]) -> Iterable[str]:
         """All that any version of was made from one of these accounts."""
@@ -130,13 +137,19 @@ class ShelfRoom(Room):
         """Their folders go."""
         for persona in subject.personas:
             self._shelf.remove(persona)
+        await self._evaluations.remove(subject.personas)
 
     async def export(self, subject: Subject) -> Mapping[str, str]:
         """Manifests, and the cards of those that learned from nobody else."""
         versions = self._versions(subject)
         alone = [each for each in versions if set(each.handles) <= set(subject.handles)]
         cards = {f"cards/{each.persona}-{each.version}.md": model_card(each) for each in alone}
-        return {"versions.json": _document([_manifest(each, subject) for each in versions]), **cards}
+        names = sorted({each.persona for each in alone})
+        return {
+            "versions.json": _document([_manifest(each, subject) for each in versions]),
+            "evaluations.jsonl": _lines(await self._evaluations.about(names)),
+            **cards,
+        }
 
     def _versions(self, subject: Subject) -> list[Manifest]:
         known = set(self._shelf.of_handles(subject.handles))
@@ -146,8 +159,10 @@ class ShelfRoom(Room):
 class TrainingRoom(Room):
     """Trainings, with their data sets and checkpoints."""
 
-    def __init__(self, trainings: Trainings, shelf: Shelf) -> None:
+    def __init__(self, trainings: Trainings, evaluator: Evaluator, database: Database, shelf: Shelf) -> None:
         self._trainings = trainings
+        self._evaluator = evaluator
+        self._database = database
         self._shelf = shelf
 
     async def personas(self, handles: Sequence[str]) -> Iterable[str]:
@@ -158,6 +173,7 @@ class TrainingRoom(Room):
     async def stop_learning(self, handles: Sequence[str]) -> None:
         """Whatever waits or runs, in whatever process, is cancelled."""
         await self._trainings.stop(handles)
+        await self._evaluator.idle()
 
     async def find(self, subject: Subject) -> Mapping[str, Any]:
         """How many."""
@@ -166,6 +182,7 @@ class TrainingRoom(Room):
     async def remove(self, subject: Subject) -> None:
         """Rows and folders go."""
         await self._trainings.remove(subject.handles)
+        await forget_purchases(self._database, subject.handles)
 
     async def export(self, subject: Subject) -> Mapping[str, str]:
         """Each training, without who asked for it."""
@@ -176,8 +193,9 @@ class TrainingRoom(Room):
 class TweetRoom(Room):
     """Accounts and their tweets."""
 
-    def __init__(self, store: TweetStore) -> None:
+    def __init__(self, store: TweetStore, database: Database) -> None:
         self._store = store
+        self._database = database
 
     async def find(self, subject: Subject) -> Mapping[str, Any]:
         """How many tweets."""
@@ -186,6 +204,7 @@ class TweetRoom(Room):
     async def remove(self, subject: Subject) -> None:
         """They go."""
         await self._store.remove(subject.handles)
+        await forget_place(self._database)
 
     async def export(self, subject: Subject) -> Mapping[str, str]:
         """All of them, as they came and as they are learned."""
@@ -219,6 +238,28 @@ class CostRoom(Room):
 
     async def _lines(self, subject: Subject) -> list[dict[str, object]]:
         return await self._ledger.about((*subject.handles, *subject.personas))
+
+
+def rooms_to_empty(
+    posts: Posts,
+    conversation: Conversation,
+    shelf: Shelf,
+    evaluations: Evaluations,
+    trainings: Trainings,
+    evaluator: Evaluator,
+    database: Database,
+    store: TweetStore,
+    ledger: Ledger,
+) -> dict[str, Room]:
+    """The rooms by name, in the order in which a takedown empties them."""
+    return {
+        "posts": PostRoom(posts),
+        "answers": ConversationRoom(conversation),
+        "versions": ShelfRoom(shelf, evaluations),
+        "trainings": TrainingRoom(trainings, evaluator, database, shelf),
+        "tweets": TweetRoom(store, database),
+        "costs": CostRoom(ledger),
+    }
 
 
 async def export(store: TweetStore, rooms: Mapping[str, Room], handle: str, path: Path) -> list[str]:
@@ -265,6 +306,8 @@ def _manifest(manifest: Manifest, subject: Subject) -> dict[str, Any]:
     """The manifest without other people."""
     document = manifest.model_dump(mode="json")
     others = len(set(manifest.handles) - set(subject.handles))
+    if others:
+        document["metrics"].pop("figures", None)  # each account's own are among them
     return {
         **document,
         "persona": _called(manifest.persona, subject, bool(others)),

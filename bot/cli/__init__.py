@@ -9,12 +9,13 @@ from __future__ import annotations
 import sys
 
 import click
+from rich.markup import escape
 
-from bot.cli import accounts, service, voices
+from bot.cli import accounts, consent, judging, service, voices
 from bot.cli.terminal import cli, err
 from bot.errors import MockingbirdError
 
-__all__ = ["accounts", "cli", "main", "service", "voices"]
+__all__ = ["accounts", "cli", "consent", "judging", "main", "service", "voices"]
 
 
 def main() -> None:
@@ -22,7 +23,7 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except MockingbirdError as error:
-        err.print(f"[bold red]Error:[/] {error}", highlight=False, markup=True)
+        err.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, markup=True)  # [x] is no style
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

@@ -150,7 +150,7 @@ class Conversation:
         await self._record(incoming)
         await self._check_quota(platform, author_id)
         name = persona.lower().removeprefix("@") if persona else await self.channel_persona(platform, channel_id)
-        await self._require_here(name)
+        await self.require_here(name)
         sampling = Sampling.from_settings(self._generation, temperature, top_p)
         drafts = await self._speaker.drafts(name, start=start, count=count, sampling=sampling, seed=seed)
         await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]), began)
@@ -169,7 +169,7 @@ class Conversation:
 
     async def set_channel_persona(self, platform: Platform, channel_id: str, persona: str) -> None:
         """From now on that persona answers there. Raises `UnknownPersona`."""
-        await self._require_here(persona)
+        await self.require_here(persona)
         self._shelf.current(persona)
         async with self._database.transaction() as transaction:
             await transaction.run(
@@ -183,7 +183,7 @@ class Conversation:
         names = {*self._shelf.personas(), *await forgotten_personas(self._database)}
         persona, text = addressed_persona(incoming.text, names)
         persona = persona or await self.channel_persona(incoming.platform, incoming.channel_id)
-        await self._require_here(persona)
+        await self.require_here(persona)
         sampling = Sampling.from_settings(self._generation)
         drafts = await self._speaker.drafts(persona, count=self._generation.drafts, sampling=sampling, about=text)
         return Answer(drafts.persona, drafts.version, drafts.drafts[0])
@@ -228,7 +228,7 @@ class Conversation:
             )
             await transaction.run(f"DELETE FROM channels WHERE {_one_of(personas)}", personas)
 
-    async def _require_here(self, persona: str) -> None:
+    async def require_here(self, persona: str) -> None:
         """Say so when the persona was taken down; raises `UnknownPersona`."""
         if persona not in self._shelf.personas() and persona in await forgotten_personas(self._database):
             raise UnknownPersona(taken_down(persona))

@@ -117,7 +117,7 @@ class Shelf:
             pass
         except OSError as error:
             raise OutsideError(
-                f"The versions of {persona} can't be deleted ({error.strerror}). Mend the permissions of [paths] models."
+                f"The versions of {persona} can't be deleted ({error.strerror}). Mend the permissions there."
             ) from error
 
     def sweep(self) -> None:

@@ -72,9 +72,9 @@ class Talk:
             seed,
         )
         first, *more = texts.pieces(texts.drafts(drafts))
-        await interaction.edit_original_response(content=first)
-        for piece in more:
-            await interaction.followup.send(piece)
+        sent = [(await interaction.edit_original_response(content=first)).id]
+        sent += [(await interaction.followup.send(piece, wait=True)).id for piece in more]
+        await self._conversation.shown(Platform.DISCORD, str(interaction.id), *map(str, sent))
 
     async def personas(self, interaction: discord.Interaction[Any]) -> None:
         """List who is on the shelf."""
@@ -103,32 +103,35 @@ class Talk:
 
     async def _deliver(self, message: discord.Message, incoming: Incoming, answer: Answer) -> None:
         sent = await self._reply(message, texts.plain(answer.draft.text))
-        if sent is not None:
-            await self._conversation.delivered(incoming, str(sent.id))
+        if sent:
+            await self._conversation.delivered(incoming, *(str(message.id) for message in sent))
             log.info("discord message answered", message_id=message.id, persona=answer.persona, version=answer.version)
 
-    async def _reply(self, message: discord.Message, text: str, kind: str = "") -> discord.Message | None:
-        """The reply's first message, or None when Discord would not take it.
+    async def _reply(self, message: discord.Message, text: str, kind: str = "") -> list[discord.Message]:
+        """The reply's messages, as far as Discord took them.
 
         The nonce is derived from the message: if this is sent a second time within minutes (a retry after an error
         that came too late, a crash), Discord hands back the first one and posts nothing. `kind` tells a refusal from
         an answer, which may still come when the same message is delivered again.
         """
         first, *more = texts.pieces(text)
+        sent: list[discord.Message] = []
         try:
-            sent = await message.reply(
-                first,
-                nonce=f"{message.id}{kind}",
-                allowed_mentions=_ONLY_THE_AUTHOR,
-                mention_author=True,
-                suppress_embeds=True,
+            sent.append(
+                await message.reply(
+                    first,
+                    nonce=f"{message.id}{kind}",
+                    allowed_mentions=_ONLY_THE_AUTHOR,
+                    mention_author=True,
+                    suppress_embeds=True,
+                )
             )
             for number, piece in enumerate(more, start=2):
-                await message.channel.send(piece, nonce=f"{message.id}{kind}-{number}", suppress_embeds=True)
+                nonce = f"{message.id}{kind}-{number}"
+                sent.append(await message.channel.send(piece, nonce=nonce, suppress_embeds=True))
         except (discord.DiscordException, aiohttp.ClientError, OSError) as trouble:
             # No permission to write here, the message or the channel is gone, or Discord is down for longer.
             log.warning("discord would not take the answer", message_id=message.id, trouble=str(trouble))
-            return None
         return sent
 
 

@@ -12,12 +12,13 @@ import hashlib
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from bot.generation.draft import Draft
+from bot.personas.takedown import taken_down
 from bot.replies.conversation import Answer
 from bot.training.trainings import Training
 
@@ -140,6 +141,13 @@ class Session:
                 yield changed_at, line
             await bell.wait()
 
+    def forget(self, personas: Collection[str]) -> None:
+        """Replace every line in which one of these personas speaks or learns by a note."""
+        for line in self.lines:
+            speaker = line.training.persona if line.training else line.persona
+            if speaker is not None and speaker in personas:
+                self.put(Line(line.id, Kind.NOTE, line.at, taken_down(speaker)))
+
     def take_notice(self) -> Notice | None:
         """The notice, once."""
         notice, self.notice = self.notice, None
@@ -163,6 +171,11 @@ class Sessions:
         if len(self._sessions) > MOST_SESSIONS:
             self._sessions.popitem(last=False)
         return session
+
+    def forget(self, personas: Collection[str]) -> None:
+        """Replace what these personas said, for every visitor."""
+        for session in self._sessions.values():
+            session.forget(personas)
 
     def close(self, visitor: Visitor) -> None:
         """Forget this visitor and everything said."""

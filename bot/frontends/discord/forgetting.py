@@ -1,0 +1,92 @@
+"""/forget: what forgetting an account would take away, and a button that does it. Only the person who asked sees it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Self
+
+import discord
+
+from bot.errors import NotPermitted, UsageError
+from bot.frontends.discord import texts
+from bot.frontends.discord.failures import Failures, say_privately
+from bot.personas.takedown import Takedowns
+from bot.tweets.tweet import normalise_handle
+
+_LONGEST_HANDLE = 60  # that fits into a button's id
+
+
+class ForgetButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=r"forget:(?P<handle>[\w-]+):(?P<extent>here|everywhere)",
+):
+    """Forget one account. Everything it knows stands in its custom id, so it outlives the process."""
+
+    def __init__(self, handle: str, everywhere: bool) -> None:
+        super().__init__(
+            discord.ui.Button(
+                label=f"Forget {handle}",
+                style=discord.ButtonStyle.danger,
+                custom_id=f"forget:{handle}:{'everywhere' if everywhere else 'here'}",
+            )
+        )
+        self.handle = handle
+        self.everywhere = everywhere
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that somebody has pressed."""
+        return cls(match["handle"], match["extent"] == "everywhere")
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand over to the desk of the client that heard of it."""
+        interaction.client.replies.join()
+        desk: ForgetDesk = interaction.client.forgetting
+        await desk.forget(interaction, self.handle, self.everywhere)
+
+
+class ForgetDesk:
+    """Says what would go, and has it go."""
+
+    def __init__(self, takedowns: Takedowns, failures: Failures) -> None:
+        self._takedowns = takedowns
+        self._failures = failures
+
+    async def ask(self, interaction: discord.Interaction[Any], handle: str, everywhere: bool) -> None:
+        """Show what there is about the account, with the button. Raises `NotPermitted`, `UsageError`."""
+        _require_right(interaction)
+        name = normalise_handle(handle)
+        if not re.fullmatch(rf"[\w-]{{1,{_LONGEST_HANDLE}}}", name):
+            raise UsageError(f"{name!r} can't be a handle. Name one account, for example `/forget handle:nasa`.")
+        await interaction.response.defer(ephemeral=True)
+        content = texts.about_to_forget(name, await self._takedowns.preview(name), everywhere)
+        view = discord.ui.View(timeout=None).add_item(ForgetButton(name, everywhere))
+        await interaction.edit_original_response(content=content, view=view)
+
+    async def forget(self, interaction: discord.Interaction[Any], handle: str, everywhere: bool) -> None:
+        """Do it, and put the receipt in the place of the question."""
+        try:
+            _require_right(interaction)
+            await interaction.response.defer()
+            done = await self._takedowns.forget(handle, f"discord:{interaction.user.id}", delete_posts=everywhere)
+            await interaction.edit_original_response(content=texts.forgotten(done), view=None)
+        except NotPermitted as error:
+            await say_privately(interaction, str(error))
+        except Exception as error:  # noqa: BLE001 - the edge: nothing above would tell the person
+            await self._failures.tell(interaction, error)
+
+
+def _require_right(interaction: discord.Interaction[Any]) -> None:
+    """Raises `NotPermitted`. Discord's command permissions guard neither buttons nor direct messages."""
+    application = interaction.client.application
+    owners = {application.owner.id} if application else set()
+    if application and application.team:
+        owners |= {member.id for member in application.team.members}
+    in_a_server = interaction.guild_id is not None
+    manages = in_a_server and (interaction.permissions.manage_guild or interaction.permissions.administrator)
+    if not manages and interaction.user.id not in owners:
+        raise NotPermitted(
+            "Only people who may manage this server, and the bot's owner, can have an account forgotten."
+        )
