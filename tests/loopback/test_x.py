@@ -16,7 +16,7 @@ import pytest
 from oauthlib.oauth1 import Client as OAuthClient
 
 from bot.loopback.openapi import OpenAPIContract
-from bot.loopback.x import LoopbackX, XAccount, XKeys, XRefusal
+from bot.loopback.x import LoopbackX, Moment, XAccount, XKeys, XRefusal
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TIMELINE = "GET /2/users/:id/tweets"
@@ -65,9 +65,18 @@ class Caller:
 @pytest.fixture(scope="module")
 def contract() -> Iterator[OpenAPIContract | None]:
     """X's own document, when it is at hand: every exchange of these tests is then held against it."""
+    yield described_in("x-api-v2.159_xdk_2026-02-27_legacy_tweet_names.json")
+
+
+@pytest.fixture(scope="module")
+def post_contract() -> Iterator[OpenAPIContract | None]:
+    """The one for the newer vocabulary."""
+    yield described_in("x-api-v2.167_docs_2026-08-22.json")
+
+
+def described_in(name: str) -> OpenAPIContract | None:
     folder = os.environ.get("MOCKINGBIRD_TEST_SPECS")
-    name = "x-api-v2.159_xdk_2026-02-27_legacy_tweet_names.json"
-    yield OpenAPIContract.load(Path(folder) / name) if folder else None
+    return OpenAPIContract.load(Path(folder) / name) if folder else None
 
 
 @pytest.fixture
@@ -76,14 +85,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def x(contract: OpenAPIContract | None, clock: Clock) -> AsyncIterator[LoopbackX]:
+async def x(
+    contract: OpenAPIContract | None, post_contract: OpenAPIContract | None, clock: Clock
+) -> AsyncIterator[LoopbackX]:
     accounts: list[XAccount | str] = [
         "Mockingbird",
         "ada",
         XAccount("recluse", protected=True),
         XAccount("rogue", suspended=True),
     ]
-    async with LoopbackX(accounts, contract, clock=clock) as x:
+    async with LoopbackX(accounts, contract, post_contract, clock=clock) as x:
         yield x
 
 
@@ -511,3 +522,115 @@ async def test_recorded_pages_are_played_in_their_order(caller: Caller, x: Loopb
     assert counts == [96, 88, 34]
     assert nothing == {"meta": {"result_count": 0}}
     assert (len(tail["data"]), "next_token" in tail["meta"]) == (10, False)
+
+
+# The newer vocabulary
+
+
+async def test_each_request_is_answered_in_its_own_words(x: LoopbackX, caller: Caller) -> None:
+    original = x.post_as("ada", "original", created_at=NOON)
+    x.post_as("Mockingbird", "word " * 100, quotes=original.id, created_at=NOON)
+    path = f"/2/users/{x.account('Mockingbird').id}/tweets"
+    newer = {"post.fields": "created_at,note_post,public_metrics", "expansions": "referenced_posts"}
+    _, older = await caller.read(path, **{"tweet.fields": "created_at,note_tweet,referenced_tweets,public_metrics"})
+    _, document = await caller.read(path, **newer)
+    [shown] = document["data"]
+    assert set(older["data"][0]) >= {"referenced_tweets", "note_tweet", "edit_history_tweet_ids"}
+    assert shown["referenced_posts"] == [{"type": "quoted", "id": original.id}]
+    assert (shown["note_post"], shown["edit_history_post_ids"]) == ({"text": "word " * 100}, [shown["id"]])
+    assert "repost_count" in shown["public_metrics"]
+    assert [post["id"] for post in document["includes"]["posts"]] == [original.id]
+    assert not [key for key in (*shown, *document["includes"]) if "tweet" in key]
+    assert x.violations == []
+
+
+async def test_a_field_of_the_other_vocabulary_is_passed_over_in_silence_and_a_violation(
+    x: LoopbackX, caller: Caller, contract: OpenAPIContract | None
+) -> None:
+    x.post_as("ada", "word " * 100, created_at=NOON)
+    path = f"/2/users/{x.account('ada').id}/tweets"
+    status, document = await caller.read(path, **{"post.fields": "note_tweet,referenced_posts"})
+    assert (status, set(document["data"][0])) == (200, {"id", "text", "edit_history_post_ids"})
+    assert bool(x.violations) is (contract is not None)
+
+
+# What is still there
+
+
+async def test_accounts_are_looked_up_by_id(x: LoopbackX, caller: Caller) -> None:
+    ids_of = {handle: x.account(handle).id for handle in ("ada", "recluse", "rogue")}
+    status, document = await caller.read(
+        "/2/users", **{"ids": ",".join([*ids_of.values(), "999"]), "user.fields": "protected"}
+    )
+    assert status == 200
+    assert {user["id"]: user["protected"] for user in document["data"]} == {
+        ids_of["ada"]: False,
+        ids_of["recluse"]: True,
+    }
+    assert [(error["resource_id"], error["title"]) for error in document["errors"]] == [
+        (ids_of["rogue"], "Forbidden"),
+        ("999", "Not Found Error"),
+    ]
+    assert x.bill() == Decimal("0.020")
+    assert x.violations == []
+
+
+async def test_a_job_tells_what_has_to_go(x: LoopbackX, caller: Caller, clock: Clock) -> None:
+    kept, deleted, edited = fill(x, "ada", 3)
+    hidden = x.post_as("recluse", "behind a wall", created_at=NOON).id
+    x.delete(deleted)
+    x.edit(edited, "said better", created_at=NOON)
+    bearer = {"Authorization": f"Bearer {x.keys.bearer_token}"}
+    async with caller.session.post(
+        f"{x.api_base}/2/compliance/jobs", json={"type": "tweets"}, headers=bearer
+    ) as answer:
+        job = (await answer.json())["data"]
+    async with caller.session.post(
+        f"{x.api_base}/2/compliance/jobs", json={"type": "tweets"}, headers=bearer
+    ) as answer:
+        assert answer.status == 409
+    body = "\n".join([kept, deleted, edited, hidden, "not-an-id"])
+    statuses = []
+    for headers in ({}, bearer, bearer):
+        async with caller.session.put(job["upload_url"], data=body, headers=headers) as answer:
+            statuses.append(answer.status)
+    assert statuses == [401, 200, 403]
+    stages = [(await caller.read(f"/2/compliance/jobs/{job['id']}"))[1]["data"]["status"] for _ in range(2)]
+    assert (job["status"], stages) == ("created", ["in_progress", "complete"])
+    async with caller.session.get(job["download_url"], headers=bearer) as answer:
+        lines = [json.loads(line) for line in (await answer.text()).splitlines()]
+    assert [(line["id"], line.get("action"), line.get("reason")) for line in lines] == [
+        (deleted, "delete", "deleted"),
+        (edited, "rehydrate", "tweet_edited"),
+        (hidden, "delete", "protected"),
+        ("not-an-id", None, None),
+    ]
+    assert x.bill() == 0
+    assert x.violations == []
+
+
+async def test_a_job_without_ids_expires_and_makes_room(x: LoopbackX, caller: Caller, clock: Clock) -> None:
+    bearer = {"Authorization": f"Bearer {x.keys.bearer_token}"}
+    statuses = []
+    for minutes in (0, 14, 1):
+        clock.now += timedelta(minutes=minutes)
+        address = f"{x.api_base}/2/compliance/jobs"
+        async with caller.session.post(address, json={"type": "tweets"}, headers=bearer) as answer:
+            statuses.append(answer.status)
+    assert statuses == [200, 409, 200]
+    assert (await caller.act("POST", "/2/compliance/jobs", {"type": "tweets"}))[0] == 403  # only a bearer token will do
+
+
+async def test_a_request_is_held_before_or_after_it_is_done(x: LoopbackX, caller: Caller) -> None:
+    fill(x, "ada", 1)
+    path = f"/2/users/{x.account('ada').id}/tweets"
+    bills = []
+    for moment in Moment:
+        hold = x.hold_next(TIMELINE, moment)
+        asking = asyncio.create_task(caller.read(path))
+        await hold.arrived.wait()
+        bills.append(x.bill())
+        hold.release.set()
+        assert (await asking)[0] == 200
+    x.forget_holds()
+    assert bills == [0, Decimal("0.005")]
