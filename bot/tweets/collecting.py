@@ -53,6 +53,7 @@ class Estimate:
     usd: Decimal  # for so many posts
     month: Decimal  # US dollars that this month has cost so far
     cap: Decimal  # US dollars that a month may cost
+    most: Decimal  # US dollars that must be left under the cap: before it is read each page is reckoned as full
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,11 @@ class Collector:
 
     # On request
 
+    @property
+    def is_permitted(self) -> bool:
+        """Whether the operator has said that accounts may be fetched to be learned."""
+        return self._settings.i_have_permission_to_train
+
     async def estimate(self, handle: str) -> Estimate:
         """What `fetch` is expected to cost; an account that was never fetched is looked up for one user read.
 
@@ -136,11 +142,19 @@ class Collector:
             posts = max(0, there - await self._fetched_before(handle))
         else:
             posts = await self._usual(handle)
-        user_id = user.id if user else place and place.user_id
+        user_id = user.id if user else place.user_id if place else None
         prices = self._ledger.prices
         whole = self._client.vocabulary.references_are_billed
         usd = fetch_cost(posts, prices, whole_retweets=whole, owned=user_id == self._client.own_id) - prices.user_read
-        return Estimate(handle, posts, usd, await self._ledger.month_total(), self._ledger.monthly_budget)
+        most = max(1, -(-posts // PAGE_SIZE)) * PAGE_SIZE * self._most_for_a_post(user_id)
+        return Estimate(handle, posts, usd, await self._ledger.month_total(), self._ledger.monthly_budget, most)
+
+    async def look_up_price(self, handle: str) -> Decimal:
+        """US dollars that `estimate` costs; nothing where the account is known, or was looked up on this UTC day."""
+        handle = self._permitted(handle)
+        place = await self._place(handle)
+        known = place is not None and place.since_id is not None
+        return Decimal(0) if known or await self._ledger.paid_today(_LOOK_UP, handle) else self._ledger.prices.user_read
 
     async def fetch(self, handle: str, progress: Callable[[Progress], None] | None = None) -> Fetched:
         """Store what is new; `progress` is called after each page. What was stored stays stored, whatever is raised.
@@ -199,10 +213,29 @@ class Collector:
 
     async def round(self) -> datetime | None:
         """Fetch every account that is due; when the next one will be (UTC), None when there is none."""
-        for handle in await self.handles():
-            if await self._due(handle) <= self._clock():
+        due = [handle for handle in await self.handles() if await self._due(handle) <= self._clock()]
+        if due:
+            await self._announce(due)
+        for handle in due:
+            if await self._due(handle) <= self._clock():  # still, after the ones before it
                 await self._attempt(handle)
         return min([await self._due(handle) for handle in await self.handles()], default=None)
+
+    async def _announce(self, due: list[str]) -> None:
+        """Say in the log what a round may cost, by how much was posted so far; the cap stops it before it is passed."""
+        own, prices = self._client.own_id, self._ledger.prices
+        expected = Decimal(0)
+        for handle in due:
+            place = await self._place(handle)
+            each = prices.owned_read if place and place.user_id == own else prices.post_read
+            expected += each * await self._usual(handle)
+        log.info(
+            "fetching what is new",
+            accounts=len(due),
+            expected_usd=str(expected),
+            month_usd=str(await self._ledger.month_total()),
+            cap_usd=str(self._ledger.monthly_budget),
+        )
 
     async def _due(self, handle: str) -> datetime:
         row = await self._database.one("SELECT fetched_at, page_token FROM accounts WHERE handle = ?", (handle,))
@@ -283,7 +316,7 @@ class Collector:
     async def _step(self, place: _Place, done: Progress, tokens: Set[str | None]) -> tuple[_Place, Progress]:
         """Read and store one page; `tokens` are those of the pages before."""
         what, resource = f"Reading the next page of @{done.handle}", f"page {place.user_id} {place.token}"
-        most = PAGE_SIZE * self._most_for_a_post(place)
+        most = PAGE_SIZE * self._most_for_a_post(place.user_id)
         async with self._ledger.hold("fetch", done.handle, most, what, PAGE_SIZE, resource) as call:
             page = await self._page(place, done)
             await self._require_what_was_asked_for(page, done, call)
@@ -296,9 +329,9 @@ class Collector:
                 token = None
             return await self._keep(page, replace(place, token=token), done, call)
 
-    def _most_for_a_post(self, place: _Place) -> Decimal:
+    def _most_for_a_post(self, user_id: str | None) -> Decimal:
         prices = self._ledger.prices
-        each = prices.owned_read if place.user_id == self._client.own_id else prices.post_read
+        each = prices.owned_read if user_id == self._client.own_id else prices.post_read
         references = REFERENCES if self._client.vocabulary.references_are_billed else 0
         return each + references * prices.post_read
 

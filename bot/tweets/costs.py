@@ -7,7 +7,7 @@ one table of the one database, a writer at a time, so the cap holds over every p
 
 A call that ends without anybody learning what it cost (cut off, killed, the connection broke) leaves its line as it is:
 it counts as spent, at the most that the call can have cost. Only when the same resource is asked for once more on the
-same day, for which X charges once, the new call's line takes its place. So nothing has to be cleared up after a crash,
+same day, which makes one charge of both, the new call's line takes its place. So nothing has to be cleared up after a crash,
 nothing blocks beyond its month, and what is written down is never less than X's bill.
 
 What it does not know: X's bill itself. Prices are settings, and X calls its "charged once a day" a soft guarantee.
@@ -130,8 +130,9 @@ class Ledger:
         """Keep the `most` US dollars that the body's call can cost from everybody else; the body settles what it did.
 
         `purpose` is look up, fetch, post or delete, `about` a handle or persona, `units` what `most` is reckoned for.
-        `resource` names what X charges for once a day, such as a page; empty where each call is charged. `what` begins
-        the sentence of `BudgetExceeded`: "Reading @nasa". Where the body ends unsettled, the line goes when nothing
+        `resource` names what is on a day's bill once at most, such as a page of a timeline or a post of ours that is
+        never sent twice; empty where each call is charged. `what` begins the sentence of `BudgetExceeded`: "Reading
+        @nasa". Where the body ends unsettled, the line goes when nothing
         can be on the bill (X said no, nothing was asked), and stays when something may be.
         """
         at = self._now()
@@ -206,6 +207,15 @@ class Ledger:
     async def month_total(self) -> Decimal:
         """US dollars since the first of this month, UTC; calls under way count with the most that they can cost."""
         return _total(await self.database.all("SELECT usd FROM costs WHERE at >= ?", (self._this_month(),)))
+
+    async def spent_on(self, handles: Iterable[str], since: datetime) -> Decimal:
+        """US dollars that these accounts have cost since then, calls under way at their most."""
+        names = list(handles)
+        rows = await self.database.all(
+            f"SELECT usd FROM costs WHERE about IN ({', '.join('?' * len(names))}) AND at >= ?",
+            (*names, since.astimezone(UTC).isoformat()),
+        )
+        return _total(rows)
 
     async def month(self, month: str | None = None) -> Month:
         """The ledger of a month such as "2026-11"; of this one when None."""

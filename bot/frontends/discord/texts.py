@@ -12,9 +12,13 @@ from collections.abc import Sequence
 import discord
 
 from bot.generation.draft import Draft, Drafts
+from bot.personas.takedown import DELETED, Receipt, Takedown
 from bot.replies.posts import Post
 from bot.shelf.manifest import HandleCounts, Manifest, Metrics
+from bot.training.purchases import Purchase, PurchaseState
 from bot.training.trainings import Training, TrainingState
+from bot.tweets.collecting import Estimate
+from bot.tweets.costs import dollars
 
 LONGEST = 2000  # of a message, in UTF-16 code units: what Discord's clients count at most
 MOST_LISTED = 25  # of an autocompletion, and of our lists
@@ -126,6 +130,47 @@ def _progress(training: Training) -> str:
     return " · ".join(parts)
 
 
+def purchase(bought: Purchase) -> str:
+    """What is to be fetched before a training, what it costs, and how the fetch goes."""
+    who = handles(bought.handles)
+    month = f"-# X this month: {dollars(bought.month)} of the cap of {dollars(bought.cap)}."
+    match bought.state:
+        case PurchaseState.ASKED:
+            return (
+                f"{who}: fetching from X has a price. Looking it up costs {dollars(bought.look_up_usd)}; "
+                f"what the fetch costs is said then.\n{month}"
+            )
+        case PurchaseState.LOOKING:
+            return f"{who}: looking it up on X.\n{month}"
+        case PurchaseState.PRICED:
+            lines = [f"{handles([each.handle])}: {_expected(each)}" for each in bought.estimates]
+            return "\n".join([*lines, month])
+        case PurchaseState.FETCHING:
+            return f"{_fetching(bought)}\n{month}"
+        case PurchaseState.LEARNING:
+            return f"{who}: fetched for {dollars(bought.spent)}.\n{month}"
+        case PurchaseState.FAILED:
+            cost = f"\n-# It has cost {dollars(bought.spent)}." if bought.spent else ""
+            return f"{plain(bought.reason or '')}{cost}"
+
+
+def _expected(estimate: Estimate) -> str:
+    """`about 250 posts are to be fetched from X, for about $1.25.`"""
+    if not estimate.posts:
+        return "probably nothing new is on X; looking costs nothing when that is so."
+    return f"about {estimate.posts:,} posts are to be fetched from X, for about {dollars(estimate.usd)}."
+
+
+def _fetching(bought: Purchase) -> str:
+    if bought.pauses_until is not None:
+        return f"X takes no more requests for now; the fetch goes on at {bought.pauses_until:%H:%M} UTC."
+    cost = f"{dollars(bought.spent)} of about {dollars(bought.usd)}"
+    if bought.progress is None:
+        return f"Fetching {handles(bought.handles)} from X: {cost}."
+    read = f"page {bought.progress.pages}, {bought.progress.read:,} posts"
+    return f"Fetching @{plain(bought.progress.handle)} from X: {read}, {cost}."
+
+
 def _bar(step: int, steps: int, width: int = 12) -> str:
     full = round(width * min(step / steps, 1)) if steps else 0
     return "█" * full + "░" * (width - full)
@@ -195,3 +240,37 @@ def queue(page: Sequence[Post], waiting: int, verdict: str = "") -> str:
 def _queued(post: Post) -> str:
     title = f"**{post.id}** {plain(post.persona)} {post.version} · novelty {post.novelty:.0%}"
     return f"{title}\n{quoted(post.text)}"
+
+
+TRAINING_GONE = "This training was forgotten, with everything that it learned from."
+
+
+def about_to_forget(handle: str, found: Receipt, everywhere: bool) -> str:
+    """What /forget asks."""
+    standing = [said for said in found.said if said.platform == "discord"]
+    posted = [said for said in found.said if said.platform == "x"]
+    lines = [f"**Forget @{plain(handle)}, for good?**"]
+    if found.personas:
+        lines.append(f"These personas go, with all their versions: {', '.join(map(plain, found.personas))}.")
+    lines.append(
+        f"{(found.found or {}).get('tweets', {}).get('tweets', 0):,} tweets are stored. "
+        "Nothing of the account is learned again afterwards."
+    )
+    if standing or posted:
+        fate = "They are deleted, too; X charges for each post." if everywhere else "They stay, and are listed."
+        lines.append(
+            f"{len(standing):,} messages on Discord and {len(posted):,} posts on X were said in its voice. {fate}"
+        )
+    return "\n".join(lines)
+
+
+def forgotten(done: Takedown) -> str:
+    """What /forget shows when it is done."""
+    left = [said for said in done.receipt.said if said.outcome != DELETED]
+    lines = [
+        f"**@{plain(done.handle)} is forgotten.** The receipt has number {done.id}; "
+        f"`mockingbird receipts {plain(done.handle)}` shows it."
+    ]
+    if done.receipt.said:
+        lines.append(f"Of {len(done.receipt.said):,} messages and posts in its voice {len(left):,} still stand.")
+    return "\n".join(lines)

@@ -1,28 +1,25 @@
 """/train and its message.
 
-The message is the answer to the command. An interaction's token ends after 15 minutes, but the message is the bot's
-own: it is edited by the token while that lasts, which needs no permission in the channel, and as an ordinary message
-after that. Which message belongs to which training is a mark in the database, so that after a restart, or when the
-connection was begun anew, the message goes on being edited.
+The message is the answer to the command. Which message belongs to which training is a mark in the database, so that
+after a restart, or when the connection was begun anew, the message goes on being edited.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import Any, Protocol
 
-import aiohttp
 import discord
 import structlog
 
-from bot.errors import MockingbirdError, UsageError
+from bot.errors import MockingbirdError, Refused, UsageError
 from bot.frontends.discord import texts
 from bot.frontends.discord.in_flight import InFlight
+from bot.frontends.discord.lasting import GONE, TROUBLE, LastingMessage
 from bot.frontends.discord.marks import Marks
 from bot.generation.draft import Drafts
 from bot.replies.conversation import Conversation, Platform
@@ -30,9 +27,6 @@ from bot.training.trainings import Training, TrainingState
 
 _MARK = "discord-training-"
 _SAMPLES = 3
-_TOKEN_MARGIN = timedelta(minutes=2)  # the token is left alone so long before it ends
-_GONE = (discord.NotFound, discord.Forbidden)
-_TROUBLE = (discord.DiscordException, aiohttp.ClientError, OSError)
 
 log = structlog.get_logger(__name__)
 
@@ -49,31 +43,18 @@ class Learning(Protocol):
     def watch(self, number: int, /) -> AsyncIterator[Training]:
         """That training whenever it changes, until it has ended."""
 
+    async def cancel(self, number: int, /) -> None:
+        """End that training without a version."""
+
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """Where a training's message stands."""
 
     training: int
     channel: int
     message: int
     author: int  # who asked for it
-
-
-class _Message:
-    """A message of ours that can be edited for ever."""
-
-    def __init__(self, lasting: discord.PartialMessage, interaction: discord.Interaction[Any] | None) -> None:
-        self._lasting = lasting
-        self._interaction = interaction
-
-    async def edit(self, text: str) -> None:
-        """Let it say that, cut to the length of one message."""
-        content, *_ = texts.pieces(text)
-        if self._interaction and discord.utils.utcnow() + _TOKEN_MARGIN < self._interaction.expires_at:
-            await self._interaction.edit_original_response(content=content)
-        else:
-            await self._lasting.edit(content=content)
 
 
 class TrainingDesk:
@@ -89,52 +70,79 @@ class TrainingDesk:
         self._followers = InFlight()
         self._following = False  # whether there is a connection to follow with
 
-    async def train(self, interaction: discord.Interaction[Any], handles: str, name: str | None) -> None:
-        """Ask for a training and show what becomes of it."""
-        await interaction.response.defer()
-        names = texts.parse_handles(handles)
+    async def train(
+        self,
+        interaction: discord.Interaction[Any],
+        names: tuple[str, ...],
+        name: str | None,
+        button: Callable[[int], discord.ui.Item[Any]] | None,
+    ) -> None:
+        """Ask for a training, in answer to a command that was deferred, and show what becomes of it.
+
+        `button` makes one for the training's number, to stand under the message until the training has ended.
+        """
         if not names:
             raise UsageError("Name at least one account, for example `/train handles:nasa`.")
         training = await self._trainings.request(names, name, "discord", str(interaction.user.id))
-        shown = await interaction.edit_original_response(content=texts.training_under_way(training))
-        place = _Place(training.id, shown.channel.id, shown.id, interaction.user.id)
-        await self._marks.set(f"{_MARK}{training.id}-{shown.id}", json.dumps(asdict(place)))
-        self._start(interaction.client, place, interaction)
+        view: Any = discord.utils.MISSING
+        if button is not None:
+            view = discord.ui.View(timeout=None).add_item(button(training.id))
+        shown = await interaction.edit_original_response(content=texts.training_under_way(training), view=view)
+        await self.follow(
+            interaction.client, Place(training.id, shown.channel.id, shown.id, interaction.user.id), interaction
+        )
+
+    async def follow(self, client: discord.Client, place: Place, interaction: discord.Interaction[Any] | None) -> None:
+        """From now on the message there shows how the training goes; `interaction` is what the message answers."""
+        await self._marks.set(f"{_MARK}{place.training}-{place.message}", json.dumps(asdict(place)))
+        self._start(client, place, interaction)
+
+    async def training(self, number: int) -> Training:
+        """That training as it stands. Raises `Refused`."""
+        return await self._trainings.training(number)
+
+    async def cancel(self, number: int) -> None:
+        """End that training. Raises `Refused` when it has ended."""
+        await self._trainings.cancel(number)
 
     @asynccontextmanager
     async def following(self, client: discord.Client) -> AsyncIterator[None]:
         """While the body runs, the messages of trainings under way are kept up to date, those of earlier runs too."""
         self._following = True
         for value in (await self._marks.beginning_with(_MARK)).values():
-            self._start(client, _Place(**json.loads(value)), None)
+            self._start(client, Place(**json.loads(value)), None)
         try:
             yield
         finally:
             self._following = False
             await self._followers.drain(0)  # the marks remain
 
-    def _start(self, client: discord.Client, place: _Place, interaction: discord.Interaction[Any] | None) -> None:
+    def _start(self, client: discord.Client, place: Place, interaction: discord.Interaction[Any] | None) -> None:
         if not self._following:  # the connection is being closed; the mark sees to it that the next one goes on
             return
-        lasting = client.get_partial_messageable(place.channel).get_partial_message(place.message)
-        work = self._follow(place, _Message(lasting, interaction))
+        work = self._follow(place, LastingMessage(client, place.channel, place.message, interaction))
         self._followers.start(work, name=f"discord training {place.training}")
 
-    async def _follow(self, place: _Place, message: _Message) -> None:
+    async def _follow(self, place: Place, message: LastingMessage) -> None:
         try:
             await self._show_progress(place, message)
             training = await self._trainings.training(place.training)
-            await message.edit(texts.training_ended(training, await self._samples(training, place)))
-        except _GONE as trouble:
+            samples = await self._samples(training, place)
+            await message.edit(texts.training_ended(training, samples))
+            if samples is not None:
+                await self._conversation.shown(Platform.DISCORD, _request(place), str(place.message))
+        except Refused:  # it was forgotten while it was shown
+            await self._say_gone(message)
+        except GONE as trouble:
             log.info("discord training message is gone", training_id=place.training, trouble=str(trouble))
-        except _TROUBLE as trouble:
+        except TROUBLE as trouble:
             log.warning("discord training message not finished", training_id=place.training, trouble=str(trouble))
             return  # with its mark, so that the next connection does it
         except Exception:  # the edge of a task that nobody waits for
             log.exception("discord training message failed", training_id=place.training)
         await self._marks.remove(f"{_MARK}{place.training}-{place.message}")
 
-    async def _show_progress(self, place: _Place, message: _Message) -> None:
+    async def _show_progress(self, place: Place, message: LastingMessage) -> None:
         """Edit the message while the training changes: at once when its state does, else every few seconds."""
         clock = asyncio.get_running_loop().time
         state: TrainingState | None = None
@@ -143,22 +151,35 @@ class TrainingDesk:
             if training.ended or (training.state is state and clock() - edited_at < self._edit_every):
                 continue
             try:
-                await message.edit(texts.training_under_way(training))
-            except _GONE:
+                await message.edit(texts.training_under_way(training), keep_buttons=True)
+            except GONE:
                 raise
-            except _TROUBLE as trouble:
+            except TROUBLE as trouble:
                 log.debug("discord training message not edited", training_id=place.training, trouble=str(trouble))
             state, edited_at = training.state, clock()
 
-    async def _samples(self, training: Training, place: _Place) -> Drafts | None:
+    async def _samples(self, training: Training, place: Place) -> Drafts | None:
         """What the persona says now; None when there is nothing new to hear or to say."""
         if training.state is not TrainingState.PUBLISHED:
             return None
-        request = f"training-{training.id}"
         try:
             return await self._conversation.drafts(
-                Platform.DISCORD, str(place.channel), str(place.author), request, training.persona, count=_SAMPLES
+                Platform.DISCORD,
+                str(place.channel),
+                str(place.author),
+                _request(place),
+                training.persona,
+                count=_SAMPLES,
             )
         except MockingbirdError as error:
             log.info("no samples after a training", training_id=training.id, reason=type(error).__name__)
             return None
+
+    async def _say_gone(self, message: LastingMessage) -> None:
+        with suppress(*TROUBLE):
+            await message.edit(texts.TRAINING_GONE)
+
+
+def _request(place: Place) -> str:
+    """Under which the samples after a training are on record."""
+    return f"training-{place.training}"

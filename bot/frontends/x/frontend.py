@@ -117,8 +117,9 @@ class XFrontend:
 
     async def _send(self, post: Post) -> None:
         price = self._price(post.text)
+        what = f"Post {post.id}"
         try:
-            async with self._ledger.hold("post", post.persona, price, f"Post {post.id}") as call:
+            async with self._ledger.hold("post", post.persona, price, what, resource=what) as call:
                 if await self._posts.sending(post.id):
                     await self._deliver(post, call, price)
         except BudgetExceeded as error:

@@ -1,0 +1,41 @@
+"""A message of the bot's that goes on being edited, long after the command that it answers.
+
+An interaction's token ends after 15 minutes, but the message is the bot's own: it is edited by the token while that
+lasts, which needs no permission in the channel, and as an ordinary message after that.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import discord
+
+from bot.frontends.discord import texts
+
+GONE = (discord.NotFound, discord.Forbidden)
+TROUBLE = (discord.DiscordException, aiohttp.ClientError, OSError)
+
+_TOKEN_MARGIN = timedelta(minutes=2)  # the token is left alone so long before it ends
+
+
+class LastingMessage:
+    """A message that can be edited for ever; by `interaction` first, where it is the answer to one."""
+
+    def __init__(
+        self, client: discord.Client, channel: int, message: int, interaction: discord.Interaction[Any] | None
+    ) -> None:
+        self._lasting = client.get_partial_messageable(channel).get_partial_message(message)
+        self._interaction = interaction
+
+    async def edit(self, text: str, *, keep_buttons: bool = False) -> None:
+        """Let it say that, cut to the length of one message. Raises one of `TROUBLE`."""
+        content, *_ = texts.pieces(text)
+        view: Any = discord.utils.MISSING if keep_buttons else None
+        if self._interaction and discord.utils.utcnow() + _TOKEN_MARGIN < self._interaction.expires_at:
+            await self._interaction.edit_original_response(content=content, view=view)
+        elif keep_buttons:
+            await self._lasting.edit(content=content)
+        else:
+            await self._lasting.edit(content=content, view=None)

@@ -1,0 +1,396 @@
+"""Tweets that have to be bought from X before a training: said, agreed to, fetched, then learned.
+
+Outcome: `request` says what fetching some accounts will cost and buys nothing. Looking an account up costs something by
+itself, so that is asked first (`look_up`), and then the fetch (`accept`). What was agreed to is a row: `run` fetches
+it, through restarts, and hands it over to a training. Each step is taken once, however often it is asked for.
+
+A price holds for the UTC day on which it was said. The cap is looked at when a price is said, when it is agreed to, and
+before every page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Protocol
+
+import structlog
+
+from bot.database import Database, Row
+from bot.errors import MockingbirdError, NotPermitted, Refused, UnknownHandle, UsageError, XRateLimited
+from bot.training.news import News
+from bot.training.record import Training
+from bot.tweets.blocked import require_free
+from bot.tweets.collecting import Collector, Estimate, Progress
+from bot.tweets.costs import Ledger
+from bot.tweets.store import Basis, TweetStore
+from bot.tweets.tweet import normalise_handle
+
+_MARGIN_S = 1.0  # X's clock and ours may differ
+
+log = structlog.get_logger(__name__)
+
+
+class PurchaseState(StrEnum):
+    """Where a purchase stands."""
+
+    ASKED = "asked"  # somebody is to agree to looking the accounts up
+    LOOKING = "looking"  # they are being looked up
+    PRICED = "priced"  # somebody is to agree to the fetch
+    FETCHING = "fetching"  # agreed to: waits its turn, or is being fetched
+    LEARNING = "learning"  # handed over to a training
+    FAILED = "failed"  # the reason says why; what was fetched stays
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What is to be fetched before a training, and what became of it."""
+
+    id: int
+    handles: tuple[str, ...]  # to learn from; lower case, no @
+    name: str | None  # of the persona, where one was given
+    cause: str  # discord, web
+    requested_by: str  # an id on its platform
+    state: PurchaseState
+    created_at: datetime  # UTC
+    estimates: tuple[Estimate, ...]  # one for each account to fetch, once it is priced
+    look_up_usd: Decimal  # US dollars that looking up costs, while that is to be agreed to
+    spent: Decimal  # US dollars that the accounts have cost since the purchase was asked for
+    month: Decimal  # US dollars that this month has cost so far
+    cap: Decimal  # US dollars that a month may cost
+    can_do_without: bool  # every account has tweets in the store, so that it could be learned without fetching
+    progress: Progress | None  # of the account that is being fetched
+    pauses_until: datetime | None  # UTC; X takes no requests until then
+    training: int | None  # what it led to
+    reason: str | None  # in words: why it failed
+
+    @property
+    def usd(self) -> Decimal:
+        """US dollars that the fetch is expected to cost."""
+        return sum((each.usd for each in self.estimates), Decimal(0))
+
+
+class Learning(Protocol):
+    """What is asked of the training room's door."""
+
+    async def request(self, handles: Sequence[str], name: str | None, cause: str, requested_by: str, /) -> Training:
+        """Put a training in line."""
+
+    def check_name(self, handles: Sequence[str], name: str | None, /) -> None:
+        """Raise when these accounts can't become a persona of that name."""
+
+
+class Purchases:
+    """The table `purchases`, and the task that fetches what was agreed to."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: TweetStore,
+        ledger: Ledger,
+        trainings: Learning,
+        collector: Collector | None,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """`collector` None: X is off. `clock` gives UTC."""
+        self._database = database
+        self._store = store
+        self._ledger = ledger
+        self._trainings = trainings
+        self._collector = collector
+        self._clock = clock
+        self._news = News()
+        self._bell = asyncio.Event()
+        self._progress: dict[int, Progress] = {}
+        self._pauses: dict[int, datetime] = {}
+
+    # Asking
+
+    async def needed(self, handles: Sequence[str], name: str | None, cause: str, requested_by: str) -> Purchase | None:
+        """The purchase that a training of these accounts calls for; None where it can do with what is stored.
+
+        An account calls for one when nothing of it is stored, when a fetch of it was left in the middle, or when it is
+        followed and has probably posted since. Raises what `request` does.
+        """
+        names = _names(handles)
+        stored = [handle for handle in names if await self._is_stored(handle)]
+        if self._collector is None:  # the training room says what is missing
+            return None
+        if len(stored) == len(names) and not await self._has_news(self._collector, names):
+            return None
+        return await self.request(names, name, cause, requested_by)
+
+    async def request(self, handles: Sequence[str], name: str | None, cause: str, requested_by: str) -> Purchase:
+        """A purchase that waits for somebody's word; priced at once where nobody has to be looked up for money.
+
+        Raises `NotPermitted`, `UsageError`, `BudgetExceeded`, and what `Collector.estimate` raises.
+        """
+        names = _names(handles)
+        collector = self._on()
+        await require_free(self._database, names)
+        self._trainings.check_name(names, name)
+        wanted = await self._to_fetch(names)
+        if not wanted:
+            raise UsageError("These are invented accounts, so there is nothing of them on X.")
+        look_up = sum([await collector.look_up_price(handle) for handle in wanted], Decimal(0))
+        await self._ledger.check(look_up, "Looking up")
+        estimates = [] if look_up else await self._estimates(wanted)
+        async with self._database.transaction() as transaction:
+            number = await transaction.insert(
+                "INSERT INTO purchases (handles, name, cause, requested_by, state, created_at, estimates)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    json.dumps(names),
+                    name,
+                    cause,
+                    requested_by,
+                    PurchaseState.ASKED if look_up else PurchaseState.PRICED,
+                    self._clock().astimezone(UTC).isoformat(),
+                    _as_json(estimates),
+                ),
+            )
+        return await self.purchase(number)
+
+    async def can_fetch(self, handles: Sequence[str]) -> bool:
+        """Whether there may be something to fetch for these accounts: X is on and permitted, and they are real."""
+        if self._collector is None or not self._collector.is_permitted:
+            return False
+        return bool(await self._to_fetch(handles))
+
+    # Agreeing
+
+    async def look_up(self, number: int) -> Purchase:
+        """Have the accounts looked up, for the price that was said; priced then, or failed with the reason."""
+        if not await self._step(number, PurchaseState.ASKED, PurchaseState.LOOKING):
+            return await self.purchase(number)
+        purchase = await self.purchase(number)
+        try:
+            self._require_today(purchase)
+            estimates = await self._estimates(await self._to_fetch(purchase.handles))
+        except MockingbirdError as error:
+            await self._step(number, PurchaseState.LOOKING, PurchaseState.FAILED, reason=str(error))
+        except BaseException:  # cut off, or a fault of ours: it can be agreed to once more
+            await asyncio.shield(self._step(number, PurchaseState.LOOKING, PurchaseState.ASKED))
+            raise
+        else:
+            await self._step(number, PurchaseState.LOOKING, PurchaseState.PRICED, estimates=_as_json(estimates))
+        return await self.purchase(number)
+
+    async def accept(self, number: int) -> Purchase:
+        """Have it fetched and learned, for the price that was said. Raises `BudgetExceeded`, and `Refused` too late."""
+        purchase = await self.purchase(number)
+        if purchase.state is PurchaseState.PRICED:
+            self._require_today(purchase)
+            await self._ledger.check(_most(purchase.estimates), _what(purchase.handles))
+            if await self._step(number, PurchaseState.PRICED, PurchaseState.FETCHING):
+                self._bell.set()
+        return await self.purchase(number)
+
+    async def do_without(self, number: int) -> Purchase:
+        """Have it learned from what is stored, and buy nothing. Raises what `Trainings.request` does."""
+        purchase = await self.purchase(number)
+        if purchase.state in (PurchaseState.ASKED, PurchaseState.PRICED):
+            await self._learn(purchase, purchase.state)
+        return await self.purchase(number)
+
+    # Looking
+
+    async def purchase(self, number: int) -> Purchase:
+        """That purchase as it stands. Raises `Refused`."""
+        row = await self._database.one("SELECT * FROM purchases WHERE id = ?", (number,))
+        if row is None:
+            raise Refused(f"There is no purchase {number}. Ask for the training again.")
+        return await self._read(row)
+
+    async def watch(self, number: int) -> AsyncIterator[Purchase]:
+        """That purchase as it stands, and whenever it changes until it is fetched no more. Raises `Refused`."""
+        seen: Purchase | None = None
+        while seen is None or seen.state is PurchaseState.FETCHING:
+            latest = self._news.latest()
+            stands = await self.purchase(number)
+            if stands != seen:
+                seen = stands
+                yield stands
+            else:
+                await self._news.after(latest, 60.0)
+
+    # Fetching
+
+    async def run(self) -> None:
+        """Fetch what was agreed to, the oldest first, until cancelled; what is under way then goes on next time."""
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "UPDATE purchases SET state = ? WHERE state = ?", (PurchaseState.ASKED, PurchaseState.LOOKING)
+            )
+        while True:
+            self._bell.clear()
+            row = await self._database.one(
+                "SELECT * FROM purchases WHERE state = ? ORDER BY id", (PurchaseState.FETCHING,)
+            )
+            if row is None:
+                await self._bell.wait()
+            else:
+                await self._carry_out(await self._read(row))
+
+    async def _carry_out(self, purchase: Purchase) -> None:
+        """Fetch and hand over. Whatever happens, it has ended then; only a cancellation leaves it as it is."""
+        try:
+            for estimate in purchase.estimates:
+                await self._fetch(purchase, estimate.handle)
+            await self._learn(purchase, PurchaseState.FETCHING)
+        except MockingbirdError as error:
+            log.info("a purchase failed", purchase=purchase.id, reason=str(error))
+            await self._step(purchase.id, PurchaseState.FETCHING, PurchaseState.FAILED, reason=str(error))
+        except Exception:  # a fault of ours with one must not end the others
+            log.exception("a purchase failed", purchase=purchase.id)
+            reason = "Something went wrong here; the log has it. What was fetched is stored."
+            await self._step(purchase.id, PurchaseState.FETCHING, PurchaseState.FAILED, reason=reason)
+        finally:
+            self._progress.pop(purchase.id, None)
+            self._pauses.pop(purchase.id, None)
+
+    async def _fetch(self, purchase: Purchase, handle: str) -> None:
+        """One account to its end; a window of X's that is used up is waited for."""
+
+        def tell(progress: Progress) -> None:
+            self._progress[purchase.id] = progress
+            self._news.tell()
+
+        while True:
+            try:
+                await self._on().fetch(handle, tell)
+            except XRateLimited as error:
+                if error.resets_at is None:
+                    raise
+                self._pauses[purchase.id] = error.resets_at
+                self._news.tell()
+                wait_s = (error.resets_at - self._clock()).total_seconds()
+                await asyncio.sleep(max(0.0, wait_s) + _MARGIN_S)
+                self._pauses.pop(purchase.id, None)
+            else:
+                return
+
+    async def _learn(self, purchase: Purchase, state: PurchaseState) -> None:
+        training = await self._trainings.request(purchase.handles, purchase.name, purchase.cause, purchase.requested_by)
+        await self._step(purchase.id, state, PurchaseState.LEARNING, training_id=training.id)
+
+    # What is stored
+
+    def _on(self) -> Collector:
+        if self._collector is None:
+            raise NotPermitted(
+                "Nothing can be fetched: X is off. Set [x] enabled = true (docs/x.md), or import the archive of the "
+                "account's owner (`mockingbird import`)."
+            )
+        return self._collector
+
+    async def _is_stored(self, handle: str) -> bool:
+        try:
+            return (await self._store.counts(handle)).downloaded > 0
+        except UnknownHandle:
+            return False
+
+    async def _to_fetch(self, handles: Sequence[str]) -> list[str]:
+        """Those that can be on X at all."""
+        known = await self._store.handles()
+        bases = {handle: await self._store.basis(handle) for handle in handles if handle in known}
+        return [handle for handle in handles if bases.get(handle) is not Basis.INVENTED]
+
+    async def _has_news(self, collector: Collector, handles: Sequence[str]) -> bool:
+        """Whether one of these stored accounts is followed and was left in the middle, or has probably posted since."""
+        if not collector.is_permitted:
+            return False
+        followed = set(await collector.handles()) & set(await self._to_fetch(handles))
+        for handle in followed:
+            if await collector.look_up_price(handle) or (await collector.estimate(handle)).posts:
+                return True
+        return False
+
+    async def _estimates(self, handles: Sequence[str]) -> list[Estimate]:
+        """What fetching these will cost. Raises `BudgetExceeded` when it does not fit under the cap."""
+        estimates = [await self._on().estimate(handle) for handle in handles]
+        await self._ledger.check(_most(estimates), _what(handles))
+        return estimates
+
+    def _require_today(self, purchase: Purchase) -> None:
+        if purchase.created_at.date() != self._clock().astimezone(UTC).date():
+            raise Refused("This price was said on another day, and X charges by the day. Ask for the training again.")
+
+    async def _step(self, number: int, before: PurchaseState, after: PurchaseState, **columns: str | int) -> bool:
+        """Take that step; False when somebody else has taken it."""
+        names = ", ".join(f"{name} = ?" for name in ("state", *columns))
+        async with self._database.transaction() as transaction:
+            taken = await transaction.run(
+                f"UPDATE purchases SET {names} WHERE id = ? AND state = ?", (after, *columns.values(), number, before)
+            )
+        self._news.tell()
+        return taken > 0
+
+    async def _read(self, row: Row) -> Purchase:
+        handles = tuple(json.loads(row["handles"]))
+        created_at = datetime.fromisoformat(row["created_at"])
+        state = PurchaseState(row["state"])
+        look_up = Decimal(0)
+        if state is PurchaseState.ASKED and self._collector is not None:
+            wanted = await self._to_fetch(handles)
+            look_up = sum([await self._collector.look_up_price(handle) for handle in wanted], Decimal(0))
+        return Purchase(
+            id=row["id"],
+            handles=handles,
+            name=row["name"],
+            cause=row["cause"],
+            requested_by=row["requested_by"],
+            state=state,
+            created_at=created_at,
+            estimates=_from_json(row["estimates"]),
+            look_up_usd=look_up,
+            spent=await self._ledger.spent_on(handles, created_at),
+            month=await self._ledger.month_total(),
+            cap=self._ledger.monthly_budget,
+            can_do_without=all([await self._is_stored(handle) for handle in handles]),
+            progress=self._progress.get(row["id"]),
+            pauses_until=self._pauses.get(row["id"]),
+            training=row["training_id"],
+            reason=row["reason"],
+        )
+
+
+async def forget_purchases(database: Database, handles: Sequence[str]) -> None:
+    """Delete every purchase with one of these accounts."""
+    marks = ", ".join("?" * len(handles))
+    async with database.transaction() as transaction:
+        await transaction.run(
+            f"DELETE FROM purchases WHERE EXISTS (SELECT 1 FROM json_each(handles) WHERE value IN ({marks}))", handles
+        )
+
+
+def _names(handles: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(sorted({normalise_handle(handle) for handle in handles} - {""}))
+    if not names:
+        raise UsageError("Name at least one account to learn from, for example nasa.")
+    return names
+
+
+def _most(estimates: Sequence[Estimate]) -> Decimal:
+    return sum((each.most for each in estimates), Decimal(0))
+
+
+def _what(handles: Sequence[str]) -> str:
+    return f"Fetching {', '.join(f'@{handle}' for handle in handles)}"
+
+
+def _as_json(estimates: Sequence[Estimate]) -> str:
+    return json.dumps([asdict(each) for each in estimates], default=str)
+
+
+def _from_json(text: str) -> tuple[Estimate, ...]:
+    def read(fields: dict[str, Any]) -> Estimate:
+        money = {name: Decimal(fields[name]) for name in ("usd", "month", "cap", "most")}
+        return Estimate(fields["handle"], fields["posts"], **money)
+
+    return tuple(map(read, json.loads(text)))
