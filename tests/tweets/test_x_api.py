@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import os
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -38,6 +36,8 @@ from bot.tweets.tweet import Source, Tweet
 from bot.tweets.x_api import XClient, XKeys
 from bot.tweets.x_bodies import TimelinePage, XUser, fetch_cost, read_page
 from bot.tweets.x_refusals import Answer, broken_connection, refusal
+from tests.tweets.desk import contracts, keys_of
+from tests.tweets.desk import recorded as document
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TIMELINE = "GET /2/users/:id/tweets"
@@ -47,9 +47,7 @@ PRICES = Prices()
 
 @pytest.fixture(scope="module")
 def contract() -> Iterator[OpenAPIContract | None]:
-    folder = os.environ.get("MOCKINGBIRD_TEST_SPECS")
-    name = "x-api-v2.159_xdk_2026-02-27_legacy_tweet_names.json"
-    yield OpenAPIContract.load(Path(folder) / name) if folder else None
+    yield contracts()[0]
 
 
 @pytest.fixture
@@ -57,16 +55,9 @@ async def x(contract: OpenAPIContract | None) -> AsyncIterator[LoopbackX]:
     """X with four accounts; whatever a test does must be allowed by X's own document."""
     accounts = [XAccount("Mockingbird"), XAccount("Ada"), XAccount("recluse", protected=True)]
     accounts.append(XAccount("rogue", suspended=True))
-    async with LoopbackX(accounts, contract, clock=lambda: NOON) as x:
+    async with LoopbackX(accounts, contract, contracts()[1], clock=lambda: NOON) as x:
         yield x
     assert x.violations == []
-
-
-def keys_of(x: LoopbackX) -> XKeys:
-    keys = x.keys
-    return XKeys(
-        keys.bearer_token, keys.consumer_key, keys.consumer_secret, keys.access_token, keys.access_token_secret
-    )
 
 
 @pytest.fixture
@@ -86,13 +77,6 @@ async def everything(client: XClient, user: XUser, since_id: str | None = None) 
 def fill(x: LoopbackX, handle: str, count: int) -> list[str]:
     start = NOON - timedelta(minutes=count + 1)
     return [x.post_as(handle, f"number {n}", created_at=start + timedelta(minutes=n)).id for n in range(count)]
-
-
-def document(name: str) -> Any:
-    folder = os.environ.get("MOCKINGBIRD_TEST_TWEETS")
-    if not folder:
-        pytest.skip("the recorded answers are not at hand: set MOCKINGBIRD_TEST_TWEETS")
-    return json.loads((Path(folder) / name).read_text(encoding="utf-8"))
 
 
 # Reading
@@ -315,6 +299,27 @@ async def test_each_refusal_is_one_exception_and_one_sentence(
         assert not [key for key in keys_of(x).values if key in sentence]
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "exception", "said"),
+    [
+        (403, {"title": "CreditsDepleted", "detail": "no credits"}, XCreditsDepleted, r"no credits left \(403\)"),
+        (402, {}, XCreditsDepleted, r"no credits left \(402\)"),
+        (402, {"title": "SpendCapReached", "reset_date": "soon"}, XRateLimited, "wait for the next billing cycle"),
+        (409, {"title": "Conflict"}, XError, r"still at work on an earlier request of this kind \(409\)"),
+        (404, {}, XError, r"has no such address \(404\)"),
+        (418, {"detail": "I am a teapot"}, XError, r"\(418, I am a teapot\)"),
+        (500, None, XUnreachable, r"overloaded or down \(500\)"),
+    ],
+)
+def test_further_refusals_are_one_sentence_too(
+    status: int, body: dict[str, str] | None, exception: type[XError], said: str
+) -> None:
+    error = refusal(Answer(status, {}, "application/json", body, "api.x.com", writes=False))
+    assert type(error) is exception
+    assert re.search(said, str(error))
+    assert str(error).endswith(".")
+
+
 @pytest.mark.parametrize("refused", [XRefusal.OVER_CAPACITY, XRefusal.WEB_PAGE, XRefusal.ANSWER_LOST])
 async def test_a_post_whose_answer_is_missing_may_stand_there(x: LoopbackX, client: XClient, refused: XRefusal) -> None:
     x.fail_next(POST, refused)
@@ -433,6 +438,26 @@ async def test_a_key_that_comes_back_in_a_refusal_is_left_out() -> None:
         with pytest.raises(XError, match="No Bearer …") as caught:
             await client.user("Ada")
     assert "very-secret" not in str(caught.value)
+
+
+async def test_a_file_is_handed_over_and_fetched_with_the_token_only_at_x_itself(x: LoopbackX) -> None:
+    seen: list[tuple[str, str | None, str]] = []
+
+    async def storage(request: web.Request) -> web.Response:
+        seen.append((request.method, request.headers.get("Authorization"), await request.text()))
+        return web.Response(text='{"id": "2", "action": "delete"}\n{"id": "3", "action": "scrub_geo"}\n')
+
+    async with server(storage) as elsewhere, XClient(keys_of(x), x.api_base) as client:
+        job = replace(
+            await client.create_job(), upload_url=f"{elsewhere}/up?sig=a%2Fb", download_url=f"{elsewhere}/down"
+        )
+        await client.upload(job, ["1", "2", "3"])
+        assert await client.results(job) == {"2"}
+        assert seen == [("PUT", None, "1\n2\n3\n"), ("GET", None, "")]
+    assert "sig=" not in repr(job)
+    async with server(storage) as base, XClient(keys_of(x), base) as client:
+        await client.upload(replace(job, upload_url=f"{base}/up"), ["1"])
+        assert seen[-1][1] == f"Bearer {x.keys.bearer_token}"
 
 
 async def test_a_redirection_is_not_followed(x: LoopbackX) -> None:
