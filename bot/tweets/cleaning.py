@@ -156,14 +156,18 @@ def _clean_as_huggingtweets(text: str) -> str:
 
 
 # Control characters other than white space, lone surrogates, characters without width and marks that turn the direction
-# of writing; joiners stay, emoji and Persian need them. And anything that looks like a model's own marker, so that
-# nobody can end a training text by tweeting one.
+# of writing; joiners stay, emoji and Persian need them.
 _NOISE = re.compile(
     r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
     r"\ufeff\ufff9-\ufffb\ud800-\udfff]"
-    r"|<[|｜][^<>|｜\s]{1,40}[|｜]>|</?(?:s|pad|unk|bos|eos|mask|(?:start|end)_of_turn)>",
-    re.IGNORECASE,
 )
+# Whatever looks like a model's own marker, so that nobody can end a training text by tweeting one. A blank takes its
+# place, so that what is left and right of it makes no other one.
+_MARKER = re.compile(
+    r"<[|｜][^<>|｜\s]{1,40}[|｜]>|</?(?:s|pad|unk|bos|eos|mask|(?:start|end)_of_turn)>", re.IGNORECASE
+)
+# An ampersand that was escaped over and over.
+_ESCAPED_AMPERSAND = re.compile(r"&(?:(?:amp|AMP|#0*38(?!\d)|#[xX]0*26(?![\da-fA-F]));?)+")
 # X's own short links end where the ASCII letters end, even when Japanese follows without a blank; any other link goes
 # on to the next blank.
 _LINK = re.compile(
@@ -201,11 +205,13 @@ _HEADLINE = re.compile(
 
 def _clean_once(line: str) -> str:
     if "&" in line:
-        line = " ".join(html.unescape(line).split())
+        line = " ".join(html.unescape(_ESCAPED_AMPERSAND.sub("&", line)).split())
     if not line.isascii():
         line = unicodedata.normalize("NFC", line)
-    if "<" in line or not line.isprintable():
+    if not line.isprintable():
         line = " ".join(_NOISE.sub("", line).split())
+    if "<" in line:
+        line = " ".join(_MARKER.sub(" ", line).split())
     if "/" in line or "…" in line or "www." in line.lower():  # no link is without one of these
         line = _without_links(line)
     return _own_words(_without_addresses(line)) if "@" in line else line
@@ -219,14 +225,21 @@ def _without_addresses(line: str) -> str:
     leading = _LEADING_MENTIONS.match(line)
     line = line[leading.end() :] if leading else line
     words = line.split(" ")
+    while (end := _end_of_said(words)) < len(words):
+        del words[end:]
+    return " ".join(words)
+
+
+def _end_of_said(words: list[str]) -> int:
+    """How many of the words come before the mentions at the end that only call people."""
     end = len(words)
     while end and _MENTION.fullmatch(words[end - 1]):
         end -= 1
     before = words[end - 1] if end else ""
     if end < len(words) and before.lower() in ("cc", "cc:"):
-        return " ".join(words[: end - 1])
+        return end - 1
     is_list = len(words) - end >= _MENTIONS_IN_A_ROW and not (before[-1:].isalnum() or before[-1:] in "-–—:/&,")
-    return " ".join(words[:end]) if is_list else line
+    return end if is_list else len(words)
 
 
 def _quoted(line: str) -> re.Match[str] | None:

@@ -29,7 +29,7 @@ FEWEST_WORDS = 6  # distinct words; with fewer, one word more or less is another
 
 _BANDS, _ROWS = 6, 6  # a twin of overlap s is a candidate with probability 1 - (1 - s**6)**6
 _SEED = 1
-_MOST_SLOTS = 1 << 23  # 32 MB
+_SLOT_BITS = 23  # 8 million slots, 32 MB; of one size for all, so that an account may come at once or page by page
 _FALSE_ALARMS = 1e-9  # share of new texts that are taken for said
 _MIXERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9] * 2, np.uint64) ** np.arange(
     1, _ROWS + 1, dtype=np.uint64
@@ -47,9 +47,8 @@ class Said:
     """What an account has said so far, as far as it takes to know a repetition; `expected` texts will come in all."""
 
     def __init__(self, expected: int) -> None:
-        expected = max(expected, 1)
-        self._whole = Bloom(expected, _FALSE_ALARMS, hash_func=index)  # of digests
-        self._slots = array("I", bytes(4 * min(_MOST_SLOTS, 1 << (4 * _BANDS * expected - 1).bit_length())))
+        self._whole = Bloom(max(expected, 1), _FALSE_ALARMS, hash_func=index)  # of digests
+        self._slots = np.zeros(1 << _SLOT_BITS, np.uint32).data  # the newest text with such a band
         self._starts = array("I", [0, 0])  # of each text in `_words`; numbers begin with 1, so that 0 is an empty slot
         self._words = array("I")  # hashes of each text's distinct words
 
@@ -57,7 +56,7 @@ class Said:
         """For each text in turn how it repeats an earlier one. Only what is new is remembered."""
         spoken = [words(text) or [text] for text in texts]
         hashes = RMinHash.hash_token_sets(spoken)
-        likenesses = _bands(hashes, len(self._slots))
+        likenesses = _bands(hashes)
         return [
             self._check_one(_digest(said), array("I", {each >> 32 for each in hashed}), slots)
             for said, hashed, slots in zip(spoken, hashes, likenesses, strict=True)
@@ -105,11 +104,11 @@ def _digest(said: Sequence[str]) -> int:
     return int.from_bytes(blake2b(whole, digest_size=16).digest(), signed=True)
 
 
-def _bands(hashes: list[list[int]], slots: int) -> list[list[int]]:
+def _bands(hashes: list[list[int]]) -> list[list[int]]:
     """For each text the slots of its bands: texts with the same `_ROWS` minima in a band have the same slot there."""
     rows = RMinHash.digest_matrix_from_token_hash_sets(hashes, _BANDS * _ROWS, _SEED).to_rows()
     minima: NDArray[np.uint64] = np.array(rows, np.uint64).reshape(len(hashes), _BANDS, _ROWS)
     mixed = (minima * _MIXERS).sum(axis=2, dtype=np.uint64)
     mixed = (mixed + np.arange(_BANDS, dtype=np.uint64)) * _MIXERS[0]  # a band has slots of its own
-    found: list[list[int]] = (mixed >> np.uint64(64 - (slots - 1).bit_length())).tolist()
+    found: list[list[int]] = (mixed >> np.uint64(64 - _SLOT_BITS)).tolist()
     return found

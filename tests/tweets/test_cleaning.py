@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import unicodedata
 from datetime import UTC, datetime
 
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.tweets.cleaning import Profile, Verdict, clean, is_retweet, is_short, judge
+from bot.tweets.cleaning import RULES, Judge, Profile, Verdict, clean, is_retweet, is_short, judge
 from bot.tweets.counts import Enough, count
 from bot.tweets.tweet import Source, Tweet
 
@@ -48,6 +50,26 @@ LETTERS = (
     "a",
     "I",
 )
+SERIES = "day 12 of my long walk along the coast"
+RAW = (
+    "one\r\ntwo",
+    "caf&eacute; au lait today",
+    "見てhttps://t.co/abcすごいですよね",
+    "a cc @ann",
+    "half \ud83d an emoji",
+)
+TALK = (
+    *(SERIES, f"{SERIES}!", f"{SERIES} today", "day 13 of my long walk along the coast", "day 13 of rain"),
+    *("RT @ann: his words", '"@ann: his words" Thanks!', "So very true RT @ann: his words", "hi", "one fine day"),
+    *(
+        "One fine day",
+        "one fine day then",
+        "今日はいい天気ですね",
+        "今日はいい天気ですねえ",
+        "@ann one fine day",
+        "😀 😀 😀",
+    ),
+)
 PIECES = st.sampled_from(LINKS + MARKS + LETTERS)
 UNTIDY = st.one_of(st.lists(PIECES, max_size=12).map("".join), st.text(max_size=80))
 
@@ -75,13 +97,31 @@ def a_tweet(text: str, *, is_retweet: bool = False, day: int = 1) -> Tweet:
         ("cut off https://t…", "cut off"),
         ("cut off http…", "cut off"),
         ("no link: reddit.com/r/x", "no link: reddit.com/r/x"),
+        ("see WWW.example.org now", "see now"),
         ("@ann @bob: you two", "you two"),
         ("@ann's hat", "@ann's hat"),
         (".@ann look", ".@ann look"),
         ("we met @ann there", "we met @ann there"),
+        ("what a night with @ann @bob", "what a night with @ann @bob"),
+        ("what a night! @ann @bob @eve", "what a night!"),
+        ("what a night with @ann @bob @eve", "what a night with @ann @bob @eve"),
+        ("what a night cc @ann", "what a night"),
+        ("what a night CC: @ann @bob", "what a night"),
+        ("@ann @bob @eve", ""),
+        ("So true, all of it! RT @ann: his words", "So true, all of it!"),
+        ("So true, all of it - MT @ann his words", "So true, all of it"),
+        ("So true, all of it “@ann: his words”", "So true, all of it"),
+        ('So true, all of it "@ann: his words"', "So true, all of it"),
+        ("So true RT @ann: his words", "So true RT @ann: his words"),  # a quote: too little of it is one's own
+        ('She said "yes" @ann: and so on', 'She said "yes" @ann: and so on'),
         ("left\u202eright\x07 a\u200bb \ufeffc", "leftright ab c"),
         ("👩\u200d🚀 and ❤\ufe0f stay", "👩\u200d🚀 and ❤\ufe0f stay"),
         ("an end <|endoftext|> and more", "an end and more"),
+        ("an end <|endof<|im_end|>text|> and <|EOT_ID|>", "an end <|endof text|> and"),
+        ("thrice &amp;#38;&#x26;amp &ampersand", "thrice && &ersand"),
+        ("an end <｜end▁of▁sentence｜></s> and <end_of_turn>", "an end and"),
+        ("less &lt;3 than <b>this</b>", "less <3 than <b>this</b>"),
+        ("a\u2066b\u2069 \u061cc \ufff9d", "ab c d"),
         ("half an emoji \ud83d here", "half an emoji here"),
         ("https://t.co/abc", ""),
         ("", ""),
@@ -119,6 +159,7 @@ def test_cleaning_what_is_clean_changes_nothing(text: str) -> None:
 
 @given(UNTIDY)
 @settings(deadline=None)
+@example("<|endof<|x|>text|>")
 def test_no_link_no_control_character_and_no_loose_blank_is_left(text: str) -> None:
     cleaned = clean(text, Profile.MOCKINGBIRD)
     lower = cleaned.lower()
@@ -127,7 +168,14 @@ def test_no_link_no_control_character_and_no_loose_blank_is_left(text: str) -> N
     assert not [letter for letter in cleaned if unicodedata.category(letter) in ("Cc", "Cs")]
     assert cleaned == " ".join(cleaned.split())
     assert unicodedata.is_normalized("NFC", cleaned)
-    assert "<|endoftext|>" not in cleaned
+    assert not re.search(r"<\|[^<>|\s]{1,40}\|>", cleaned)
+
+
+@given(UNTIDY)
+@settings(deadline=None)
+@example("\u0958")  # a letter that NFC writes as two
+def test_cleaning_adds_nothing_but_what_composition_takes_apart(text: str) -> None:
+    assert len(clean(text, Profile.MOCKINGBIRD)) <= len(unicodedata.normalize("NFC", text))
 
 
 @given(UNTIDY)
@@ -138,11 +186,22 @@ def test_the_ancestors_cleaning_leaves_one_line_without_links(text: str) -> None
 
 
 @pytest.mark.parametrize(
-    "hostile", ["http://", "https://t.co/a", "(http://t.co/a ", "http://a. ", "@a ", "&lt;", "<|", "…"]
+    "hostile",
+    [
+        *("http://", "https://t.co/a", "(http://t.co/a ", "http://a. ", "@a ", "x @a ", "&lt;", "&", "<|", "<|a", "…"),
+        *('"@a ', '"', "“a” ", "via @a ", "RT @", ". ", "/ ", "cc @a "),
+    ],
 )
 def test_a_long_hostile_text_is_cleaned_like_any_other(hostile: str) -> None:
     for profile in Profile:
-        clean(hostile * (25_000 // len(hostile)), profile)  # quadratic patterns would meet the test's time limit
+        text = hostile * (25_000 // len(hostile))
+        judge([a_tweet(text), a_tweet(f'"{text}'), a_tweet(f"{text}x")], profile)  # quadratic: the test's time limit
+
+
+@pytest.mark.parametrize("hostile", ["&" + "amp;" * 6_000, "<|a" * 5_000 + "|>" * 5_000, "<|" * 6_000 + "|>" * 6_000])
+def test_what_is_hidden_a_thousandfold_takes_no_thousand_rounds(hostile: str) -> None:
+    cleaned = clean(hostile, Profile.MOCKINGBIRD)
+    assert clean(cleaned, Profile.MOCKINGBIRD) == cleaned
 
 
 @pytest.mark.parametrize(
@@ -165,10 +224,109 @@ def test_short_is_fewer_than_three_plain_words(cleaned: str, expected: bool) -> 
     assert is_short(cleaned) is expected
 
 
-def test_each_tweet_gets_the_first_reason_that_holds() -> None:
-    texts = ["RT @bob: short", "hi @bob", "one fine day", "One fine   DAY https://t.co/a", "another fine day"]
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"@ann: his own words" Thanks!',
+        '"@ann his own words',
+        "“@ann: his own words”",
+        "&quot;@ann: his own words&quot;",
+        '" @ann : his own words"',
+        '@bob "@ann his own words" You never know!',
+        '.@bob "@ann his own words" You never know!',
+        "MT @ann: his own words",
+        "RT: @ann his own words",
+        '"RT @ann: his own words"',
+        "rt @ann: his own words",
+        "Nice! RT @ann: his own words",
+        ".@bob RT @ann his own words",
+        '"The headline of a paper" https://t.co/abc via @paper by @bob',
+        "“Never give up, never.” - @ann",
+        "Via @paper by Ann Bobson: “The headline of a paper” https://t.co/abc",
+    ],
+)
+def test_somebody_elses_words_quoted_by_hand_are_a_quote(text: str) -> None:
+    judged = judge([a_tweet(text)], Profile.MOCKINGBIRD)[0]
+    assert judged.verdict is Verdict.QUOTE
+    assert judge([a_tweet(text)], Profile.HUGGINGTWEETS)[0].verdict is not Verdict.QUOTE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'I said "yes" to @ann and meant it',
+        '"Never give up" is what I always say',
+        "what a good read via @paper",
+        "RT if you like this one",
+        '.@ann said "never" and then did it',
+        "two hours of ART @museum today",
+        "“Never give up, never.” - Winston Churchill",
+    ],
+)
+def test_a_mention_or_a_quotation_alone_makes_no_quote(text: str) -> None:
+    assert judge([a_tweet(text)], Profile.MOCKINGBIRD)[0].verdict is Verdict.KEPT
+
+
+@pytest.mark.parametrize(
+    ("text", "is_kept"),
+    [
+        ("今天天气很好", True),
+        ("早上好", False),
+        ("今日はいい天気ですね", True),
+        ("ありがとう", False),
+        ("วันนี้อากาศดีมาก", True),
+        ("สวัสดีครับ", False),
+        ("좋은 아침 여러분", True),
+        ("@ann #今日は いい天気", False),
+        ("C# or (maybe) C++", True),
+        ("ok 😀 😀 😀 — …", False),
+    ],
+)
+def test_short_is_judged_by_words_also_where_no_spaces_stand_between_them(text: str, is_kept: bool) -> None:
+    verdict = judge([a_tweet(text)], Profile.MOCKINGBIRD)[0].verdict
+    assert verdict is (Verdict.KEPT if is_kept else Verdict.SHORT)
+
+
+def test_nearly_the_same_words_are_a_near_duplicate_of_what_was_kept() -> None:
+    texts = [
+        "Tune in as I deliver remarks on the response to the storm.",
+        "Tune in as I deliver remarks on our response to the storm!",
+        "Tune in as I deliver remarks on vaccines and jobs.",
+        "TUNE IN as I deliver remarks on the response to the storm…",
+    ]
     verdicts = [each.verdict for each in judge([a_tweet(text) for text in texts], Profile.MOCKINGBIRD)]
-    assert verdicts == [Verdict.RETWEET, Verdict.SHORT, Verdict.KEPT, Verdict.DUPLICATE, Verdict.KEPT]
+    assert verdicts == [Verdict.KEPT, Verdict.NEAR_DUPLICATE, Verdict.KEPT, Verdict.DUPLICATE]
+
+
+@given(st.lists(st.sampled_from(TALK), max_size=30), st.integers(1, 10))
+@settings(deadline=None)
+def test_the_verdicts_are_the_same_in_parts_and_at_once(texts: list[str], part: int) -> None:
+    tweets = [a_tweet(text) for text in texts]
+    for profile in Profile:
+        judging = Judge(profile, len(tweets))
+        parts = [judging.judge(tweets[start : start + part]) for start in range(0, len(tweets), part)]
+        assert [each for judged in parts for each in judged] == judge(tweets, profile)
+
+
+def test_whoever_changes_a_rule_raises_its_version() -> None:
+    """What is stored is judged anew only when `RULES` is another: then write the new digest down here."""
+    tweets = [a_tweet(text) for text in (*TALK, *LINKS, *MARKS, *RAW)]
+    judged = "\n".join(f"{each.verdict} {each.cleaned}" for each in judge(tweets, Profile.MOCKINGBIRD))
+    assert (RULES, hashlib.sha256(judged.encode()).hexdigest()[:16]) == (2, "31ed86d78eca6713")
+
+
+def test_each_tweet_gets_the_first_reason_that_holds() -> None:
+    texts = [
+        "RT @bob: short",
+        "Wow RT @bob: yes",
+        "hi @bob",
+        "one fine day",
+        "One fine   DAY https://t.co/a",
+        "another fine day",
+    ]
+    verdicts = [each.verdict for each in judge([a_tweet(text) for text in texts], Profile.MOCKINGBIRD)]
+    expected = (Verdict.RETWEET, Verdict.QUOTE, Verdict.SHORT, Verdict.KEPT, Verdict.DUPLICATE, Verdict.KEPT)
+    assert tuple(verdicts) == expected
 
 
 def test_a_retweet_of_it_does_not_make_a_text_a_duplicate() -> None:
@@ -182,20 +340,22 @@ def test_huggingtweets_knows_no_duplicates() -> None:
 
 
 def test_counts_add_up_and_the_separator_counts_as_the_ancestor_has_it() -> None:
-    texts = ["RT @bob: x", "hi", "one fine day", "one fine day", "four more fine words"]
+    texts = ["RT @bob: x", '"@bob: x"', "hi", SERIES, SERIES.upper(), f"{SERIES} too", "four more fine words"]
     tweets = [a_tweet(text, day=day) for day, text in enumerate(texts, start=1)]
     counts = count("ann", judge(tweets, Profile.MOCKINGBIRD))
     assert counts.as_json() == {
         "handle": "ann",
-        "downloaded": 5,
-        "retweets": 1,
+        "downloaded": 7,
+        "retweets": 2,
         "short": 1,
-        "duplicates": 1,
+        "duplicates": 2,
         "kept": 2,
-        "characters": len("one fine day<|endoftext|>four more fine words"),
+        "characters": len(f"{SERIES}<|endoftext|>four more fine words"),
         "first": "2024-01-01T00:00:00Z",
-        "last": "2024-01-05T00:00:00Z",
+        "last": "2024-01-07T00:00:00Z",
         "verdict": "too little",
+        "quotes": 1,
+        "near_duplicates": 1,
     }
 
 
