@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from datetime import UTC
 
 from bot.database import Transaction
-from bot.tweets.tweet import Tweet
+from bot.tweets.tweet import Source, Tweet
 
 
 class Adding:
@@ -119,7 +119,8 @@ _TAKE_ID = """
 """
 
 # A text that was cut off ("…", with X's link behind it or not) gives way to a longer one; what is stored otherwise
-# stays. Verdict '': not judged.
+# stays. What its owner's archive holds counts as that from then on, wherever it came from first: it does not go when it
+# is gone from X. Verdict '': not judged.
 _IS_LONGER = """
     length(excluded.text) > length(tweets.text)
     AND (tweets.text LIKE '%…' OR tweets.text LIKE '%…%https://t.co/__________')
@@ -137,8 +138,10 @@ _MERGE = f"""
         created_at = coalesce(tweets.created_at, excluded.created_at),
         is_retweet = max(tweets.is_retweet, excluded.is_retweet),
         reply_to = coalesce(tweets.reply_to, excluded.reply_to),
+        source = iif(excluded.source = '{Source.ARCHIVE}', excluded.source, tweets.source),
         verdict = iif({_TELLS_MORE}, '', tweets.verdict)
     WHERE {_TELLS_MORE} OR (tweets.reply_to IS NULL AND excluded.reply_to NOT NULL)
+        OR (excluded.source = '{Source.ARCHIVE}' AND tweets.source != excluded.source)
 """
 
 

@@ -379,3 +379,17 @@ async def test_posts_are_left_alone_where_that_is_set(tmp_path: Path, x: Loopbac
         await whole_check(desk, clock)
     assert (asked(x, ACCOUNTS), asked(x, CREATE)) == (1, 0)
     assert x.bill() == PRICES.user_read + PRICES.post_read == Decimal("0.015")
+
+
+async def test_an_archive_that_comes_later_makes_fetched_tweets_its_owners(
+    x: LoopbackX, clock: FakeClock, desk: Desk
+) -> None:
+    texts = fill(x, clock, "Ada", 3)
+    await desk.collector.fetch("ada")
+    posts = x.timeline("Ada")[1:]
+    archive = [Tweet("ada", post.text, post.id, post.created_at, False, None, Source.ARCHIVE) for post in posts]
+    await desk.store.add("ada", archive, Basis.OWN)
+    close(x, "Ada", "protected")
+    clock.advance(hours=12)
+    await desk.check.round()
+    assert await desk.texts("ada") == texts[:2]

@@ -95,7 +95,7 @@ async def test_a_second_source_fills_in_what_the_first_lacked(store: TweetStore,
         await store.add("ann", [tweet])
     row = await database.one("SELECT text, created_at, reply_to, source FROM tweets")
     assert row is not None
-    assert tuple(row) == (full.text, DAY.isoformat(), "bob", "x_api")
+    assert tuple(row) == (full.text, DAY.isoformat(), "bob", "archive")
     assert await cleaned(store) == [full.text]
 
 
