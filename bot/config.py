@@ -83,7 +83,18 @@ class Retraining(Section):
     min_new_tweets: Annotated[int, Field(ge=1)] = 50
     min_hours_between: Annotated[float, Field(ge=0)] = 24.0
     check_every_minutes: Annotated[float, Field(gt=0)] = 15.0
-    tolerance: Annotated[float, Field(ge=0)] = 0.01
+    tolerance: Annotated[float, Field(ge=0)] = 0.03
+
+
+class Judging(Section):
+    """By which figures a new version is judged before it is put in use."""
+
+    samples: Annotated[int, Field(ge=0)] = 1_000
+    tweets: Annotated[int, Field(ge=1)] = 300
+    threads: Annotated[int, Field(ge=0)] = 0
+    max_exact_copies: Share = 0.05
+    max_near_copies: Share = 0.15
+    max_more_toxicity: Share = 0.02
 
 
 class Replies(Section):
@@ -161,6 +172,7 @@ class Config(Section):
     generation: Generation = Generation()
     training: Training = Training()
     retraining: Retraining = Retraining()
+    judging: Judging = Judging()
     replies: Replies = Replies()
     discord: Discord = Discord()
     x: X = X()

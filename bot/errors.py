@@ -87,6 +87,10 @@ class TrainingFailed(OutsideError):
     """The training process ended without a version; the reason is in the message."""
 
 
+class JudgingFailed(OutsideError):
+    """The figures of a version could not be found out; the reason is in the message."""
+
+
 class Busy(OutsideError):
     """More requests wait than can be answered soon."""
 

@@ -56,6 +56,7 @@ from bot.training.job import (
     DISK_FULL,
     RESULT,
     TEXTS,
+    Asking,
     Evaluation,
     Event,
     Job,
@@ -63,6 +64,7 @@ from bot.training.job import (
     Score,
     Texts,
 )
+from bot.training.predicting import predictions
 
 LIKELY_TOKENS = 2_048  # tokens that no tweet holds and that are always weighed, the base's likeliest
 SAMPLED_TOKENS = 2_048  # of all others, which stand for them in one step
@@ -155,7 +157,7 @@ class Report:
 # --- 2. The base, and the adapter beside its upper layers ------------------------------------------------------------
 
 
-def load(job: Job) -> PreTrainedModel:
+def load(job: Asking) -> PreTrainedModel:
     """The base, frozen, in the precision that suits the processor."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
@@ -334,7 +336,7 @@ def width(tokens: int) -> int:
     return math.ceil(tokens / WIDTHS) * WIDTHS
 
 
-def keep_states(rows: Rows, halves: Halves | Whole, job: Job, stop: Stop) -> Rows:
+def keep_states(rows: Rows, halves: Halves | Whole, job: Asking, stop: Stop) -> Rows:
     """The rows with what the lower half makes of them, computed once for all epochs, if there is room for it."""
     if halves.head is None or rows.tokens * halves.head.shape[1] * halves.head.element_size() > job.keep_bytes:
         return rows
@@ -390,7 +392,7 @@ def states_of(halves: Halves | Whole, rows: Rows, picked: Sequence[int]) -> Tens
 
 
 @torch.no_grad()
-def score(halves: Halves | Whole, rows: Rows, size: int, job: Job, stop: Stop) -> Score:
+def score(halves: Halves | Whole, rows: Rows, size: int, job: Asking, stop: Stop) -> Score:
     """The model on the held-out tweets, `size` being their bytes; the whole vocabulary is weighed."""
     total = 0.0
     for picked in batches(rows, 4 * job.batch_tokens):
@@ -673,6 +675,8 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
     if best is None:
         raise TrainingFailed("The loss became infinite before anything was learned. Lower [training] learning_rate.")
     write_adapter(adapted, run.progress.best_weights, job)
+    with autocast(halves):
+        said = predictions(adapted, tokenizer, job, texts, stop.check)
     result = Result(
         best=best,
         base=base,
@@ -684,6 +688,7 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
         planned_steps=len(run.plan),
         trained_tokens=run.progress.trained_tokens,
         seconds=run.progress.seconds,
+        predictions=said,
         run=circumstances(run, model),
     )
     (job.folder / RESULT).write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")

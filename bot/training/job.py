@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.shelf.manifest import Prediction
+
 TEXTS = "tweets.json"  # `Texts`
 CHECKPOINT = "checkpoint.pt"
 ADAPTER = "adapter_model.safetensors"
@@ -34,12 +36,21 @@ class Texts(Value):
     held_out: tuple[str, ...]
 
 
-class Job(Value):
-    """One run of `bot.training.finetune`."""
+class Asking(Value):
+    """How a base is loaded and asked about tweets, be it for learning or for judging alone."""
 
     base: Path  # transformers folder of the base
-    base_name: str  # as people know it; stands in the adapter's configuration
     end_id: int  # token before and after each tweet
+    batch_tokens: int = Field(ge=1)
+    threads: int = Field(default=0, ge=0)  # 0 leaves one core to everything else
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"  # auto: bfloat16 where the processor multiplies it
+    keep_bytes: int = 2**30  # states of the untrained layers are kept up to this size, else computed again each time
+
+
+class Job(Asking):
+    """One run of `bot.training.finetune`."""
+
+    base_name: str  # as people know it; stands in the adapter's configuration
     folder: Path  # holds TEXTS; the checkpoint, the adapter and RESULT are written into it
     fingerprint: str  # of the data set and all settings; a checkpoint of another one is ignored
     previous: Path | None = None  # folder of the adapter in use, judged on the same held-out tweets
@@ -47,12 +58,8 @@ class Job(Value):
     layers: int = Field(ge=0)  # upper layers that learn; 0 is all
     epochs: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
-    batch_tokens: int = Field(ge=1)
     patience: int = Field(ge=1)  # evaluations without improvement before learning stops
     seed: int
-    threads: int = Field(default=0, ge=0)  # 0 leaves one core to everything else
-    precision: Literal["auto", "bfloat16", "float32"] = "auto"  # auto: bfloat16 where the processor multiplies it
-    keep_bytes: int = 2**30  # states of the untrained layers are kept up to this size, else computed again each time
     parts: int = Field(default=1, ge=1)  # passes in which a batch is taken: more of them need less memory
     report_seconds: float = 1.0  # at least this long between two "step" events
 
@@ -95,4 +102,5 @@ class Result(Value):
     planned_steps: int
     trained_tokens: int
     seconds: float  # of learning and evaluating, over all the process's lives
+    predictions: tuple[Prediction, ...] = ()  # what it says when asked
     run: dict[str, Any]  # what else it takes to repeat it: precision, threads, versions, sizes

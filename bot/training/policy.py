@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.config import Retraining
+from bot.config import Judging, Retraining
 from bot.shelf.manifest import Metrics
 
 
@@ -32,17 +32,56 @@ def due(new_tweets: int, hours_since_last: float, settings: Retraining) -> Decis
     return Decision(True, f"{new_tweets:,} new tweets have come since it learned {hours_since_last:.1f} hours ago.")
 
 
-def publish(metrics: Metrics, tolerance: float) -> Decision:
-    """Whether a new version is put in use: it must beat the base, and the version in use within `tolerance` nats."""
+def publish(metrics: Metrics, tolerance: float, limits: Judging) -> Decision:
+    """Whether a new version is put in use.
+
+    It must beat the base, must not be worse than the version in use by more than `tolerance` nats, and must keep to the
+    limits on copies and toxicity. A figure that was not wanted is not asked for, and the reason says so; a version
+    whose figures were wanted and could not be had is kept.
+    """
+    if metrics.unjudged is not None:
+        return Decision(False, f"It was not judged. {metrics.unjudged}")
+    against = _against(metrics, tolerance, limits)
+    if against:
+        return Decision(False, " ".join(against))
+    return Decision(True, f"{_for(metrics)} {_copies_in_words(metrics)}")
+
+
+def _against(metrics: Metrics, tolerance: float, limits: Judging) -> list[str]:
+    """Every reason why it is not put in use, in a sentence each."""
     new, base, previous = metrics.held_out_loss, metrics.base_held_out_loss, metrics.previous_held_out_loss
-    if new >= base:
-        return Decision(False, f"Its held-out loss of {new:.3f} is no better than the base's {base:.3f}.")
-    if previous is None:
-        return Decision(True, f"Its held-out loss is {new:.3f}, the base's {base:.3f}.")
-    if new > previous + tolerance:
-        return Decision(
-            False,
+    reasons = []
+    if not new < base:  # a loss that is no number is not better either
+        reasons.append(f"Its held-out loss of {new:.3f} is no better than the base's {base:.3f}.")
+    if previous is not None and not new <= previous + tolerance:
+        reasons.append(
             f"Its held-out loss of {new:.3f} is worse than that of the version in use, {previous:.3f}, "
-            f"by more than {tolerance:g}.",
+            f"by more than {tolerance:g}."
         )
-    return Decision(True, f"Its held-out loss is {new:.3f}, that of the version before {previous:.3f}.")
+    figures = metrics.figures
+    copies = figures.copies if figures else None
+    if copies and copies.exact > limits.max_exact_copies:
+        reasons.append(f"{copies.exact:.1%} of its samples are copies, and {limits.max_exact_copies:.1%} may be.")
+    if copies and copies.near > limits.max_near_copies:
+        reasons.append(f"{copies.near:.1%} of its samples are near copies, and {limits.max_near_copies:.1%} may be.")
+    toxicity = figures.toxicity if figures else None
+    if toxicity and toxicity.samples > toxicity.real + limits.max_more_toxicity:
+        reasons.append(
+            f"{toxicity.samples:.1%} of its samples are offensive, of the tweets {toxicity.real:.1%}, "
+            f"and {limits.max_more_toxicity:.1%} more may be."
+        )
+    return reasons
+
+
+def _for(metrics: Metrics) -> str:
+    new, base, previous = metrics.held_out_loss, metrics.base_held_out_loss, metrics.previous_held_out_loss
+    if previous is None:
+        return f"Its held-out loss is {new:.3f}, the base's {base:.3f}."
+    return f"Its held-out loss is {new:.3f}, that of the version before {previous:.3f}."
+
+
+def _copies_in_words(metrics: Metrics) -> str:
+    copies = metrics.figures.copies if metrics.figures else None
+    if copies is None:
+        return "Copies were not counted."
+    return f"{copies.near:.1%} of its samples are near copies of tweets, {copies.exact:.1%} exact ones."

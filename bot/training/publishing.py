@@ -12,6 +12,7 @@ from typing import Any
 from bot.config import Training
 from bot.errors import DiskFull
 from bot.shelf.bases import Base
+from bot.shelf.figures import Figures
 from bot.shelf.manifest import HandleCounts, Manifest, Metrics
 from bot.shelf.shelf import Shelf, file_sha256
 from bot.training.card import model_card
@@ -35,9 +36,11 @@ class Provenance:
     consent: dict[str, str]  # account -> why it may be learned
     settings: Training
     tweets_read_at: datetime  # UTC
+    figures: Figures | None = None  # everything that it is judged by beside its loss
+    unjudged: str | None = None  # why there are none although they were wanted
 
 
-def metrics_of(result: Result) -> Metrics:
+def metrics_of(result: Result, provenance: Provenance) -> Metrics:
     """The figures by which the version is judged."""
     return Metrics(
         held_out_tweets=result.held_out_tweets,
@@ -46,6 +49,8 @@ def metrics_of(result: Result) -> Metrics:
         bits_per_byte=result.best.bits_per_byte,
         base_bits_per_byte=result.base.bits_per_byte,
         previous_held_out_loss=result.previous.loss if result.previous else None,
+        figures=provenance.figures,
+        unjudged=provenance.unjudged,
     )
 
 
@@ -101,6 +106,6 @@ def _manifest(shelf: Shelf, result: Result, provenance: Provenance, now: datetim
         counts=provenance.counts,
         consent=provenance.consent,
         hyperparameters=hyperparameters_of(provenance.settings, result),
-        metrics=metrics_of(result),
+        metrics=metrics_of(result, provenance),
         sha256={},
     )

@@ -24,6 +24,7 @@ from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
 from bot.training import policy
 from bot.training.dataset import require_enough
+from bot.training.evaluation import Evaluator
 from bot.training.news import News
 from bot.training.record import Training, TrainingPoint, TrainingResult, TrainingState
 from bot.training.table import TrainingTable
@@ -54,12 +55,13 @@ class Trainings:
         retraining: Retraining,
         clock: Callable[[], datetime],
         on_published: OnPublished | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
         self._database = database
         self._table = TrainingTable(database, clock)
         self._news = News()
         self._worker = Worker(
-            self._table, self._news, shelf, store, data, model, settings, retraining, clock, on_published
+            self._table, self._news, shelf, store, data, model, settings, retraining, clock, on_published, evaluator
         )
         self._shelf = shelf
         self._store = store

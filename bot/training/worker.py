@@ -18,17 +18,19 @@ from pathlib import Path
 import structlog
 from filelock import FileLock, Timeout
 
-from bot.config import Model, Retraining
+from bot.config import Judging, Model, Retraining
 from bot.config import Training as Settings
-from bot.errors import DiskFull, MockingbirdError, UnknownPersona
+from bot.errors import BaseUnavailable, DiskFull, JudgingFailed, MockingbirdError, UnknownPersona
 from bot.personas.consent import require_basis
 from bot.shelf.bases import Base
+from bot.shelf.figures import Figures
 from bot.shelf.manifest import HandleCounts, Manifest
 from bot.shelf.shelf import Shelf
 from bot.training import policy
 from bot.training.card import hub_name
 from bot.training.child import ensure_base
 from bot.training.dataset import DataSet, build
+from bot.training.evaluation import Candidate, Evaluator
 from bot.training.job import TEXTS, Event, Job, Result, Texts
 from bot.training.learning import learn
 from bot.training.news import POLL_S, News
@@ -59,6 +61,7 @@ class Worker:
         retraining: Retraining,
         clock: Callable[[], datetime],
         on_published: OnPublished | None,
+        evaluator: Evaluator | None,
     ) -> None:
         self._table = table
         self._news = news
@@ -70,6 +73,7 @@ class Worker:
         self._retraining = retraining
         self._clock = clock
         self._on_published = on_published
+        self._evaluator = evaluator
 
     async def run(self) -> None:
         """Take trainings from the queue until cancelled; the one under way then waits for the next start."""
@@ -179,6 +183,7 @@ class Worker:
         result = await learn(job, lambda event: self._measure(training.id, event))
         if result is None:
             return None
+        figures, unjudged = await self._judged(job, base, data_set)
         provenance = Provenance(
             persona=training.persona,
             parent=parent.version if parent else None,
@@ -189,8 +194,22 @@ class Worker:
             consent=consent,
             settings=self._settings,
             tweets_read_at=read_at,
+            figures=figures,
+            unjudged=unjudged,
         )
         return await self._publish(job.folder, result, provenance)
+
+    async def _judged(self, job: Job, base: Base, data_set: DataSet) -> tuple[Figures | None, str | None]:
+        """The figures of what was learned, or why there are none; neither where nobody wants them."""
+        if self._evaluator is None:
+            return None, None
+        log.info("a version is judged", run=job.folder.name)
+        handles = tuple(split.handle for split in data_set.splits)
+        candidate = Candidate(handles, job.folder, job.previous, base, data_set)
+        try:
+            return await self._evaluator.of_candidate(candidate, job.folder / "judging"), None
+        except (JudgingFailed, BaseUnavailable) as error:
+            return None, str(error)
 
     async def _publish(self, folder: Path, result: Result, provenance: Provenance) -> Outcome:
         """The finished run as a version, in use if it is better."""
@@ -209,7 +228,8 @@ class Worker:
 
     def _decided(self, manifest: Manifest, remark: str = "") -> Outcome:
         """Put a version in use if it is better; a training that was cut off just before comes here again."""
-        decision = policy.publish(manifest.metrics, self._retraining.tolerance)
+        limits = self._evaluator.judging if self._evaluator else Judging()
+        decision = policy.publish(manifest.metrics, self._retraining.tolerance, limits)
         figures = TrainingResult(counts=manifest.counts, metrics=manifest.metrics)
         if not decision.yes:
             return Outcome(TrainingState.KEPT, decision.reason + remark, manifest.version, figures)
@@ -303,6 +323,8 @@ class Worker:
     async def _sweep(self) -> None:
         """Remove what dead workers left behind and nobody needs to go on from."""
         self._shelf.sweep()
+        if self._evaluator is not None:
+            self._evaluator.sweep()
         await self._table.let_go()
         active = {str(training.id) for training in await self._table.active()}
         for folder in (self._data / "trainings").glob("*"):

@@ -1,0 +1,123 @@
+"""What a version says by itself, a thousand times: a process of its own, and how it is asked.
+
+Judging wants many texts and is in no hurry, while people wait for the engine of the service. So a second engine draws
+them, in a child at low priority that ends with its parent: `python -m bot.generation.samples`, an `Order` on standard
+input, a `Batch` a line on standard output. Each text is judged by the filters that drafts have to pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from io import FileIO
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from bot.config import Generation
+from bot.errors import DiskFull, JudgingFailed, MockingbirdError
+from bot.generation.draft import Sampling
+from bot.generation.engine import Engine, Request
+from bot.generation.graph_description import Weights, graph_folder
+from bot.generation.novelty import NoveltyIndex
+from bot.generation.speaker import judged
+from bot.shelf.bases import Base, find_base
+from bot.shelf.figures import Samples
+from bot.training.child import started
+from bot.training.evaluation import Sampled
+from bot.training.job import DISK_FULL, Texts
+from bot.training.orphans import end_with_parent
+
+ROWS = 32  # drawn together; a row of a large batch takes the graph as long as one of a small batch
+
+
+class Value(BaseModel):
+    """Frozen, and with no room for a key that means nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Order(Value):
+    """What is to be drawn."""
+
+    data: Path  # where bases are
+    base: str  # as the configuration names it
+    weights: Weights  # of the graph
+    threads: int  # 0 is all cores
+    adapter: Path  # folder of the version
+    texts: Path  # file with the `Texts` that drafts must not come too near to
+    count: int
+    seed: int  # of the first; the next ones count up
+    settings: Generation
+
+
+class Batch(Value):
+    """Some of what was drawn."""
+
+    texts: tuple[str, ...]
+    passed: int  # of them, as drafts
+
+
+async def sample(order: Order) -> Sampled:
+    """`count` texts in that version's voice, drawn in a child process. Raises `JudgingFailed`, `DiskFull`."""
+    texts: list[str] = []
+    passed = 0
+    async with started("bot.generation.samples", first_line=order.model_dump_json()) as child:
+        async for line in child.lines():
+            batch = Batch.model_validate_json(line)
+            texts += batch.texts
+            passed += batch.passed
+        code = await child.ended()
+    if code == DISK_FULL:
+        raise DiskFull(child.last_words)
+    if code or not texts:
+        raise JudgingFailed(f"No samples could be drawn ({child.last_words or f'exit code {code}'}).")
+    settings = order.settings
+    how = Samples(
+        count=len(texts),
+        seed=order.seed,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        max_tokens=settings.max_tokens,
+        passed=passed / len(texts),
+    )
+    return Sampled(tuple(texts), how)
+
+
+async def _draw(order: Order, base: Base) -> None:
+    """Batch by batch to standard output."""
+    real = Texts.model_validate_json(order.texts.read_bytes())
+    index = NoveltyIndex((str(number), text) for number, text in enumerate([*real.train, *real.held_out]))
+    sampling = Sampling.from_settings(order.settings)
+    threads = order.threads or len(os.sched_getaffinity(0))
+    async with Engine(base, graph_folder(base.graphs, order.weights), threads, max_waiting=1) as engine:
+        for first in range(order.seed, order.seed + order.count, ROWS):
+            seeds = tuple(range(first, min(first + ROWS, order.seed + order.count)))
+            spoken = await engine.generate(Request(order.adapter, "", seeds, sampling))
+            drafts = [judged(each, "", index, order.settings.min_novelty) for each in spoken]
+            texts = tuple(" ".join(each.text.split()) for each in spoken)
+            batch = Batch(texts=texts, passed=sum(not isinstance(draft, str) for draft in drafts))
+            sys.stdout.write(batch.model_dump_json() + "\n")
+            sys.stdout.flush()
+
+
+def main() -> int:
+    """Exit code 0 when everything was drawn; else the error's own, with its sentence as the last line on stderr."""
+    standard_input = FileIO(0, closefd=False)
+    order = Order.model_validate_json(standard_input.readline())
+    end_with_parent(standard_input)
+    base = find_base(order.data, order.base)
+    try:
+        if base is None:
+            raise JudgingFailed(f"The base {order.base} is not ready. Run `mockingbird prepare`.")
+        asyncio.run(_draw(order, base))
+    except MockingbirdError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
