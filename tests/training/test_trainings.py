@@ -15,6 +15,7 @@ from bot.database import Database
 from bot.errors import Refused, TooFewTweets, UnknownHandle, UsageError
 from bot.training.job import ADAPTER, ADAPTER_CONFIG
 from bot.training.trainings import Training, TrainingState
+from bot.tweets.store import Basis
 from tests.fakes import FakeClock
 from tests.training.material import House, sentences, settings, tweets
 
@@ -26,7 +27,7 @@ FILES = {ADAPTER, ADAPTER_CONFIG, "tokenizer.json", "README.md"}  # of a version
 async def house(tmp_path: Path, database: Database, clock: FakeClock) -> House:
     """A room that has learned nothing yet, and the tweets of nell."""
     house = House(tmp_path, database, clock, settings())
-    await house.store.add("nell", tweets("nell", sentences(120)))
+    await house.store.add("nell", tweets("nell", sentences(120)), Basis.INVENTED)
     return house
 
 
@@ -60,7 +61,7 @@ def children() -> list[psutil.Process]:
 
 async def test_a_request_waits_in_line(house: House) -> None:
     """First come, first served; the position is told."""
-    await house.store.add("otis", tweets("otis", sentences(240)[120:]))
+    await house.store.add("otis", tweets("otis", sentences(240)[120:]), Basis.INVENTED)
     first = await house.trainings.request(["@Nell"], cause="discord", requested_by="42")
     second = await house.trainings.request(["otis", "nell"], name="Duet")
     assert (first.persona, first.handles, first.state, first.position) == ("nell", ("nell",), "queued", 1)
@@ -89,7 +90,7 @@ async def test_a_bad_request_is_refused_at_once(
     house: House, handles: list[str], name: str | None, error: type[Exception]
 ) -> None:
     """Nothing is put in line."""
-    await house.store.add("mute", tweets("mute", ["A few words only here."]))
+    await house.store.add("mute", tweets("mute", ["A few words only here."]), Basis.INVENTED)
     with pytest.raises(error):
         await house.trainings.request(handles, name)
     assert await house.trainings.recent(5) == []
@@ -142,7 +143,7 @@ async def test_a_persona_is_learned_published_and_learned_again_when_there_is_ne
         assert "Nothing changed" in (unchanged.reason or "")
 
         with pytest.raises(UsageError, match="Choose another name"):
-            await house.store.add("otis", tweets("otis", sentences(60)))
+            await house.store.add("otis", tweets("otis", sentences(60)), Basis.INVENTED)
             await house.trainings.request(["otis"], "nell")
 
         assert await house.trainings.due() == []
@@ -181,7 +182,7 @@ async def test_a_killed_process_goes_on_from_its_checkpoint(
     """Nobody has to ask again; what was learned up to the last judging is not lost."""
     house = House(tmp_path, database, clock, settings(epochs=100))
     house.make_base()
-    await house.store.add("nell", tweets("nell", sentences(120)))
+    await house.store.add("nell", tweets("nell", sentences(120)), Basis.INVENTED)
     async with working(house):
         training = await house.trainings.request(["nell"])
         await until(house, training.id, lambda stands: stands.point is not None and stands.point.step > 30)
@@ -199,7 +200,7 @@ async def test_a_process_killed_each_time_before_it_got_anywhere_fails_its_train
     """It is tried with smaller batches; then the row says what happened, and the worker takes the next."""
     house = House(tmp_path, database, clock, settings(epochs=100))
     house.make_base()
-    await house.store.add("nell", tweets("nell", sentences(120)))
+    await house.store.add("nell", tweets("nell", sentences(120)), Basis.INVENTED)
     async with working(house):
         training = await house.trainings.request(["nell"])
         killed: set[int] = set()
@@ -230,7 +231,7 @@ async def test_a_service_that_stops_takes_its_training_along_and_goes_on_later(
     """The process is gone, the row waits, and the next worker goes on where it stopped."""
     house = House(tmp_path, database, clock, settings(epochs=12))
     house.make_base()
-    await house.store.add("nell", tweets("nell", sentences(120)))
+    await house.store.add("nell", tweets("nell", sentences(120)), Basis.INVENTED)
     async with working(house):
         training = await house.trainings.request(["nell"])
         before = await until(house, training.id, lambda stands: stands.point is not None and stands.point.step > 0)
@@ -253,7 +254,7 @@ async def test_a_base_that_can_not_be_had_fails_the_training_in_one_sentence(
 ) -> None:
     """It names the base that needs no network."""
     house = House(tmp_path, database, clock, settings(), base="./no-such-folder")
-    await house.store.add("nell", tweets("nell", sentences(120)))
+    await house.store.add("nell", tweets("nell", sentences(120)), Basis.INVENTED)
     async with working(house):
         training = await house.trainings.request(["nell"])
         failed = await until(house, training.id, lambda stands: stands.ended)
