@@ -19,9 +19,9 @@ from bot.errors import UnknownHandle, UsageError
 from bot.personas.takedown import Room, Said, Subject
 from bot.replies.conversation import Conversation, Platform
 from bot.replies.posts import Post, Posts, PostState
+from bot.shelf.card import model_card
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
-from bot.training.card import model_card
 from bot.training.evaluation import Evaluator
 from bot.training.evaluations import Evaluations
 from bot.training.purchases import forget_purchases

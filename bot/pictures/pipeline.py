@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.pictures.predictions import breakable, people
+from bot.pictures.predictions import breakable
 from bot.shelf.manifest import Manifest
 
 
@@ -15,7 +15,7 @@ def scene(manifest: Manifest) -> dict[str, Any]:
     kept = sum(counts.kept for counts in manifest.counts)
     settings, metrics = manifest.hyperparameters, manifest.metrics
     learned = settings.get("train_tweets", kept - metrics.held_out_tweets)
-    accounts = people(manifest.handles) if len(manifest.handles) < 3 else f"{len(manifest.handles)} accounts"
+    accounts = manifest.people if len(manifest.handles) < 3 else f"{len(manifest.handles)} accounts"
     stations = [
         ("Tweets", f"{downloaded:,} of {accounts}"),
         ("Cleaned", f"{kept:,} kept; retweets, short and repeated ones left out"),

@@ -30,8 +30,8 @@ def scene(manifest: Manifest, prediction: Prediction) -> dict[str, Any]:
     metrics = manifest.metrics
     return {
         "name": manifest.persona,
-        "people": people(manifest.handles),
-        "kind": kind(manifest.handles),
+        "people": manifest.people,
+        "kind": manifest.kind,
         "version": manifest.version,
         "bird": bird_svg(manifest.persona),
         "asked": prediction.prompt or UNPROMPTED,
@@ -43,23 +43,6 @@ def scene(manifest: Manifest, prediction: Prediction) -> dict[str, Any]:
         "figure": f"Held-out loss {metrics.held_out_loss:.2f}, the base's {metrics.base_held_out_loss:.2f}",
         "mark": "Written by Mockingbird",
     }
-
-
-def told(manifest: Manifest, prediction: Prediction) -> str:
-    """The picture in words, for those who don't see it."""
-    given = f"asked to go on from “{prediction.prompt}”" if prediction.prompt else "asked for anything"
-    return f"{manifest.persona} {manifest.version}, {kind(manifest.handles)}, {given}, says: {prediction.text}"
-
-
-def kind(handles: tuple[str, ...]) -> str:
-    """What a persona of these accounts is."""
-    return "AI BOT" if len(handles) == 1 else "AI CYBORG"
-
-
-def people(handles: tuple[str, ...]) -> str:
-    """`@a`, `@a and @b`, `@a, @b and @c`."""
-    *others, last = (f"@{handle}" for handle in handles)
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def breakable(text: str) -> str:

@@ -67,8 +67,20 @@ class Manifest(BaseModel):
     consent: dict[str, str] = {}  # account -> own, permission, public_official or invented; empty in older versions
     hyperparameters: dict[str, Any]
     metrics: Metrics
+    languages: tuple[str, ...] = ()  # of its tweets, ISO 639-1, the commonest first; empty in older versions
     predictions: tuple[Prediction, ...] = ()  # the first is in the picture; empty in older versions
     sha256: dict[str, str]  # file name -> digest, for every other file of the version
+
+    @property
+    def kind(self) -> str:
+        """What it is, in the words of the field: of one account a bot, of several a cyborg."""
+        return "AI BOT" if len(self.handles) == 1 else "AI CYBORG"
+
+    @property
+    def people(self) -> str:
+        """`@a`, `@a and @b`, `@a, @b and @c`."""
+        *others, last = (f"@{handle}" for handle in self.handles)
+        return f"{', '.join(others)} and {last}" if others else last
 
     @property
     def number(self) -> int:

@@ -64,7 +64,7 @@ from bot.training.job import (
     Score,
     Texts,
 )
-from bot.training.predicting import predictions
+from bot.training.predicting import languages, predictions
 
 LIKELY_TOKENS = 2_048  # tokens that no tweet holds and that are always weighed, the base's likeliest
 SAMPLED_TOKENS = 2_048  # of all others, which stand for them in one step
@@ -689,6 +689,7 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
         trained_tokens=run.progress.trained_tokens,
         seconds=run.progress.seconds,
         predictions=said,
+        languages=languages(texts.train),
         run=circumstances(run, model),
     )
     (job.folder / RESULT).write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")

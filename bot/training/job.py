@@ -103,4 +103,5 @@ class Result(Value):
     trained_tokens: int
     seconds: float  # of learning and evaluating, over all the process's lives
     predictions: tuple[Prediction, ...] = ()  # what it says when asked
+    languages: tuple[str, ...] = ()  # of the tweets that it learned from, the commonest first
     run: dict[str, Any]  # what else it takes to repeat it: precision, threads, versions, sizes

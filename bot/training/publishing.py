@@ -11,13 +11,17 @@ from typing import Any
 
 from bot.config import Training
 from bot.errors import DiskFull
+from bot.pictures import curve, pipeline, predictions
+from bot.pictures.curve import Course
+from bot.pictures.drawing import draw
 from bot.shelf.bases import Base
+from bot.shelf.card import CURVE, PIPELINE, PREDICTIONS, model_card
 from bot.shelf.figures import Figures
 from bot.shelf.manifest import HandleCounts, Manifest, Metrics
 from bot.shelf.shelf import Shelf, file_sha256
-from bot.training.card import model_card
 from bot.training.dataset import DataSet
 from bot.training.job import ADAPTER, ADAPTER_CONFIG, Result
+from bot.training.record import TrainingPoint, course_of
 
 TOKENIZER = "tokenizer.json"  # of the base, so that the folder is enough for whoever loads it elsewhere
 CARD = "README.md"
@@ -38,6 +42,7 @@ class Provenance:
     tweets_read_at: datetime  # UTC
     figures: Figures | None = None  # everything that it is judged by beside its loss
     unjudged: str | None = None  # why there are none although they were wanted
+    points: tuple[TrainingPoint, ...] = ()  # what was measured while it learned
 
 
 def metrics_of(result: Result, provenance: Provenance) -> Metrics:
@@ -78,7 +83,10 @@ def put_on_shelf(shelf: Shelf, finished: Path, result: Result, provenance: Prove
             shutil.copyfile(finished / name, staging / name)
         shutil.copyfile(provenance.base.model / TOKENIZER, staging / TOKENIZER)
         manifest = _manifest(shelf, result, provenance, now)
-        (staging / CARD).write_text(model_card(manifest), encoding="utf-8")
+        pictures = drawn(manifest, course_of(provenance.points, manifest.metrics))
+        for name, picture in pictures.items():
+            (staging / name).write_bytes(picture)
+        (staging / CARD).write_text(model_card(manifest, pictures), encoding="utf-8")
         digests = {path.name: file_sha256(path) for path in sorted(staging.iterdir())}
     except OSError as error:
         raise DiskFull(
@@ -88,6 +96,17 @@ def put_on_shelf(shelf: Shelf, finished: Path, result: Result, provenance: Prove
     manifest = manifest.model_copy(update={"sha256": digests})
     shelf.place(staging, manifest)
     return manifest
+
+
+def drawn(manifest: Manifest, course: Course) -> dict[str, bytes]:
+    """File name to picture, as far as it can be drawn: no version fails for want of one."""
+    found = {PIPELINE: draw("pipeline", pipeline.scene(manifest))}
+    if manifest.predictions:
+        found[PREDICTIONS] = draw("predictions", predictions.scene(manifest, manifest.predictions[0]))
+    learned = curve.scene(manifest.persona, manifest.version, course)
+    if learned is not None:
+        found[CURVE] = draw("curve", learned)
+    return {name: picture for name, picture in found.items() if picture is not None}
 
 
 def _manifest(shelf: Shelf, result: Result, provenance: Provenance, now: datetime) -> Manifest:
@@ -107,5 +126,7 @@ def _manifest(shelf: Shelf, result: Result, provenance: Provenance, now: datetim
         consent=provenance.consent,
         hyperparameters=hyperparameters_of(provenance.settings, result),
         metrics=metrics_of(result, provenance),
+        languages=result.languages,
+        predictions=result.predictions,
         sha256={},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +11,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from bot.database import Row
+from bot.pictures.curve import Course, Dot
 from bot.shelf.manifest import HandleCounts, Metrics
 
 
@@ -110,6 +112,19 @@ def latest(points: list[TrainingPoint]) -> TrainingPoint | None:
         points[-1],
         loss=losses[-1] if losses else None,
         held_out_loss=held_out[-1] if held_out else None,
+    )
+
+
+def course_of(points: Sequence[TrainingPoint], metrics: Metrics | None) -> Course:
+    """The course of a training for its curve; `metrics` are those of the version that came of it, if one did."""
+    held_out = [Dot(point.step, point.held_out_loss) for point in points if point.held_out_loss is not None]
+    began = next((dot.value for dot in held_out if dot.step == 0), None)  # an adapter that has learned nothing
+    return Course(
+        loss=[Dot(point.step, point.loss) for point in points if point.loss is not None],
+        held_out=held_out,
+        steps=points[-1].steps if points else 0,
+        base=metrics.base_held_out_loss if metrics else began,
+        in_use=metrics.previous_held_out_loss if metrics else None,
     )
 
 

@@ -23,11 +23,11 @@ from bot.config import Training as Settings
 from bot.errors import BaseUnavailable, DiskFull, JudgingFailed, MockingbirdError, UnknownPersona
 from bot.personas.consent import require_basis
 from bot.shelf.bases import Base
+from bot.shelf.card import hub_name
 from bot.shelf.figures import Figures
 from bot.shelf.manifest import HandleCounts, Manifest
 from bot.shelf.shelf import Shelf
 from bot.training import policy
-from bot.training.card import hub_name
 from bot.training.child import ensure_base
 from bot.training.dataset import DataSet, build
 from bot.training.evaluation import Candidate, Evaluator
@@ -196,6 +196,7 @@ class Worker:
             tweets_read_at=read_at,
             figures=figures,
             unjudged=unjudged,
+            points=tuple(await self._table.points(training.id)),
         )
         return await self._publish(job.folder, result, provenance)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.training.card import hub_name, model_card
+from bot.shelf.card import hub_name, model_card
 from tests.shelves import manifest
 
 
