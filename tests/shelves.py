@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.shelf.manifest import HandleCounts, Manifest, Metrics
+from bot.pictures.curve import Course, Dot
+from bot.shelf.manifest import HandleCounts, Manifest, Metrics, Prediction
 from bot.shelf.shelf import Shelf
+from bot.training.publishing import drawn
 
 
 def manifest(persona: str, version: str = "v1", base_sha256: str = "0" * 64) -> Manifest:
@@ -33,6 +35,18 @@ def manifest(persona: str, version: str = "v1", base_sha256: str = "0" * 64) -> 
         metrics=metrics,
         sha256={},
     )
+
+
+def with_pictures(shelf: Shelf, persona: str, version: str) -> Manifest:
+    """One more version of that persona on the shelf, with a thing that it said and with drawn pictures; in use."""
+    said = Prediction(prompt="My dream is", text="My dream is a lamp that sings 🎶.")
+    placed = manifest(persona, version).model_copy(update={"predictions": (said,)})
+    staging = shelf.staging(persona, "2")
+    course = Course([Dot(1, 3.8), Dot(50, 3.2)], [Dot(0, 3.9), Dot(50, 3.1)], 50, base=3.9)
+    for name, picture in drawn(placed, course).items():
+        (staging / name).write_bytes(picture)
+    shelf.place(staging, placed)
+    return shelf.use(persona, version)
 
 
 def shelf_with(folder: Path, *personas: str) -> Shelf:

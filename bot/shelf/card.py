@@ -61,7 +61,7 @@ def model_card(manifest: Manifest, pictures: Collection[str] = ()) -> str:
         base=hub_name(manifest.base),
         pictures=pictures,
         told=plain(told(manifest)),
-        curve_told=plain(_curve_told(manifest)),
+        curve_told=plain(curve_told(manifest)),
         counts=_counts(manifest),
         consent=[[plain(f"@{handle}"), REASONS.get(basis, plain(basis))] for handle, basis in _consent(manifest)],
         created=f"{manifest.created:%Y-%m-%d %H:%M} UTC",
@@ -86,6 +86,12 @@ def told(manifest: Manifest) -> str:
     first = manifest.predictions[0]
     asked = f"asked to go on from “{first.prompt}”" if first.prompt else "asked for anything"
     return f"{who}, {asked}, says: {first.text}"
+
+
+def curve_told(manifest: Manifest) -> str:
+    """The curve of its training in words."""
+    metrics = manifest.metrics
+    return f"Loss on held-out tweets, from the base's {metrics.base_held_out_loss:.2f} to {metrics.held_out_loss:.2f}"
 
 
 def plain(text: str) -> str:
@@ -171,11 +177,6 @@ def _setting(value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}"
     return _in_line(str(value))
-
-
-def _curve_told(manifest: Manifest) -> str:
-    metrics = manifest.metrics
-    return f"Loss on held-out tweets, from the base's {metrics.base_held_out_loss:.2f} to {metrics.held_out_loss:.2f}"
 
 
 # --- The figures, each with what stands beside it and with what it means ---

@@ -12,10 +12,11 @@ import pytest
 from bot.database import Database
 from bot.errors import TooFewTweets
 from bot.loopback.discord import Kind, Message
+from bot.loopback.discord.world import Permission
 from bot.training.trainings import Training, TrainingPoint, TrainingResult, TrainingState
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE
-from tests.shelves import manifest
+from tests.shelves import manifest, with_pictures
 
 EDIT_BY_TOKEN = "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}"
 EDIT = "/channels/{channel_id}/messages/{message_id}"
@@ -85,6 +86,40 @@ async def test_a_training_is_shown_from_the_queue_to_its_end(stage: Stage) -> No
     )
     wren = stage.server.world.user("wren")
     assert stage.trainings.requested == [(("crumb",), None, "discord", str(wren.id))]
+
+
+async def test_the_end_of_a_training_carries_its_pictures(stage: Stage) -> None:
+    """What the new version says, and how it learned, each with its description for those who don't see it."""
+    with_pictures(stage.shelf, "crumb", "v2")
+    async with stage.running():
+        message = await train(stage)
+        stage.trainings.goes(PUBLISHED)
+        await says(stage, message, "has learned")
+    assert message.files == ("predictions.png", "curve.png")
+    described = [each["description"] for each in stage.requests("PATCH", EDIT_BY_TOKEN)[-1]["attachments"]]
+    assert described == [
+        "crumb v2, AI BOT, asked to go on from “My dream is”, says: My dream is a lamp that sings 🎶.",
+        "Loss on held-out tweets, from the base's 3.90 to 3.10",
+    ]
+
+
+async def test_a_version_that_is_not_used_shows_only_how_it_learned(stage: Stage) -> None:
+    with_pictures(stage.shelf, "crumb", "v2")
+    async with stage.running():
+        message = await train(stage)
+        stage.trainings.goes(replace(PUBLISHED, state=TrainingState.KEPT))
+        await says(stage, message, "isn't used")
+    assert message.files == ("curve.png",)
+
+
+async def test_where_no_file_may_be_attached_the_end_is_told_without(tmp_path: Path, database: Database) -> None:
+    async with staged(tmp_path, database, late=13.5 * 60) as stage, stage.running():
+        with_pictures(stage.shelf, "crumb", "v2")
+        stage.server.world.channel("talk").denied_to_bot = Permission.ATTACH_FILES
+        message = await train(stage)
+        stage.trainings.goes(PUBLISHED)
+        await says(stage, message, "has learned")
+        assert message.files == ()
 
 
 async def test_a_training_that_failed_says_why(stage: Stage) -> None:

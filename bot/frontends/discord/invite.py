@@ -8,6 +8,7 @@ PERMISSIONS = discord.Permissions(
     view_channel=True,
     send_messages=True,
     send_messages_in_threads=True,
+    attach_files=True,  # pictures under a training's message; it does without
     read_message_history=True,  # Discord asks for it of whoever replies to a message
 )
 SCOPES = ("bot", "applications.commands")

@@ -6,6 +6,7 @@ lasts, which needs no permission in the channel, and as an ordinary message afte
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -29,13 +30,15 @@ class LastingMessage:
         self._lasting = client.get_partial_messageable(channel).get_partial_message(message)
         self._interaction = interaction
 
-    async def edit(self, text: str, *, keep_buttons: bool = False) -> None:
-        """Let it say that, cut to the length of one message. Raises one of `TROUBLE`."""
+    async def edit(self, text: str, *, keep_buttons: bool = False, files: Sequence[discord.File] = ()) -> None:
+        """Let it say that, cut to the length of one message, and carry these files. Raises one of `TROUBLE`."""
         content, *_ = texts.pieces(text)
-        view: Any = discord.utils.MISSING if keep_buttons else None
+        changed: dict[str, Any] = {"content": content}
+        if not keep_buttons:
+            changed["view"] = None
+        if files:
+            changed["attachments"] = list(files)
         if self._interaction and discord.utils.utcnow() + _TOKEN_MARGIN < self._interaction.expires_at:
-            await self._interaction.edit_original_response(content=content, view=view)
-        elif keep_buttons:
-            await self._lasting.edit(content=content)
+            await self._interaction.edit_original_response(**changed)
         else:
-            await self._lasting.edit(content=content, view=None)
+            await self._lasting.edit(**changed)

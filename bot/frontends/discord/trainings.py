@@ -23,10 +23,13 @@ from bot.frontends.discord.lasting import GONE, TROUBLE, LastingMessage
 from bot.frontends.discord.marks import Marks
 from bot.generation.draft import Drafts
 from bot.replies.conversation import Conversation, Platform
+from bot.shelf.card import CURVE, PREDICTIONS, curve_told, told
+from bot.shelf.shelf import Shelf
 from bot.training.trainings import Training, TrainingState
 
 _MARK = "discord-training-"
 _SAMPLES = 3
+_LONGEST_DESCRIPTION = 1024  # characters
 
 log = structlog.get_logger(__name__)
 
@@ -61,9 +64,10 @@ class TrainingDesk:
     """Takes trainings in and keeps their messages up to date."""
 
     def __init__(
-        self, trainings: Learning, conversation: Conversation, marks: Marks, edit_every_seconds: float
+        self, trainings: Learning, conversation: Conversation, shelf: Shelf, marks: Marks, edit_every_seconds: float
     ) -> None:
         self._trainings = trainings
+        self._shelf = shelf
         self._conversation = conversation
         self._marks = marks
         self._edit_every = edit_every_seconds  # seconds at least between two edits of a message
@@ -128,7 +132,7 @@ class TrainingDesk:
             await self._show_progress(place, message)
             training = await self._trainings.training(place.training)
             samples = await self._samples(training, place)
-            await message.edit(texts.training_ended(training, samples))
+            await self._show_end(training, texts.training_ended(training, samples), message)
             if samples is not None:
                 await self._conversation.shown(Platform.DISCORD, _request(place), str(place.message))
         except Refused:  # it was forgotten while it was shown
@@ -157,6 +161,34 @@ class TrainingDesk:
             except TROUBLE as trouble:
                 log.debug("discord training message not edited", training_id=place.training, trouble=str(trouble))
             state, edited_at = training.state, clock()
+
+    async def _show_end(self, training: Training, text: str, message: LastingMessage) -> None:
+        """The last edit, with pictures unless the bot may not attach any there."""
+        files = await asyncio.to_thread(self._pictures, training)
+        try:
+            await message.edit(text, files=files)
+        except discord.Forbidden:
+            if not files:
+                raise
+            await message.edit(text)
+
+    def _pictures(self, training: Training) -> list[discord.File]:
+        """What was drawn of the version that came of it: what it says, once it is in use, and how it learned."""
+        if training.version is None:
+            return []
+        try:
+            manifest = self._shelf.version(training.persona, training.version)
+        except MockingbirdError:  # removed since
+            return []
+        pictures = {CURVE: curve_told(manifest)}
+        if training.state is TrainingState.PUBLISHED:
+            pictures = {PREDICTIONS: told(manifest)} | pictures
+        found = {name: self._shelf.path(manifest) / name for name in pictures}
+        return [
+            discord.File(path, name, description=pictures[name][:_LONGEST_DESCRIPTION])
+            for name, path in found.items()
+            if path.is_file()
+        ]
 
     async def _samples(self, training: Training, place: Place) -> Drafts | None:
         """What the persona says now; None when there is nothing new to hear or to say."""

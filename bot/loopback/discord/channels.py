@@ -56,6 +56,8 @@ class ChannelRoutes:
 
     async def create_message(self, call: Call) -> object | None:
         channel = self._channel(call, Permission.SEND_MESSAGES)
+        if call.files:
+            self._channel(call, Permission.ATTACH_FILES)
         bot = self._world.bot
         message = same_nonce(self._world, channel, bot, call.form)
         if message is None:
@@ -70,6 +72,8 @@ class ChannelRoutes:
         message = self._message(call)
         if message.author.id != self._world.bot.id:
             raise not_the_author()
+        if call.files:
+            self._channel(call, Permission.ATTACH_FILES)
         rewrite(self._world, message, call.form, self._stage.clock(), files=call.files)
         await self._stage.changed(message)
         return self._world.message_payload(message)
