@@ -11,14 +11,19 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_UP, Decimal
 from enum import StrEnum
 
 from bot.config import Config, secret
+from bot.database import Database
 from bot.errors import MockingbirdError
 from bot.frontends.discord.invite import invite_link
 from bot.shelf.bases import find_base
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf, file_sha256
+from bot.tweets.costs import Ledger, dollars
+from bot.tweets.forecast import a_day, followed, runs_out
 
 LEAST_DISK = 2 * 2**30  # bytes; a base with its graph is half of it
 
@@ -50,6 +55,26 @@ def examine(config: Config, environment: Mapping[str, str] = os.environ) -> list
         *_x(config, environment),
         *_web(config, environment),
     ]
+
+
+async def money(config: Config, now: datetime) -> list[Finding]:
+    """What this month has cost, and whether the cap lasts with the present settings. Nothing where X is off."""
+    path = config.paths.data / "mockingbird.db"
+    if not config.x.enabled or not path.is_file():
+        return []
+    async with Database(path) as database:
+        month = await Ledger(database, config.prices, config.x.monthly_budget_usd, lambda: now).month()
+        usd = a_day(await followed(database), config.x, config.prices)
+    spent = f"{dollars(month.spent + month.under_way)} of this month's cap of {dollars(month.cap)} are spent"
+    end = runs_out(month.left, usd, now)
+    if end is None:
+        return [Finding("[x] monthly_budget_usd", Grade.OK, f"{spent}; the rest lasts.")]
+    rate = dollars(usd.quantize(Decimal("0.01"), ROUND_UP))
+    text = (
+        f"{spent}. At about {rate} a day nothing is left on {end.day} {end:%B}, and then nothing is fetched or posted. "
+        "Raise it, follow fewer accounts (mockingbird costs shows which cost most), or post and check less often."
+    )
+    return [Finding("[x] monthly_budget_usd", Grade.NOTE, text)]
 
 
 def application_id(token: str) -> int | None:

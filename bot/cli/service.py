@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import asdict
 
@@ -32,7 +33,7 @@ async def prepare(config: Config) -> None:
 @click.pass_obj
 def doctor_(config: Config, as_json: bool) -> None:
     """Check settings, keys, disk, base and shelf, and say what to do about each finding."""
-    findings = doctor.examine(config)
+    findings = [*doctor.examine(config), *asyncio.run(doctor.money(config, app.now()))]
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:

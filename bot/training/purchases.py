@@ -74,6 +74,11 @@ class Purchase:
         """US dollars that the fetch is expected to cost."""
         return sum((each.usd for each in self.estimates), Decimal(0))
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something is being looked up or fetched."""
+        return self.state in (PurchaseState.LOOKING, PurchaseState.FETCHING)
+
 
 class Learning(Protocol):
     """What is asked of the training room's door."""
@@ -110,6 +115,11 @@ class Purchases:
         self._pauses: dict[int, datetime] = {}
 
     # Asking
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything can be fetched from X."""
+        return self._collector is not None
 
     async def needed(self, handles: Sequence[str], name: str | None, cause: str, requested_by: str) -> Purchase | None:
         """The purchase that a training of these accounts calls for; None where it can do with what is stored.
@@ -208,9 +218,9 @@ class Purchases:
         return await self._read(row)
 
     async def watch(self, number: int) -> AsyncIterator[Purchase]:
-        """That purchase as it stands, and whenever it changes until it is fetched no more. Raises `Refused`."""
+        """That purchase as it stands, and whenever it changes while it is under way. Raises `Refused`."""
         seen: Purchase | None = None
-        while seen is None or seen.state is PurchaseState.FETCHING:
+        while seen is None or seen.is_under_way:
             latest = self._news.latest()
             stands = await self.purchase(number)
             if stands != seen:

@@ -11,20 +11,27 @@ import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bot.config import Discord, Generation, Replies
+from bot.config import Discord, Generation, Prices, Replies
 from bot.database import Database
 from bot.frontends.discord.frontend import DiscordFrontend
 from bot.generation.draft import Sampling
 from bot.loopback.discord import LoopbackDiscord, LoopbackInteraction, Message
 from bot.loopback.openapi import OpenAPIContract
+from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation
 from bot.replies.posts import Post, Posts
 from bot.shelf.shelf import Shelf
-from bot.training.trainings import Training
+from bot.training.purchases import Purchases
+from bot.training.trainings import Training, Trainings, TrainingState
+from bot.tweets.blocked import Blocklist
+from bot.tweets.collecting import Collector
+from bot.tweets.costs import Ledger
+from bot.tweets.store import TweetStore
 from tests.fakes import FakeClock, FakeSpeaker
 from tests.loopback.songbird import PATIENCE, pointed_at
 from tests.shelves import shelf_with
@@ -59,6 +66,14 @@ class FakeTrainings:
         assert self.now is not None
         return self.now
 
+    def check_name(self, handles: Sequence[str], name: str | None) -> None:
+        """Any name will do."""
+
+    async def cancel(self, number: int) -> None:
+        """It ends."""
+        assert self.now is not None
+        self.goes(replace(self.now, state=TrainingState.CANCELLED))
+
     async def watch(self, number: int) -> AsyncIterator[Training]:
         """Each step until it has ended."""
         while True:
@@ -79,6 +94,8 @@ class Stage:
     conversation: Conversation
     posts: Posts
     trainings: FakeTrainings
+    purchases: Purchases
+    takedowns: Takedowns
 
     def frontend(self, token: str | None = None, drain_seconds: float = PATIENCE) -> DiscordFrontend:
         """A front end that isn't running yet."""
@@ -89,9 +106,11 @@ class Stage:
             self.conversation,
             self.posts,
             self.trainings,
+            self.purchases,
             self.shelf,
             self.database,
             drain_seconds,
+            takedowns=self.takedowns,
             edit_every_seconds=0,
             first_wait_seconds=0.05,
             new_id=lambda: "e1",
@@ -153,18 +172,37 @@ def contract() -> OpenAPIContract | None:
 
 @asynccontextmanager
 async def staged(
-    folder: Path, database: Database, replies: Replies | None = None, says: Sequence[str] = (), late: float = 0
+    folder: Path,
+    database: Database,
+    replies: Replies | None = None,
+    says: Sequence[str] = (),
+    late: float = 0,
+    collector: Collector | None = None,
+    ledger: Ledger | None = None,
+    trainings: Trainings | None = None,
+    clock: FakeClock | None = None,
 ) -> AsyncIterator[Stage]:
     """The stage with the personas nell, who answers by default, and crumb; `says` are the first things they say.
 
-    Discord's clock is `late` seconds behind, so that its interactions look so old to the bot.
+    Discord's clock is `late` seconds behind, so that its interactions look so old to the bot. X is off without a
+    `collector`.
     """
-    clock, speaker, shelf = FakeClock(), FakeSpeaker(says), shelf_with(folder / "models", "nell", "crumb")
+    clock, speaker, shelf = clock or FakeClock(), FakeSpeaker(says), shelf_with(folder / "models", "nell", "crumb")
     settings = replies or Replies(default_persona="nell")
     conversation = Conversation(database, shelf, speaker, Generation(), settings, clock)
     posts = Posts(database, speaker, Sampling.from_settings(Generation()), 1, True, clock)
+    learning: Any = trainings or FakeTrainings()
+    purchases = Purchases(
+        database,
+        TweetStore(database, clock),
+        ledger or Ledger(database, Prices(), Decimal("20.00"), clock),
+        learning,
+        collector,
+        clock,
+    )
+    takedowns = Takedowns(database, TweetStore(database, clock), Blocklist(database, clock), {}, {}, folder, clock)
     async with LoopbackDiscord(contract(), clock=lambda: time.time() - late) as server:
         with pointed_at(server):
-            yield Stage(server, database, shelf, speaker, conversation, posts, FakeTrainings())
+            yield Stage(server, database, shelf, speaker, conversation, posts, learning, purchases, takedowns)
         assert server.violations == []
         assert server.own_violations == []

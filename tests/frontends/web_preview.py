@@ -132,7 +132,16 @@ async def show(port: int, password: str | None, is_empty: bool, step: int) -> No
             if not is_empty:
                 await fill(rooms, rooms.trainings)
             page = WebFrontend(
-                Web(port=port), password, rooms.conversation, rooms.posts, rooms.trainings, rooms.shelf, rooms.store, 0
+                Web(port=port),
+                password,
+                rooms.conversation,
+                rooms.posts,
+                rooms.trainings,
+                rooms.purchases,
+                rooms.ledger,
+                rooms.shelf,
+                rooms.store,
+                0,
             )
             async with page, asyncio.TaskGroup() as group:
                 print(page.url, flush=True)  # noqa: T201

@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
 import aiohttp
 
-from bot.config import Generation, Replies, Web
+from bot.config import Generation, Prices, Replies, Web
 from bot.database import Database
 from bot.errors import Refused
 from bot.frontends.web.frontend import WebFrontend
@@ -23,7 +24,10 @@ from bot.generation.draft import Sampling
 from bot.replies.conversation import Conversation
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
+from bot.training.purchases import Purchases
 from bot.training.trainings import Training, TrainingPoint, TrainingState
+from bot.tweets.collecting import Collector
+from bot.tweets.costs import Ledger
 from bot.tweets.store import TweetStore
 from tests.fakes import FakeClock, FakeSpeaker
 from tests.shelves import shelf_with
@@ -76,6 +80,9 @@ class FakeTrainings:
         made = replace(training(len(self.all) + 1, persona=name or "-".join(handles)), handles=tuple(handles))
         await self.put(made)
         return made
+
+    def check_name(self, handles: Sequence[str], name: str | None) -> None:
+        """Any name will do."""
 
     async def training(self, number: int) -> Training:
         if number not in self.all:
@@ -204,6 +211,8 @@ class Stage:
     clock: FakeClock
     conversation: Conversation
     posts: Posts
+    purchases: Purchases
+    ledger: Ledger
     trainings: FakeTrainings = field(default_factory=FakeTrainings)
 
     def frontend(self, password: str | None = None, host: str = "127.0.0.1", port: int = 0) -> WebFrontend:
@@ -214,6 +223,8 @@ class Stage:
             self.conversation,
             self.posts,
             self.trainings,
+            self.purchases,
+            self.ledger,
             self.shelf,
             self.store,
             drain_seconds=PATIENCE,
@@ -236,9 +247,19 @@ async def visitor(url: str) -> AsyncIterator[Browser]:
         yield Browser(url, session)
 
 
-def stage(database: Database, folder: Path, *personas: str, speaker: FakeSpeaker | None = None) -> Stage:
-    """Rooms in which the given personas are on the shelf, the first of them answering."""
-    clock, speaker = FakeClock(), speaker or FakeSpeaker()
+def stage(
+    database: Database,
+    folder: Path,
+    *personas: str,
+    speaker: FakeSpeaker | None = None,
+    clock: FakeClock | None = None,
+    collector: Collector | None = None,
+    ledger: Ledger | None = None,
+) -> Stage:
+    """Rooms in which the given personas are on the shelf, the first of them answering. X is off without `collector`."""
+    clock, speaker = clock or FakeClock(), speaker or FakeSpeaker()
+    ledger = ledger or Ledger(database, Prices(), Decimal("20.00"), clock)
+    trainings = FakeTrainings()
     shelf = shelf_with(folder / "models", *personas)
     settings = Replies(default_persona=personas[0] if personas else "nell")
     sampling = Sampling.from_settings(Generation())
@@ -250,5 +271,7 @@ def stage(database: Database, folder: Path, *personas: str, speaker: FakeSpeaker
         clock=clock,
         conversation=Conversation(database, shelf, speaker, Generation(), settings, clock),
         posts=Posts(database, speaker, sampling, drafts=3, approval=True, clock=clock),
-        trainings=FakeTrainings(),
+        purchases=Purchases(database, TweetStore(database, clock), ledger, trainings, collector, clock),
+        ledger=ledger,
+        trainings=trainings,
     )

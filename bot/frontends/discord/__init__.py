@@ -3,7 +3,10 @@
 - frontend: connecting, waiting out trouble, stopping
 - client: what Discord tells us, and the drain before the connection is closed
 - commands: the slash commands as Discord sees them; each hands over to a desk
-- talk, trainings, approvals: the desks, for mentions and tweets, for /train, for /queue
+- forgetting, outlet: /forget, and taking back what was said
+- talk, trainings, purchases, approvals: the desks, for mentions and tweets, for /train, for what has to be fetched and
+  paid before it, for /queue
+- lasting: a message that goes on being edited
 - mentions, texts, invite: pure; what is said to us, how things are put in words, the link that invites the bot
 - failures: any error as one sentence for the person who asked
 - sync, marks: telling Discord about the commands once for each change, and what has to be remembered

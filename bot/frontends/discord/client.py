@@ -12,11 +12,12 @@ import yarl
 from discord.gateway import DiscordWebSocket
 
 from bot.frontends.discord.approvals import ApprovalDesk, DecisionButton
+from bot.frontends.discord.forgetting import ForgetButton, ForgetDesk
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.invite import invite_link
 from bot.frontends.discord.mentions import said_to
+from bot.frontends.discord.purchases import FetchFirstButton, PurchaseButton, PurchaseDesk
 from bot.frontends.discord.talk import Talk
-from bot.frontends.discord.trainings import TrainingDesk
 
 _DISCORDS_OWN_GATEWAY = "gateway.discord.gg"
 _MOST_LAUNCHES = 5  # of one shard, 5 s apart, before the connection is begun anew from the login
@@ -27,7 +28,9 @@ log = structlog.get_logger(__name__)
 class Client(discord.AutoShardedClient):
     """One connection. Nothing privileged is asked for, nothing is cached but servers and channels, nobody is pinged."""
 
-    def __init__(self, talk: Talk, training: TrainingDesk, approvals: ApprovalDesk, drain_seconds: float) -> None:
+    def __init__(
+        self, talk: Talk, purchases: PurchaseDesk, approvals: ApprovalDesk, forgetting: ForgetDesk, drain_seconds: float
+    ) -> None:
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = True
         super().__init__(
@@ -38,14 +41,15 @@ class Client(discord.AutoShardedClient):
             chunk_guilds_at_startup=False,
         )
         self.talk = talk
-        self.training = training
+        self.purchases = purchases
         self.approvals = approvals
+        self.forgetting = forgetting
         self.replies = InFlight()  # answers to messages, commands and buttons
         self.stopping = False  # nothing new is taken on
         self._drain_seconds = drain_seconds
         self._closing: asyncio.Task[None] | None = None
         self._launches: Counter[int] = Counter()
-        self.add_dynamic_items(DecisionButton)
+        self.add_dynamic_items(DecisionButton, ForgetButton, PurchaseButton, FetchFirstButton)
 
     async def on_message(self, message: discord.Message) -> None:
         """Answer what is said to the bot."""

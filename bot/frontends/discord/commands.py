@@ -43,7 +43,7 @@ async def _tweet(
     await interaction.client.talk.tweet(interaction, persona, start, count, temperature, top_p, seed)
 
 
-@app_commands.command(name="train", description="Learn a persona from the stored tweets of one or several accounts")
+@app_commands.command(name="train", description="Learn a persona from the tweets of one or several accounts")
 @app_commands.describe(
     handles="The accounts, for example: nasa, esa", name="The persona's name; made of the handles if left out"
 )
@@ -54,7 +54,7 @@ async def _train(
     handles: app_commands.Range[str, 1, 300],
     name: app_commands.Range[str, 1, 60] | None = None,
 ) -> None:
-    await interaction.client.training.train(interaction, handles, name)
+    await interaction.client.purchases.train(interaction, handles, name)
 
 
 @app_commands.command(name="personas", description="Who has been learned, from what, and how well")
@@ -67,6 +67,18 @@ async def _personas(interaction: discord.Interaction[Client]) -> None:
 @app_commands.guild_only()
 async def _queue(interaction: discord.Interaction[Client]) -> None:
     await interaction.client.approvals.show(interaction)
+
+
+@app_commands.command(name="forget", description="Delete everything that was learned from an account, for good")
+@app_commands.describe(
+    handle="The account, for example: nasa",
+    delete_posts="Delete what was said in its voice on Discord and X, too; X charges for each post",
+)
+@app_commands.default_permissions(manage_guild=True)
+async def _forget(
+    interaction: discord.Interaction[Client], handle: app_commands.Range[str, 1, 100], delete_posts: bool = False
+) -> None:
+    await interaction.client.forgetting.ask(interaction, handle, delete_posts)
 
 
 _persona = app_commands.Group(
@@ -90,6 +102,7 @@ def add_commands(tree: app_commands.CommandTree[Any]) -> None:
     tree.add_command(_train)
     tree.add_command(_personas)
     tree.add_command(_queue)
+    tree.add_command(_forget)
     tree.add_command(_persona)
 
 

@@ -16,14 +16,18 @@ from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.commands import Tree, add_commands
 from bot.frontends.discord.failures import Failures
+from bot.frontends.discord.forgetting import ForgetDesk
 from bot.frontends.discord.library import prepare_library, token_refused
 from bot.frontends.discord.marks import Marks
+from bot.frontends.discord.purchases import PurchaseDesk
 from bot.frontends.discord.sync import sync_if_changed
 from bot.frontends.discord.talk import Talk
 from bot.frontends.discord.trainings import Learning, TrainingDesk
+from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
+from bot.training.purchases import Purchases
 
 _AUTHENTICATION_FAILED = 4004  # the gateway's close code
 _LONGEST_WAIT = 300.0  # seconds between two attempts to connect
@@ -46,16 +50,19 @@ class DiscordFrontend:
         conversation: Conversation,
         posts: Posts,
         trainings: Learning,
+        purchases: Purchases,
         shelf: Shelf,
         database: Database,
         drain_seconds: float,
         *,
+        takedowns: Takedowns,
         edit_every_seconds: float = 4.0,
         first_wait_seconds: float = 1.0,
         new_id: Callable[[], str] = _error_id,
     ) -> None:
-        """`edit_every_seconds`: a training's message changes at most so often. `first_wait_seconds`: the pause after
-        the first failure to connect; it doubles each time. `new_id` names the errors that people are told about.
+        """`edit_every_seconds`: the message of a training or a fetch changes at most so often. `first_wait_seconds`:
+        the pause after the first failure to connect; it doubles each time. `new_id` names the errors that people are
+        told about.
         """
         failures = Failures(new_id)
         self._settings = settings
@@ -63,8 +70,10 @@ class DiscordFrontend:
         self._marks = Marks(database)
         self._failures = failures
         self._talk = Talk(conversation, shelf, failures)
-        self._training = TrainingDesk(trainings, conversation, self._marks, edit_every_seconds)
+        self._training = TrainingDesk(trainings, conversation, shelf, self._marks, edit_every_seconds)
+        self._purchases = PurchaseDesk(purchases, self._training, self._marks, failures, edit_every_seconds)
         self._approvals = ApprovalDesk(posts, failures)
+        self._forgetting = ForgetDesk(takedowns, failures)
         self._drain_seconds = drain_seconds
         self._first_wait = first_wait_seconds
 
@@ -96,14 +105,14 @@ class DiscordFrontend:
         """One connection, from login to close. Raises `DiscordError` when the token is wrong."""
         if not self._token.isprintable() or " " in self._token:  # could not even be sent
             raise token_refused(self._settings)
-        client = Client(self._talk, self._training, self._approvals, self._drain_seconds)
+        client = Client(self._talk, self._purchases, self._approvals, self._forgetting, self._drain_seconds)
         tree = Tree(client, self._failures)
         add_commands(tree)
         try:
             async with client:
                 await client.login(self._token)
                 await sync_if_changed(tree, self._marks)
-                async with self._training.following(client):
+                async with self._training.following(client), self._purchases.following(client):
                     await client.connect()
         except discord.LoginFailure as error:
             raise token_refused(self._settings) from error

@@ -222,7 +222,7 @@ class PurchaseDesk:
         clock = asyncio.get_running_loop().time
         edited_at = -self._edit_every
         async for purchase in self._purchases.watch(place.purchase):
-            is_last = purchase.state is not PurchaseState.FETCHING
+            is_last = not purchase.is_under_way
             if not is_last and clock() - edited_at < self._edit_every:
                 continue
             try:

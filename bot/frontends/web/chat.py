@@ -17,16 +17,19 @@ from bot.frontends.web.work import Work
 from bot.generation.draft import Draft
 from bot.replies.addressing import addressed_persona
 from bot.replies.conversation import Answer, Conversation, Incoming, Platform
+from bot.training.purchases import Purchases
 from bot.training.trainings import Training, TrainingState
 
 HELP = (
     "Just write, and the persona you chose answers. @persona in front asks another one.\n"
     "/tweet persona start… gives a tweet, beginning as you wish.\n"
-    "/train handle… teaches a new persona from tweets that were imported.\n"
+    "/train handle… teaches a new persona; where tweets have to be fetched first, it says what that costs.\n"
     "/personas lists who is here."
 )
 NOBODY = "Nobody is here yet. Import an archive with `mockingbird import`, then write /train and its handle."
 ANSWERED_BEFORE = "This was answered before; write it again to have another answer."
+
+HAS_A_PRICE = "Something has to be fetched from X first, and that has a price."
 
 SAMPLES = 3  # after a training
 RESTART_S = 10.0  # a guess at how long a restart takes
@@ -41,11 +44,13 @@ class Chat:
         self,
         conversation: Conversation,
         trainings: Learning,
+        purchases: Purchases,
         personas: Callable[[], list[str]],
         clock: Callable[[], datetime],
     ) -> None:
         self._conversation = conversation
         self._trainings = trainings
+        self._purchases = purchases
         self._personas = personas
         self._clock = clock
         self._answers = Work()  # wait for their end when the service stops
@@ -101,6 +106,9 @@ class Chat:
             case Tweet(persona, start):
                 return self._answered(incoming, await self._tweet(incoming, persona, start))
             case Train(handles):
+                purchase = await self._purchases.needed(handles, None, "web", incoming.author_id)
+                if purchase is not None:
+                    return replace(self._house(incoming, Kind.NOTE, HAS_A_PRICE), purchase=purchase.id)
                 training = await self._trainings.request(handles, None, "web", incoming.author_id)
                 return replace(self._house(incoming, Kind.TRAINING, ""), training=training)
             case ListPersonas():

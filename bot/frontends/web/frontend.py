@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from types import TracebackType
@@ -25,12 +25,15 @@ from bot.frontends.web.learning import Learning
 from bot.frontends.web.login import LoginPage
 from bot.frontends.web.personas import PersonasPage
 from bot.frontends.web.problems import problems
+from bot.frontends.web.purchases import CostsPage, PurchasePage
 from bot.frontends.web.rendering import STATIC, Renderer, set_up_templates
 from bot.frontends.web.sessions import Sessions
 from bot.frontends.web.trainings import TrainingsPage
 from bot.replies.conversation import Conversation
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
+from bot.training.purchases import Purchases
+from bot.tweets.costs import Ledger
 from bot.tweets.store import TweetStore
 
 MOST_BYTES = 64 * 1024  # of a request
@@ -57,6 +60,8 @@ class WebFrontend:
         conversation: Conversation,
         posts: Posts,
         trainings: Learning,
+        purchases: Purchases,
+        ledger: Ledger,
         shelf: Shelf,
         store: TweetStore,
         drain_seconds: float = 10.0,
@@ -67,17 +72,19 @@ class WebFrontend:
         self._drain_seconds = drain_seconds
         self._stack = AsyncExitStack()
         self._closing = asyncio.Event()
-        self._chat = Chat(conversation, trainings, shelf.personas, clock)
-        sessions = Sessions()
+        self._chat = Chat(conversation, trainings, purchases, shelf.personas, clock)
+        sessions = self._sessions = Sessions()
         guard = Guard(password, sessions, clock)
-        renderer = Renderer(sessions, posts, guard.asks_for_password)
+        renderer = Renderer(sessions, posts, guard.asks_for_password, ledger, purchases.is_on)
         self._app = web.Application(middlewares=[problems, guard.middleware], client_max_size=MOST_BYTES)
         self._app.on_response_prepare.append(guard.add_headers)
         self._app.on_shutdown.append(self._end_streams)
         set_up_templates(self._app)
         for page in (
             ChannelPage(renderer, self._chat, conversation, shelf, self._closing),
-            PersonasPage(renderer, shelf, store, trainings),
+            PersonasPage(renderer, shelf, store, trainings, purchases),
+            PurchasePage(renderer, purchases, self._closing),
+            CostsPage(renderer, ledger),
             AccountsPage(renderer, store),
             TrainingsPage(renderer, trainings, self._closing),
             ApprovalPage(renderer, posts, shelf),
@@ -109,6 +116,10 @@ class WebFrontend:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    def forget(self, personas: Collection[str]) -> None:
+        """Let no open page show anything that these personas said."""
+        self._sessions.forget(personas)
 
     async def _listen(self, runner: web.AppRunner) -> int:
         """Begin to serve; the port, which the system has chosen where 0 is configured."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -12,10 +13,11 @@ from bot.errors import MockingbirdError, UsageError
 from bot.frontends.web.guard import VISITOR
 from bot.frontends.web.learning import Learning
 from bot.frontends.web.pictures import Part, proportions
-from bot.frontends.web.rendering import Renderer, field
+from bot.frontends.web.rendering import Renderer, field, see
 from bot.frontends.web.sessions import Notice
 from bot.shelf.manifest import HandleCounts, Manifest
 from bot.shelf.shelf import Shelf
+from bot.training.purchases import Purchase, Purchases
 from bot.tweets.store import TweetStore
 from bot.tweets.tweet import normalise_handle
 
@@ -49,11 +51,14 @@ def parts_of(counts: tuple[HandleCounts, ...]) -> tuple[Part, ...]:
 class PersonasPage:
     """Shows the shelf and takes requests for trainings."""
 
-    def __init__(self, renderer: Renderer, shelf: Shelf, store: TweetStore, trainings: Learning) -> None:
+    def __init__(
+        self, renderer: Renderer, shelf: Shelf, store: TweetStore, trainings: Learning, purchases: Purchases
+    ) -> None:
         self._renderer = renderer
         self._shelf = shelf
         self._store = store
         self._trainings = trainings
+        self._purchases = purchases
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Where this page is found."""
@@ -64,19 +69,31 @@ class PersonasPage:
         cards = await asyncio.to_thread(self._cards)
         accounts = [await self._store.counts(handle) for handle in await self._store.handles()]
         known = {account.handle for account in accounts}
-        return await self._renderer.page(request, "personas.html", cards=cards, accounts=accounts, known=known)
+        return await self._renderer.page(
+            request, "personas.html", cards=cards, accounts=accounts, known=known, pays=self._purchases.is_on
+        )
 
     async def train(self, request: web.Request) -> web.Response:
-        """Ask for a training and show how it goes."""
+        """Ask for a training and show how it goes; where something has to be fetched first, what that costs."""
+        try:
+            purchase = await self._purchase(request)
+        except MockingbirdError as error:
+            self._renderer.session(request).notice = Notice(str(error), is_problem=True)
+            return see("/trainings")
+        if purchase is not None:
+            return see(f"/purchases/{purchase.id}")
         return await self._renderer.after(request, self._train(request), "/trainings")
 
+    async def _purchase(self, request: web.Request) -> Purchase | None:
+        """The purchase that the form calls for: by an account that is not stored, or by its second button."""
+        handles, name, who = await _handles(request), await _name(request), request[VISITOR].author_id
+        if await field(request, "first"):
+            return await self._purchases.request(handles, name, "web", who)
+        return await self._purchases.needed(handles, name, "web", who)
+
     async def _train(self, request: web.Request) -> Notice:
-        form = await request.post()
-        handles = [normalise_handle(handle) for handle in form.getall("handle", []) if isinstance(handle, str)]
-        if not handles:
-            raise UsageError("Nothing was trained: tick at least one account on the page of personas.")
-        name = await field(request, "name") or None
-        training = await self._trainings.request(handles, name, "web", request[VISITOR].author_id)
+        who = request[VISITOR].author_id
+        training = await self._trainings.request(await _handles(request), await _name(request), "web", who)
         return Notice(f"{training.persona} is in line to learn.", is_problem=False)
 
     def _cards(self) -> list[Card]:
@@ -89,3 +106,17 @@ class PersonasPage:
             return Card(name, None, str(error))
         parts = parts_of(manifest.counts)
         return Card(name, manifest, "", parts, proportions(parts))
+
+
+async def _handles(request: web.Request) -> list[str]:
+    """The accounts that were ticked, and those that were written down. Raises `UsageError`."""
+    ticked = [each for each in (await request.post()).getall("handle", []) if isinstance(each, str)]
+    written = re.split(r"[\s,]+", await field(request, "others"))
+    handles = list(dict.fromkeys(filter(None, map(normalise_handle, [*ticked, *written]))))
+    if not handles:
+        raise UsageError("Nothing was trained: tick at least one account on the page of personas.")
+    return handles
+
+
+async def _name(request: web.Request) -> str | None:
+    return await field(request, "name") or None

@@ -16,6 +16,7 @@ from bot.frontends.web.guard import VISITOR
 from bot.frontends.web.pictures import avatar
 from bot.frontends.web.sessions import Notice, Session, Sessions
 from bot.replies.posts import Posts
+from bot.tweets.costs import Ledger
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -37,10 +38,13 @@ def set_up_templates(app: web.Application) -> None:
 class Renderer:
     """Makes pages and pieces of pages."""
 
-    def __init__(self, sessions: Sessions, posts: Posts, asks_for_password: bool) -> None:
+    def __init__(self, sessions: Sessions, posts: Posts, asks_for_password: bool, ledger: Ledger, pays: bool) -> None:
+        """`pays`: X is on, so that pages on which something is paid say what the month has cost."""
         self._sessions = sessions
         self._posts = posts
         self._asks_for_password = asks_for_password
+        self._ledger = ledger
+        self._pays = pays
 
     def session(self, request: web.Request) -> Session:
         """The visitor's channel."""
@@ -54,6 +58,8 @@ class Renderer:
             "here": request.path,
             "waiting_count": len(await self._posts.waiting()),
             "can_log_out": self._asks_for_password,
+            "month": await self._ledger.month() if self._pays else None,
+            "prices": self._ledger.prices,
         }
         return aiohttp_jinja2.render_template(template, request, around | context)
 

@@ -78,6 +78,7 @@ class Line:
     persona: str | None = None  # who thinks or answers
     answer: Answer | None = None
     training: Training | None = None
+    purchase: int | None = None  # what has to be agreed to before a training
     samples: tuple[Draft, ...] = ()  # of what was learned
     try_again: str = ""  # the message to send once more, where the problem may be gone in a moment
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
+from bot.tweets.costs import dollars
+
 
 def marked(text: str) -> Markup:
     """A sentence of ours: what stands in backticks is a command, everything is escaped."""
@@ -71,5 +73,5 @@ def change(value: float, base: float) -> str:
     return f"{'−' if percent < 0 else '+'}{abs(percent):.0f} %"
 
 
-_SHOWN = (marked, moment, day, clock_time, number, figure, share, portion, duration, change)
+_SHOWN = (marked, moment, day, clock_time, number, figure, share, portion, duration, change, dollars)
 FILTERS = {each.__name__: each for each in _SHOWN}
