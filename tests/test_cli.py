@@ -32,6 +32,24 @@ async def test_import_counts_each_account_in_json(config: Path) -> None:
     assert json.loads(shown.out)["account"] == account
 
 
+async def test_a_portrait_is_a_page_of_tables_or_one_document(config: Path) -> None:
+    await mockingbird(config, "import", str(NELL))
+    shown = await mockingbird(config, "tweets", "lighthouse_nell", "--json")
+    document = json.loads(shown.out)
+    assert set(document) == {"account", "examples", "portrait"}
+    portrait = document["portrait"]
+    assert portrait["tweets"] == document["account"]["downloaded"] == sum(portrait["verdicts"].values())
+    assert portrait["verdicts"]["kept"] == document["account"]["kept"]
+    assert portrait["examples"]["kept"] == document["examples"]
+    assert next(iter(portrait["languages"]["counts"])) == "en"
+    printed = await mockingbird(config, "tweets", "lighthouse_nell")
+    assert printed.code == 0
+    assert max(map(len, printed.out.splitlines())) <= 80
+    for each in ("550 tweets", "retweet", "2025 Q1", "81 to 100", "English", "hashtags", "█"):
+        assert each in printed.out, each
+    assert " ".join(document["examples"][0].split()) in " ".join(printed.out.split())
+
+
 def broken_inputs(folder: Path) -> list[tuple[Sequence[str], int, str]]:
     """Command, exit code, and what the sentence on stderr says."""
     (folder / "empty.zip").write_bytes(b"")
@@ -41,6 +59,7 @@ def broken_inputs(folder: Path) -> list[tuple[Sequence[str], int, str]]:
     return [
         (["train"], 2, "Missing argument 'HANDLES"),
         (["train", "nobody"], 2, "No tweets of @nobody"),
+        (["tweets", "nobody"], 2, "No tweets of @nobody"),
         (["say", "nobody"], 2, "no persona nobody"),
         (["say", "../../etc"], 2, "no persona"),
         (["rollback", "nobody"], 2, "no persona nobody"),

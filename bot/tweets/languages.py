@@ -33,7 +33,7 @@ _NAMES = """
     tg Tajik, th Thai, tk Turkmen, tl Tagalog, tr Turkish, tt Tatar, ug Uyghur, uk Ukrainian, ur Urdu, uz Uzbek,
     vi Vietnamese, vo Volapük, wa Walloon, xh Xhosa, yo Yoruba, zh Chinese, zu Zulu
 """
-NAMES = {UNKNOWN: "unknown"} | dict(each.split(maxsplit=1) for each in _NAMES.split(","))
+NAMES = {UNKNOWN: "unknown"} | dict(each.split(maxsplit=1) for each in _NAMES.strip().split(","))
 
 _NOT_WORDS = re.compile(r"[@#]\w+")
 _LETTER = re.compile(r"[^\W\d_]")

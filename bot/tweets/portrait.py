@@ -213,7 +213,7 @@ class _Drawing:
     def _add_habits(self, tweet: StoredTweet) -> None:
         words, links = _LINK.subn(" ", tweet.text)
         self.habits["links"] += links > 0
-        self.habits["replies"] += tweet.reply_to is not None or words.lstrip().startswith("@")
+        self.habits["replies"] += tweet.reply_to is not None or tweet.text.startswith("@")
         for habit, pattern in _HABITS.items():
             self.habits[habit] += pattern.search(words) is not None
 

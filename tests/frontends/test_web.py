@@ -213,6 +213,7 @@ async def test_a_newcomer_is_told_what_to_do(database: Database, tmp_path: Path)
         assert "Nobody is here yet: import tweets with mockingbird import" in browser.text
         await (await browser.say("/personas")).page_with("Nobody is here yet. Import an archive")
         assert "Nobody is here yet." in (await browser.open("/personas")).text
+        assert "No tweets are here yet." in (await browser.open("/accounts")).text
         assert "Nothing is learning now." in (await browser.open("/trainings")).text
         assert "Nothing waits for you." in (await browser.open("/posts")).text
 
@@ -552,9 +553,10 @@ async def test_every_answer_tells_the_browser_to_be_careful(rooms: Stage, path: 
         assert response.headers["Cache-Control"] in ("no-store", "no-cache")
 
 
-@pytest.mark.parametrize("path", ["/", "/personas", "/trainings", "/posts", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/personas", "/accounts", "/accounts/nasa", "/trainings", "/posts", "/nothing"])
 async def test_pages_keep_to_their_own_policy(rooms: Stage, path: str) -> None:
     await rooms.posts.propose("nell")
+    await store(rooms, "nasa")
     async with rooms.browser() as browser:
         await browser.open(path)
     assert not re.search(r"""\s(style|on\w+)=|<style|<script(?! src="/static)|https?://""", browser.html)
@@ -577,7 +579,7 @@ async def test_whoever_follows_a_link_here_keeps_the_channel(rooms: Stage) -> No
 async def test_nothing_is_shown_without_the_password(rooms: Stage) -> None:
     await rooms.posts.propose("nell")
     async with rooms.browser(PASSWORD) as browser:
-        for path in ("/", "/personas", "/trainings", "/posts", "/nothing"):
+        for path in ("/", "/personas", "/accounts", "/accounts/nasa", "/trainings", "/posts", "/nothing"):
             assert (await browser.open(path)).at == "/login"
         form = browser.form("/login")
         for path in ("/say", "/posts/1/approve", "/train"):

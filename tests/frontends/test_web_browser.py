@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from bot.database import Database
 from bot.errors import Busy
 from bot.training.trainings import TrainingPoint, TrainingState
+from bot.tweets.tweet import Source, Tweet
 from tests.fakes import FakeSpeaker
 from tests.frontends.chromium import CHROMIUM, Tab, tab
 from tests.frontends.web_stage import Stage, stage, training
@@ -18,10 +20,11 @@ from tests.frontends.web_stage import Stage, stage, training
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium isn't on PATH")
 
 LONG = "<img src=x onerror=\"document.title='owned'\"> " + "longwinded" * 40
+LONG_HANDLE = "w" * 40
 SAYS = "document.getElementById('lines').innerText.includes"
 
 CONTROLS = (
-    "[...document.querySelectorAll('a, button, select, input:not([type=hidden], [type=radio])')]"
+    "[...document.querySelectorAll('a, button, select, summary, input:not([type=hidden], [type=radio])')]"
     ".filter((each) => each.checkVisibility())"
 )
 FOCUS = """(() => {
@@ -41,6 +44,16 @@ async def browser(tmp_path: Path) -> AsyncIterator[Tab]:
     async with tab(tmp_path / "profile") as opened:
         yield opened
         assert opened.complaints == []
+
+
+def tweets_of(handle: str) -> list[Tweet]:
+    """A few tweets, from the widest to the plainest, over a year."""
+    texts = (LONG, "The ferry is late again today.", "RT @bob: not mine", "wow", "x" * 300 + " in two words")
+    first = datetime(2025, 11, 1, tzinfo=UTC)
+    return [
+        Tweet(handle, text, str(number), first + timedelta(days=80 * number), False, None, Source.TABLE)
+        for number, text in enumerate(texts)
+    ]
 
 
 async def say(browser: Tab, text: str) -> None:
@@ -113,8 +126,9 @@ async def test_a_training_moves_while_one_looks(rooms: Stage, browser: Tab) -> N
 
 async def test_the_keyboard_reaches_everything_and_shows_where_it_is(rooms: Stage, browser: Tab) -> None:
     await rooms.posts.propose("nell")
+    await rooms.store.add("nell", tweets_of("nell"))
     async with rooms.frontend() as page:
-        for path in ("/", "/personas", "/trainings", "/posts"):
+        for path in ("/", "/personas", "/accounts", "/accounts/nell", "/trainings", "/posts"):
             await browser.show(page.url + path)
             await browser.ask("document.activeElement.blur()")
             wanted = await browser.ask(f"{CONTROLS}.length")
@@ -127,6 +141,22 @@ async def test_the_keyboard_reaches_everything_and_shows_where_it_is(rooms: Stag
                     hidden.add(place)
             assert len(reached - {"BODY"}) >= wanted, (path, reached)
             assert hidden <= {"BODY"}, path
+
+
+async def test_the_figures_behind_a_picture_open_by_keyboard(rooms: Stage, browser: Tab) -> None:
+    await rooms.store.add("nell", tweets_of("nell"))
+    async with rooms.frontend() as page:
+        await browser.show(f"{page.url}/accounts/nell")
+        pictures = "[...document.querySelectorAll('svg[role=img]')].map((each) => each.getAttribute('aria-label'))"
+        activity, lengths = await browser.ask(pictures)
+        assert activity.startswith("Tweets from 2025-11 to 2026-09: 5,")
+        assert lengths.startswith("Lengths of learned tweets: half have at most")
+        await browser.ask("document.querySelector('summary').focus()")
+        assert not await browser.ask("document.querySelector('details').open")
+        await browser.press("Enter")
+        assert "2026-09" in await browser.ask("document.querySelector('details table').innerText")
+        columns = "document.querySelector('.columns .whole').getBoundingClientRect()"
+        assert await browser.ask(f"{columns}.width > 300 && {columns}.height > 40")
 
 
 async def test_a_persona_is_chosen_by_keyboard(rooms: Stage, browser: Tab) -> None:
@@ -144,12 +174,22 @@ async def test_a_persona_is_chosen_by_keyboard(rooms: Stage, browser: Tab) -> No
 @pytest.mark.parametrize("width", [320, 390, 1280])
 async def test_nothing_is_wider_than_the_window(rooms: Stage, browser: Tab, width: int) -> None:
     await rooms.posts.propose("nell")  # takes the long text and two more
+    await rooms.store.add(LONG_HANDLE, tweets_of(LONG_HANDLE))
     await rooms.trainings.put(replace(training(1, TrainingState.FAILED), reason="long" * 100))
     async with rooms.frontend() as page:
         await browser.show(page.url, width)
         await say(browser, "x" * 500)
         await browser.until(f"{SAYS}('tweet number 4')")
-        for path in ("/", "/personas", "/trainings", "/trainings/1", "/posts", "/nothing"):
+        for path in (
+            "/",
+            "/personas",
+            "/accounts",
+            f"/accounts/{LONG_HANDLE}",
+            "/trainings",
+            "/trainings/1",
+            "/posts",
+            "/nothing",
+        ):
             await browser.show(page.url + path, width)
             assert await browser.ask("document.documentElement.scrollWidth") <= width, path
     browser.complaints.clear()  # the page that does not exist is one, and meant
@@ -167,7 +207,7 @@ async def test_a_label_stands_at_every_field(rooms: Stage, browser: Tab) -> None
         await browser.type("password")
         await browser.press("Enter")
         await browser.until("document.title === 'Channel · Mockingbird'")
-        for path in ("/", "/personas", "/posts"):
+        for path in ("/", "/personas", "/accounts", "/posts"):
             await browser.show(page.url + path)
             assert await browser.ask(f"{unlabelled}.length") == 0, path
             assert await browser.ask("document.querySelectorAll('h1').length") == 1

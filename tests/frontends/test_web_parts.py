@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -12,10 +13,11 @@ import pytest
 
 from bot.frontends.web import words
 from bot.frontends.web.guard import is_loopback
-from bot.frontends.web.pictures import MOST_POINTS, Dot, Part, avatar, loss_curve, proportions
+from bot.frontends.web.pictures import Column, Part, avatar, columns, loss_curve, proportions
 from bot.frontends.web.sessions import MOST_LINES, MOST_SESSIONS, Kind, Line, Session, Sessions, Visitor
 from bot.frontends.web.streams import Event, until
 from bot.frontends.web.typed import Explain, ListPersonas, Say, Train, Tweet, Typed, understood
+from bot.pictures.curve import MOST_POINTS, Course, Dot
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -120,19 +122,22 @@ def test_a_bird_is_drawn_from_its_name_alone(name: str) -> None:
 
 
 def test_a_curve_has_both_lines_and_says_so_in_words() -> None:
-    curve = loss_curve([Dot(1, 4.2), Dot(60, 3.1)], [Dot(0, 4.3), Dot(60, 3.3)], 120)
+    curve = loss_curve(Course([Dot(1, 4.2), Dot(60, 3.1)], [Dot(0, 4.3), Dot(60, 3.3)], 120, base=4.3, in_use=3.5))
     assert curve is not None
     picture = ElementTree.fromstring(curve.picture)
-    assert (
-        picture.get("aria-label") == "Loss while learning from 4.20 to 3.10, loss on held-out tweets from 4.30 to 3.30"
+    assert picture.get("aria-label") == (
+        "Loss while learning from 4.20 to 3.10, loss on held-out tweets from 4.30 to 3.30, the base 4.30, "
+        "the version in use before 3.50"
     )
+    assert curve.has_base
+    assert curve.has_in_use
     assert curve.heights == ("4.5", "4", "3.5", "3")
     assert curve.steps == ("0", "60", "120")
 
 
 @pytest.mark.parametrize("values", [[3.0], [3.0, 3.0], [0.0, 0.0001], [1e-9, 900.0], [float("nan"), 2.0]])
 def test_every_course_can_be_drawn(values: list[float]) -> None:
-    curve = loss_curve([Dot(step, value) for step, value in enumerate(values)], [], 0)
+    curve = loss_curve(Course([Dot(step, value) for step, value in enumerate(values)], [], 0))
     assert curve is not None
     ElementTree.fromstring(curve.picture)
     assert "nan" not in curve.picture
@@ -140,14 +145,43 @@ def test_every_course_can_be_drawn(values: list[float]) -> None:
 
 
 def test_nothing_measured_is_no_curve() -> None:
-    assert loss_curve([], [], 100) is None
-    assert loss_curve([Dot(1, float("inf"))], [], 100) is None
+    assert loss_curve(Course([], [], 100)) is None
+    assert loss_curve(Course([Dot(1, float("inf"))], [], 100)) is None
 
 
 def test_a_long_course_is_thinned() -> None:
-    curve = loss_curve([Dot(step, 3.0 + step % 2) for step in range(10_000)], [], 10_000)
+    curve = loss_curve(Course([Dot(step, 3.0 + step % 2) for step in range(10_000)], [], 10_000))
     assert curve is not None
     assert curve.picture.count(" L") < MOST_POINTS
+
+
+def test_columns_stand_side_by_side_and_a_part_of_each_is_filled() -> None:
+    drawn = columns([Column("2023", 10, 4), Column("2024", 0, 0), Column("2025", 5, 5)], 'told & "shown"')
+    assert drawn is not None
+    picture = ElementTree.fromstring(drawn.picture)
+    assert picture.get("aria-label") == 'told & "shown"'
+    *grid, whole, filled = picture
+    assert len(grid) == len(drawn.heights)
+    assert drawn.heights == ("10", "5", "0")
+    tops = [[float(top) for top in re.findall(r"M\S+ (\S+?)h", str(path.get("d")))] for path in (whole, filled)]
+    assert tops == [[0.0, 80.0], [96.0, 80.0]]
+    assert drawn.names == ("2023", "2024", "2025")
+    assert drawn.is_each_named
+
+
+@pytest.mark.parametrize("counts", [[0], [1], [3] * 240, [1, 10**9], list(range(100))])
+def test_every_number_of_columns_can_be_drawn(counts: list[int]) -> None:
+    drawn = columns([Column(str(number), count, count // 2) for number, count in enumerate(counts)], "")
+    assert drawn is not None
+    ElementTree.fromstring(drawn.picture)
+    places = [float(left) for left in re.findall(r"M(\S+) \S+h\d", str(drawn.picture))]
+    assert all(0 <= place <= 400 for place in places)
+    assert all(float(height.replace(",", "")) % 1 == 0 for height in drawn.heights)
+    assert len(drawn.names) == min(len(counts), 3)
+
+
+def test_nothing_is_no_columns() -> None:
+    assert columns([], "") is None
 
 
 def test_a_bar_is_divided_as_the_counts_are() -> None:
@@ -164,6 +198,8 @@ def test_values_are_put_in_words() -> None:
     assert words.figure(3.14159) == "3.142"
     assert words.figure(None) == "–"
     assert words.share(0.874) == "87 %"
+    assert [words.portion(count, 1000) for count in (0, 1, 10, 874)] == ["0 %", "<1 %", "1 %", "87 %"]
+    assert words.portion(0, 0) == "0 %"
     assert [words.duration(seconds) for seconds in (None, 40, 170, 7500)] == ["–", "40 s", "3 min", "2 h 5 min"]
     assert words.change(3.1, 3.9) == "−21 %"
     assert words.change(4.0, 3.9) == "+3 %"

@@ -65,8 +65,9 @@ class AccountsPage:
     async def show_one(self, request: web.Request) -> web.Response:
         """One account's portrait."""
         counts = await self._store.counts(request.match_info["handle"])
+        accounts = {each.handle: each for each in await self._store.accounts()}
+        account = accounts.get(counts.handle, Account(counts.handle, None, None))  # it may be forgotten meanwhile
         portrait = await self._store.portrait(counts.handle)
-        account = next(each for each in await self._store.accounts() if each.handle == counts.handle)
         parts = verdict_parts(portrait)
         return await self._renderer.page(
             request,
