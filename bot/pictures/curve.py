@@ -60,7 +60,7 @@ def plot(course: Course) -> Plot | None:
     last = max(course.steps, *(dot.step for dot in dots), 1)
     values = [dot.value for dot in dots]
     values += [value for value in (course.base, course.in_use) if value is not None and math.isfinite(value)]
-    lines = _round_lines(min(values), max(values))
+    lines = round_lines(min(values), max(values))
     low, high = lines[0], lines[-1]
 
     def y(value: float) -> float:
@@ -114,11 +114,11 @@ def told(course: Course) -> str:
     return ", ".join(words)
 
 
-def _round_lines(low: float, high: float) -> list[float]:
+def round_lines(low: float, high: float, steps: Sequence[float] = (1, 2, 2.5, 5, 10)) -> list[float]:
     """Three to six evenly spaced round numbers that enclose the range, ascending."""
     span = max(high - low, 0.02)
     power = 10 ** math.floor(math.log10(span / 4))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= span / 4)
+    step = next(power * factor for factor in steps if power * factor >= span / 4)
     first, last = math.floor(low / step), math.ceil(high / step)
     last = max(last, first + 2)
     return [round(k * step, 6) for k in range(first, last + 1)]

@@ -8,20 +8,19 @@ from collections.abc import AsyncGenerator, Sequence
 from aiohttp import web
 
 from bot.frontends.web.learning import Learning
-from bot.frontends.web.pictures import Curve, Dot, loss_curve
+from bot.frontends.web.pictures import Curve, loss_curve
 from bot.frontends.web.rendering import Renderer
 from bot.frontends.web.sessions import Notice
 from bot.frontends.web.streams import Event, send_events
-from bot.training.trainings import TrainingPoint, TrainingState
+from bot.training.record import course_of
+from bot.training.trainings import Training, TrainingPoint, TrainingState
 
 MOST_SHOWN = 50  # newest trainings
 
 
-def curve_of(points: Sequence[TrainingPoint]) -> Curve | None:
+def curve_of(training: Training, points: Sequence[TrainingPoint]) -> Curve | None:
     """The loss curve of a training; None before its first measurement."""
-    loss = [Dot(point.step, point.loss) for point in points if point.loss is not None]
-    held_out = [Dot(point.step, point.held_out_loss) for point in points if point.held_out_loss is not None]
-    return loss_curve(loss, held_out, points[-1].steps if points else 0)
+    return loss_curve(course_of(points, training.result.metrics if training.result else None))
 
 
 class TrainingsPage:
@@ -48,7 +47,7 @@ class TrainingsPage:
         return await self._renderer.page(
             request,
             "trainings.html",
-            running=[(training, curve_of(await self._trainings.points(training.id))) for training in running],
+            running=[(training, curve_of(training, await self._trainings.points(training.id))) for training in running],
             queued=[each for each in reversed(trainings) if each.state is TrainingState.QUEUED],
             ended=[each for each in trainings if each.ended],
         )
@@ -56,7 +55,7 @@ class TrainingsPage:
     async def show_one(self, request: web.Request) -> web.Response:
         """One training with everything known about it."""
         training = await self._trainings.training(_number(request))
-        curve = curve_of(await self._trainings.points(training.id))
+        curve = curve_of(training, await self._trainings.points(training.id))
         return await self._renderer.page(request, "training.html", training=training, curve=curve)
 
     async def cancel(self, request: web.Request) -> web.Response:
@@ -79,7 +78,7 @@ class TrainingsPage:
         async for training in self._trainings.watch(number):
             if training.state != state:
                 break
-            curve = curve_of(await self._trainings.points(number))
+            curve = curve_of(training, await self._trainings.points(number))
             html = self._renderer.piece(request, "_progress.html", training=training, curve=curve)
             yield Event("progress", {"html": html})
         yield Event("changed", {})
