@@ -11,6 +11,7 @@ What is ours is the judging alone: after every so many steps the held-out tweets
 from __future__ import annotations
 
 import json
+import os
 import random
 import resource
 import sys
@@ -33,6 +34,9 @@ from bot.training.job import Job
 EPOCHS = 4  # written into one text
 BLOCK = 1_024  # tokens
 LEARNING_RATE = 1.372e-4
+
+OUT = os.fdopen(os.dup(1), "w", encoding="utf-8")
+os.dup2(2, 1)  # what libraries print is not an event
 
 
 class Recipe(BaseModel):
@@ -101,8 +105,8 @@ class Judge(TrainerCallback):
 
 
 def say(**event: Any) -> None:
-    sys.stdout.write(json.dumps(event) + "\n")
-    sys.stdout.flush()
+    OUT.write(json.dumps(event) + "\n")
+    OUT.flush()
 
 
 def main() -> None:
