@@ -15,7 +15,7 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from bot.tweets.cleaning import Profile, clean
 from bot.tweets.languages import NAMES, UNKNOWN, language
 
-WRITTEN = Path(__file__).parent / "languages.tsv"  # 185 short tweets in 26 languages, written for this test
+WRITTEN = Path(__file__).parent / "languages.tsv"  # 185 short tweets in 28 languages, written for this test
 FOLDER = os.environ.get("MOCKINGBIRD_TEST_TWEETS")
 
 
