@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from bot.training.trainings import TrainingPoint, TrainingResult, TrainingState
 from bot.tweets.tweet import Source, Tweet
 from tests.fakes import FakeSpeaker
 from tests.frontends.web_stage import Browser, Stage, stage, training, visitor
+from tests.shelves import with_pictures
 
 PASSWORD = "correct horse"
 
@@ -371,6 +373,25 @@ async def test_personas_are_shown_with_their_figures(rooms: Stage) -> None:
     assert "273 kept 20 retweets 5 short 2 duplicates of 300 downloaded" in shown
     assert "Held-out loss 3.100 3.900 −21 %" in shown
     assert "Bits per byte 1.200 1.500 −20 %" in shown
+
+
+async def test_a_persona_shows_what_it_says_as_a_picture_that_is_told_as_well(rooms: Stage) -> None:
+    with_pictures(rooms.shelf, "nell", "v2")
+    async with rooms.browser() as browser:
+        await browser.open("/personas")
+        shown = re.search(r'<img src="(/personas/nell/v2/predictions.png)" alt="([^"]*)"', browser.html)
+        assert shown is not None
+        assert "says: My dream is a lamp that sings 🎶." in html.unescape(shown[2])
+        async with browser.session.get(browser.url + shown[1]) as response:
+            assert response.content_type == "image/png"
+            assert await response.read() == (rooms.shelf.folder / "nell" / "v2" / "predictions.png").read_bytes()
+
+
+async def test_a_persona_without_a_picture_shows_none_and_nothing_else_is_served(rooms: Stage) -> None:
+    async with rooms.browser() as browser:
+        assert "predictions.png" not in (await browser.open("/personas")).html
+        for path in ("nell/v1/predictions.png", "nell/v1/manifest.json", "nell/v9/curve.png", "..%2Fnell/v1/curve.png"):
+            assert (await browser.open(f"/personas/{path}")).status == 404, path
 
 
 async def test_a_damaged_persona_does_not_hide_the_others(rooms: Stage) -> None:

@@ -15,6 +15,7 @@ from bot.frontends.web.learning import Learning
 from bot.frontends.web.pictures import Part, proportions
 from bot.frontends.web.rendering import Renderer, field, see
 from bot.frontends.web.sessions import Notice
+from bot.shelf.card import PICTURES, PREDICTIONS, told
 from bot.shelf.manifest import HandleCounts, Manifest
 from bot.shelf.shelf import Shelf
 from bot.training.purchases import Purchase, Purchases
@@ -31,6 +32,8 @@ class Card:
     problem: str  # why not; empty otherwise
     parts: tuple[Part, ...] = ()  # where the tweets went, all handles together
     bar: Markup | None = None
+    picture: str = ""  # address of its social picture; empty when none was drawn
+    told: str = ""  # that picture in words
 
     @property
     def downloaded(self) -> int:
@@ -48,6 +51,9 @@ def parts_of(counts: tuple[HandleCounts, ...]) -> tuple[Part, ...]:
     )
 
 
+_PICTURE = rf"/personas/{{name}}/{{version}}/{{picture:{'|'.join(map(re.escape, PICTURES))}}}"
+
+
 class PersonasPage:
     """Shows the shelf and takes requests for trainings."""
 
@@ -62,7 +68,7 @@ class PersonasPage:
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Where this page is found."""
-        return [web.get("/personas", self.show), web.post("/train", self.train)]
+        return [web.get("/personas", self.show), web.post("/train", self.train), web.get(_PICTURE, self.picture)]
 
     async def show(self, request: web.Request) -> web.Response:
         """The page."""
@@ -72,6 +78,15 @@ class PersonasPage:
         return await self._renderer.page(
             request, "personas.html", cards=cards, accounts=accounts, known=known, pays=self._purchases.is_on
         )
+
+    async def picture(self, request: web.Request) -> web.StreamResponse:
+        """What was drawn of a version when it was made."""
+        name, version = request.match_info["name"], request.match_info["version"]
+        manifest = await asyncio.to_thread(self._shelf.version, name, version)
+        path = self._shelf.path(manifest) / request.match_info["picture"]
+        if not path.is_file():
+            raise web.HTTPNotFound
+        return web.FileResponse(path)
 
     async def train(self, request: web.Request) -> web.Response:
         """Ask for a training and show how it goes; where something has to be fetched first, what that costs."""
@@ -105,7 +120,9 @@ class PersonasPage:
         except MockingbirdError as error:
             return Card(name, None, str(error))
         parts = parts_of(manifest.counts)
-        return Card(name, manifest, "", parts, proportions(parts))
+        drawn = (self._shelf.path(manifest) / PREDICTIONS).is_file()
+        picture = f"/personas/{name}/{manifest.version}/{PREDICTIONS}" if drawn else ""
+        return Card(name, manifest, "", parts, proportions(parts), picture, told(manifest))
 
 
 async def _handles(request: web.Request) -> list[str]:
