@@ -56,7 +56,7 @@ class JsonReader:
             self._fill(PIECE)
 
     def value(self, longest: int = LONGEST_VALUE) -> object:
-        """The next value, whole. Raises `ValueError` also where it has more than `longest` characters."""
+        """The next value, whole. Raises `ValueError` also where it has far more than `longest` characters."""
         self.peek()
         self._fill(PIECE)
         while True:

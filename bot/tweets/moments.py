@@ -26,6 +26,7 @@ _MONTHS = {
         ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), start=1
     )
 }
+_BEFORE_OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
 _ZONE = re.compile(r"\s*(?:UTC|GMT|Z)$")
 _CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.\d+)?)?(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?"
 _NUMERIC = re.compile(
@@ -104,15 +105,21 @@ _V1 = re.compile(r"\w{3} (\w{3}) (\d\d) (\d\d:\d\d:\d\d) ([+-]\d{4}) (\d{4})", r
 def _written(text: str) -> datetime | None:
     if text.isascii() and text.isdigit() and len(text) in (10, 13):
         return moment(int(text))
+    if found := _iso(text):
+        return found
     v1 = _V1.fullmatch(text)
     if v1 and v1[1].lower() in _MONTHS:
         text = f"{v1[5]}-{_MONTHS[v1[1].lower()]:02}-{v1[2]}T{v1[3]}{v1[4]}"
     text = _ZONE.sub("+00:00", text)
+    return _iso(_BEFORE_OFFSET.sub("", text)) or _spelt(text.removesuffix("+00:00"))
+
+
+def _iso(text: str) -> datetime | None:
     try:
-        found = datetime.fromisoformat(re.sub(r"\s+(?=[+-]\d\d:?\d\d$)", "", text))
+        found = datetime.fromisoformat(text)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
-        return _spelt(text.removesuffix("+00:00"))
+        return None
 
 
 def _spelt(text: str) -> datetime | None:

@@ -21,6 +21,7 @@ from bot.tweets.tweet import normalise_handle
 
 LONGEST_TEXT = 30_000  # characters; the longest post that X takes has 25,000
 EXACT_AS_FLOAT = 15  # digits of an id that a floating-point number holds exactly
+LONGEST_NAME = 64  # characters of what can still be a handle, blanks around it included
 DATE_ALONE = 10  # characters of a date without a time of day
 
 # Names without case and punctuation, the best first.
@@ -310,9 +311,12 @@ def _id(value: object) -> str | None:
 def _handle(value: object) -> str | None:
     if isinstance(value, dict):
         value = value.get("screen_name") or value.get("username") or value.get("userName")
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        return None
-    handle = normalise_handle(value)
+    return _name(value) if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME else None
+
+
+@lru_cache(maxsize=4096)
+def _name(value: str) -> str | None:
+    handle = normalise_handle(value) if _NAME.fullmatch(value) else ""
     return None if handle in _NOTHING else handle
 
 

@@ -240,6 +240,7 @@ def _authors(page: dict[str, object]) -> dict[str, object]:
 
 
 def _seen(names: Iterable[str]) -> str:
-    shown = [name.strip()[:40] or "(no name)" for name in names]
+    plain = ("".join(mark if mark.isprintable() else " " for mark in name[:80]) for name in names)
+    shown = [" ".join(name.split())[:40] or "(no name)" for name in plain]
     rest = f" and {len(shown) - SHOWN_COLUMNS} more" if len(shown) > SHOWN_COLUMNS else ""
     return f"it has {', '.join(shown[:SHOWN_COLUMNS])}{rest}" if shown else "it has none"

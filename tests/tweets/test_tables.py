@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from bot.errors import UnreadableSource
 from bot.tweets.moments import moment
-from bot.tweets.reading import Reading, read
+from bot.tweets.reading import Reading, opened, read
+from bot.tweets.records import Skips, Unreadable
 from bot.tweets.tweet import Tweet
+from tests.tweets.archives import unpacked, zipped
 
 TEN = datetime(2018, 7, 1, 10, 0, tzinfo=UTC)
 
@@ -336,3 +338,116 @@ def test_records_of_any_shape_raise_nothing_but_our_own_error(tmp_path: Path, ro
                 assert tweet.key
     except UnreadableSource as error:
         assert str(error).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("dates", "days"),
+    [
+        (["03/04/2019", "13/04/2019 10:00"], ["2019-04-03", "2019-04-13"]),
+        (["03/04/2019", "04/13/2019 10:00"], ["2019-03-04", "2019-04-13"]),
+        (["03/04/2019", "05/06/2019"], [None, None]),
+        (["13/04/2019", "04/13/2019"], [None, None]),
+    ],
+    ids=["day first", "month first", "undecided", "contradicting"],
+)
+def test_the_file_tells_whether_its_days_or_its_months_come_first(
+    tmp_path: Path, dates: list[str], days: list[str | None]
+) -> None:
+    rows = "".join(f"{date},text {number}\n" for number, date in enumerate(dates))
+    tweets = only(read(write(tmp_path / "a.csv", f"date,text\n{rows}"), "ann"))
+    found = [tweet.created_at.date().isoformat() if tweet.created_at else None for tweet in tweets]
+    assert found == days
+
+
+def test_a_date_and_a_time_in_two_columns_are_one_moment(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "id,date,time,tweet\n1013558869728071685,2018-07-01,10:00:00,hi\n")
+    assert only(read(path, "ann"))[0].created_at == TEN
+
+
+def test_a_link_to_the_tweet_tells_its_id_and_account(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "permalink,text\nhttps://twitter.com/Ann/status/1013558869728071685,hi\n")
+    tweet = only(read(path))[0]
+    assert (tweet.handle, tweet.id) == ("ann", "1013558869728071685")
+
+
+@pytest.mark.parametrize(
+    ("written", "id_"),
+    [("123456789012345.0", "123456789012345"), ('"=""1013558869728071685"""', "1013558869728071685"), ("-5", None)],
+)
+def test_ids_that_a_program_dressed_up_are_ids(tmp_path: Path, written: str, id_: str | None) -> None:
+    assert only(read(write(tmp_path / "a.csv", f"id,text\n{written},hi\n"), "ann"))[0].id == id_
+
+
+def test_ids_that_javascript_rounded_are_no_keys(tmp_path: Path) -> None:
+    rows = "".join(
+        f'{{"id": {number}00, "text": "text {number}"}}\n' for number in range(10135588697280716, 10135588697280720)
+    )
+    assert {tweet.id for tweet in only(read(write(tmp_path / "a.jsonl", rows), "ann"))} == {None}
+
+
+def test_a_few_broken_letters_do_not_make_utf_8_another_encoding(tmp_path: Path) -> None:
+    text = "user,text\n" + "ann,Größenwahn über München 🌊\n" * 100
+    tweets = only(read(write(tmp_path / "a.csv", text.encode() + b"ann,caf\xe9\n")))
+    assert tweets[0].text == "Größenwahn über München 🌊"
+    assert tweets[-1].text == "caf\ufffd"
+
+
+def test_letters_far_into_the_file_tell_its_encoding(tmp_path: Path) -> None:
+    text = "user,text\n" + "ann,plain words only\n" * 30_000 + "ann,Größenwahn über München war schön und natürlich\n"
+    assert only(read(write(tmp_path / "a.csv", text.encode("cp1252"))))[-1].text.startswith("Größenwahn über München")
+
+
+@pytest.mark.parametrize("make", [zipped, unpacked])
+def test_tables_in_a_zip_or_folder_are_read_together(
+    tmp_path: Path, make: Callable[[Path, dict[str, str]], Path]
+) -> None:
+    files = {
+        "tweets/2019.csv": "id,user,text\n5000000001,ann,one\n5000000002,ann,\n",
+        "tweets/2020.jsonl": '{"id": 5000000003, "user": "bob", "text": "two"}\n',
+        "users.csv": "name,age\nann,5\n",
+        "readme.txt": "x",
+    }
+    if make is unpacked:
+        files = {name.rpartition("/")[2]: content for name, content in files.items()}
+    reading = read(make(tmp_path, files))
+    assert {handle: [tweet.text for tweet in tweets] for handle, tweets in reading.tweets.items()} == {
+        "ann": ["one"],
+        "bob": ["two"],
+    }
+    assert [(each.where.rpartition("/")[2], each.reason) for each in reading.skipped] == [
+        ("2019.csv, line 3", "it has no text"),
+        ("users.csv", "it has no column with the tweets' text"),
+    ]
+
+
+def test_one_table_in_a_zip_is_as_the_table(tmp_path: Path) -> None:
+    path = zipped(tmp_path, {"data.csv": "user,text\nann,one\nann,\n", "__MACOSX/._data.csv": "x"})
+    reading = read(path)
+    assert [tweet.text for tweet in only(reading)] == ["one"]
+    assert [each.where for each in reading.skipped] == ["line 3"]
+
+
+def test_what_was_skipped_is_counted_by_reason_and_shown_up_to_a_limit(tmp_path: Path) -> None:
+    rows = "ann,one\n" + "ann,\n" * 5_000 + "ann,a,b\n" * 3
+    with opened(write(tmp_path / "a.csv", f"user,text\n{rows}")) as batches:
+        assert sum(len(batch) for batch in batches) == 1
+        assert batches.share == 1
+    assert batches.skips.counts == {Unreadable.NO_TEXT: 5_000, Unreadable.TOO_WIDE: 3}
+    assert len(batches.skips.first) == Skips.SHOWN
+
+
+def test_a_file_of_too_many_accounts_asks_for_one(tmp_path: Path) -> None:
+    rows = "".join(f"user{number},text {number}\n" for number in range(10_002))
+    path = write(tmp_path / "a.csv", f"user,text\n{rows}")
+    assert "holds tweets of more than 10,000 accounts. Name one of them with --handle." in refusal(path)
+    assert only(read(path, "user77"))[0].text == "text 77"
+
+
+def test_column_names_in_a_message_are_harmless(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", '"li\nkes","\x1b[31mred"\n1,2\n')
+    assert "it has li kes, [31mred." in refusal(path, "ann")
+
+
+def test_a_json_array_that_breaks_off_is_refused(tmp_path: Path) -> None:
+    tweets = json.dumps([{"user": "ann", "text": f"number {number}"} for number in range(50_000)])
+    assert "a.json is no JSON from some place on" in refusal(write(tmp_path / "a.json", tweets[:-100]))

@@ -2,73 +2,32 @@
 
 from __future__ import annotations
 
-import json
+import os
+import stat
 import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from bot.errors import UnreadableSource
 from bot.tweets.reading import Reading, read
 from bot.tweets.tweet import Source
+from tests.tweets.archives import (
+    entry,
+    grailbird,
+    in_directories,
+    modern,
+    note,
+    script,
+    unpacked,
+    with_notes,
+    zip_bytes,
+    zipped,
+)
 
-Files = dict[str, str]
 Make = Callable[[Path, Mapping[str, str]], Path]
-
-
-def script(name: str, document: object) -> str:
-    return f"{name} = {json.dumps(document, indent=1)}"
-
-
-def entry(number: int, text: str, **more: object) -> dict[str, object]:
-    created_at = f"Thu Nov {number:02} 08:50:26 +0000 2022"
-    return {"id_str": str(10**17 + number), "full_text": text, "created_at": created_at, "retweeted": False, **more}
-
-
-def modern(**files: str) -> Files:
-    """Today's archive of @Ann with two tweets, and direct messages that would break whoever opened them."""
-    return {
-        "data/account.js": script("window.YTD.account.part0", [{"account": {"username": "Ann", "email": None}}]),
-        "data/tweets.js": script("window.YTD.tweets.part0", [{"tweet": entry(1, "one")}, {"tweet": entry(2, "two")}]),
-        "data/direct-messages.js": "never to be opened",
-        **files,
-    }
-
-
-def grailbird() -> Files:
-    """An archive of before 2018; slashes are escaped as they were then."""
-    tweets = [{"id": 5, "id_str": "5", "text": "moving <b>", "created_at": "2008-08-28 00:00:00 +0000"}]
-    retweet = {**entry(3, "RT @bob: x"), "retweeted_status": {"id": 4}, "created_at": "2015-04-07 09:59:58 +0000"}
-    return {
-        "data/js/user_details.js": script("var user_details", {"screen_name": "ann_old"}),
-        "data/js/tweet_index.js": script("var tweet_index", []),
-        "data/js/tweets/2015_04.js": script("Grailbird.data.tweets_2015_04", [retweet]),
-        "data/js/tweets/2008_08.js": script("Grailbird.data.tweets_2008_08", tweets).replace("<", "\\u003C"),
-        "tweets.csv": "never to be opened",
-    }
-
-
-def zipped(folder: Path, files: Mapping[str, str]) -> Path:
-    path = folder / "archive.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
-
-
-def unpacked(folder: Path, files: Mapping[str, str]) -> Path:
-    path = folder / "archive"
-    for name, content in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_text(content, encoding="utf-8")
-    path.mkdir(exist_ok=True)
-    return path
-
 
 both = pytest.mark.parametrize("make", [zipped, unpacked])
 
@@ -208,15 +167,86 @@ def test_a_cut_off_zip_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
 
 
 def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
-    path = zipped(tmp_path, modern())
-    content = bytearray(path.read_bytes())
-    for signature, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):  # the flags of each entry, in both directories
-        at = content.find(signature)
-        while at >= 0:
-            content[at + offset] |= 1
-            at = content.find(signature, at + 1)
-    path.write_bytes(content)
+    path = tmp_path / "archive.zip"
+    path.write_bytes(in_directories(zip_bytes(modern()), "data/tweets.js", (8, 6), b"\x01"))
     assert "is encrypted. Unpack it with its password and import the folder." in refusal(path)
+
+
+def test_a_member_of_several_gigabytes_is_refused_unopened(tmp_path: Path) -> None:
+    path = tmp_path / "archive.zip"
+    path.write_bytes(in_directories(zip_bytes(modern()), "data/tweets.js", (24, 22), (3 << 30).to_bytes(4, "little")))
+    assert "data/tweets.js in archive.zip unpacks to more than X ever writes" in refusal(path)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_unpacks_without_a_limit_is_refused(tmp_path: Path, compression: int) -> None:
+    path = tmp_path / "archive.zip"
+    path.write_bytes(zip_bytes(modern(), compression))
+    assert "is packed in an unusual way" in refusal(path)
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "archive.zip"
+    link = zipfile.ZipInfo("data/tweets.js")
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    assert "data/tweets.js in archive.zip is a link to elsewhere" in refusal(path)
+
+
+def test_a_zip_in_a_zip_is_named(tmp_path: Path) -> None:
+    path = zipped(tmp_path, {"twitter-2022.zip": zip_bytes(modern()), "readme.txt": "x"})
+    assert "archive.zip holds another zip. Unpack it" in refusal(path)
+
+
+def test_a_zip_whose_list_of_files_is_a_bomb_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "archive.zip"
+    whole = bytearray(zip_bytes(modern()))
+    at = whole.rfind(b"PK\x05\x06") + 12
+    whole[at : at + 4] = (1 << 30).to_bytes(4, "little")
+    path.write_bytes(whole)
+    assert "holds more files than any archive of X" in refusal(path)
+
+
+PRIVATE = ("data/direct-messages.js", "data/direct-messages-group.js", "data/contact.js", "data/ip-audit.js")
+
+
+def test_only_what_is_needed_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    really = zipfile.ZipFile.open
+
+    def noted(self: zipfile.ZipFile, name: zipfile.ZipInfo | str, *rest: object, **more: object) -> object:
+        opened.append(name if isinstance(name, str) else name.filename)
+        return really(self, name, *rest, **more)  # type: ignore[arg-type]
+
+    files = {**modern(), **dict.fromkeys(PRIVATE, "x"), "data/tweets_media/1.jpg": "x", "data/manifest.js": "= {}"}
+    path = zipped(tmp_path, files)
+    monkeypatch.setattr(zipfile.ZipFile, "open", noted)
+    assert texts(read(path)) == {"ann": ["one", "two"]}
+    assert set(opened) == {"data/account.js", "data/manifest.js", "data/tweets.js"}
+
+
+def test_damage_in_what_nobody_needs_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "archive.zip"
+    whole = zip_bytes({**modern(), **dict.fromkeys(PRIVATE, "x" * 500)})
+    for member in PRIVATE:
+        whole = in_directories(whole, member, (8, 6), b"\x01")  # encrypted
+        whole = in_directories(whole, member, (16, 14), b"\0\0\0\0")  # another checksum
+    path.write_bytes(whole)
+    assert texts(read(path)) == {"ann": ["one", "two"]}
+
+
+def test_of_a_folder_only_what_is_needed_is_opened(tmp_path: Path) -> None:
+    path = unpacked(tmp_path, modern())
+    for name in PRIVATE:
+        (path / name).unlink(missing_ok=True)
+        os.mkfifo(path / name)  # whoever opens it waits for ever
+    assert texts(read(path)) == {"ann": ["one", "two"]}
+
+
+def test_an_archive_of_x_without_tweets_is_not_searched_for_tables(tmp_path: Path) -> None:
+    path = zipped(tmp_path, {"data/account.js": "x", "data/direct-messages.json": '[{"text": "private"}]'})
+    assert "holds no data/tweets.js" in refusal(path, "ann")
 
 
 @pytest.mark.parametrize("name", ["../outside.js", "/etc/outside.js", "data/../../outside.js"])
@@ -245,49 +275,82 @@ def test_a_zip_bomb_beside_the_tweets_does_no_harm(tmp_path: Path) -> None:
     assert texts(read(path)) == {"ann": ["one", "two"]}
 
 
-def broken(whole: bytes, changes: list[tuple[int, int]]) -> bytes:
-    content = bytearray(whole)
-    for at, value in changes:
-        content[at % len(content)] = value
-    return bytes(content)
+LONG = "This is how a long post begins, which goes on and on, " + "and on, " * 60 + "until it ends."
+CUT = f"{LONG[:270]}… https://t.co/AbCdEfGhIj"
+SECOND = "2022-11-01T08:50:26.000Z"
 
 
-@pytest.fixture(scope="module")
-def whole() -> bytes:
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in modern().items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
+@both
+def test_a_long_post_is_joined_to_the_tweet_that_was_cut_from_it(tmp_path: Path, make: Make) -> None:
+    tweets = [entry(1, CUT), entry(2, "short")]
+    reading = read(make(tmp_path, with_notes([note(1, LONG, SECOND)], tweets)))
+    assert texts(reading) == {"ann": [LONG, "short"]}
+    assert reading.tweets["ann"][0].id == str(10**17 + 1)
+    assert reading.skipped == []
 
 
-@given(st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=6))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
-def test_a_zip_with_changed_bytes_raises_nothing_but_our_own_error(
-    tmp_path: Path, whole: bytes, changes: list[tuple[int, int]]
-) -> None:
-    path = tmp_path / "broken.zip"
-    path.write_bytes(broken(whole, changes))
-    try:
-        read(path, "ann")
-    except UnreadableSource as error:
-        assert str(error).endswith(".")
+def test_of_two_long_posts_of_one_second_each_finds_its_own(tmp_path: Path) -> None:
+    other = "Second part: " + LONG
+    cut_other = f"{other[:270]}… https://t.co/AbCdEfGhIk"
+    files = with_notes([note(1, LONG, SECOND), note(2, other, SECOND)], [entry(1, cut_other), entry(1, CUT)])
+    assert texts(read(zipped(tmp_path, files))) == {"ann": [other, LONG]}
 
 
-@given(st.binary(max_size=200), st.text(max_size=100))
-@example(b"", "")
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_garbage_in_an_archive_raises_nothing_but_our_own_error(tmp_path: Path, garbage: bytes, text: str) -> None:
-    path = tmp_path / "garbage.zip"
-    for content in (
-        garbage,
-        text.encode("utf-8", "replace"),
-        b"window.YTD.tweets.part0 = " + text.encode("utf-8", "replace"),
-    ):
-        with zipfile.ZipFile(path, "w") as archive:
-            for name in ("data/tweets.js", "data/account.js", "data/manifest.js"):
-                archive.writestr(name, content)
-        try:
-            read(path, "ann")
-        except UnreadableSource as error:
-            assert str(error).endswith(".")
+def test_a_long_post_of_another_second_is_found_by_its_beginning(tmp_path: Path) -> None:
+    files = with_notes([note(1, LONG, "2022-11-01T08:50:27.000Z")], [entry(1, CUT)])
+    assert texts(read(zipped(tmp_path, files))) == {"ann": [LONG]}
+
+
+def test_two_long_posts_that_begin_alike_are_not_guessed_at(tmp_path: Path) -> None:
+    notes = [note(1, LONG + " A", "2022-11-01T08:50:27.000Z"), note(2, LONG + " B", "2022-11-01T08:50:28.000Z")]
+    reading = read(zipped(tmp_path, with_notes(notes, [entry(1, CUT)])))
+    assert texts(reading) == {"ann": [CUT]}
+    assert len(reading.skipped) == 2
+
+
+@pytest.mark.parametrize(
+    ("post", "tweet"),
+    [
+        ("Salt & pepper " + LONG, "Salt &amp; pepper " + CUT),
+        (LONG, "@bob @eve " + CUT),
+        ("Line\n\nbreaks " + LONG, "Line\n\nbreaks " + CUT),
+        ("See https://example.org/long " + LONG, "See https://t.co/AbCdEfGhIj " + CUT),
+        ("https://example.org/long " + LONG, "https://t.co/AbCdEfGhIj " + CUT),
+    ],
+    ids=["entities", "addressees", "line ends", "a link", "a link at the beginning"],
+)
+def test_beginnings_are_compared_as_a_reader_would(tmp_path: Path, post: str, tweet: str) -> None:
+    reading = read(zipped(tmp_path, with_notes([note(1, post, SECOND)], [entry(1, tweet)])))
+    assert texts(reading) == {"ann": [post]}
+
+
+def test_a_long_post_without_a_tweet_is_reported_and_a_whole_tweet_stays_as_it_is(tmp_path: Path) -> None:
+    files = with_notes([note(1, LONG, SECOND), {"noteTweet": {}}], [entry(1, "Another tweet of that second")])
+    reading = read(zipped(tmp_path, files))
+    assert texts(reading) == {"ann": ["Another tweet of that second"]}
+    assert [tuple(each) for each in reading.skipped] == [
+        ("data/note-tweet.js, entry 2", "it has no text"),
+        ("data/note-tweet.js, entry 1", "it is a long post of which no tweet is left"),
+    ]
+
+
+def test_what_only_the_standard_library_reads_is_read(tmp_path: Path) -> None:
+    tweets = [{"tweet": entry(1, f"number {number}")} for number in range(5_000)]
+    tweets[3_000] = {"tweet": entry(1, "half HALF")}
+    text = script("window.YTD.tweets.part0", tweets).replace("HALF", "\\ud83d")
+    found = texts(read(zipped(tmp_path, modern(**{"data/tweets.js": text}))))["ann"]
+    assert len(found) == 5_000
+    assert found[3_000] == "half \ufffd"
+
+
+@both
+def test_damage_in_the_middle_of_a_large_file_is_damage(tmp_path: Path, make: Make) -> None:
+    tweets = [{"tweet": entry(1, f"number {number}")} for number in range(20_000)]
+    text = script("window.YTD.tweets.part0", tweets).replace("number 15000", 'number "15000')
+    assert "data/tweets.js in archive" in refusal(make(tmp_path, modern(**{"data/tweets.js": text})))
+
+
+def test_a_grailbird_archive_of_which_only_the_table_is_left(tmp_path: Path) -> None:
+    files = {name: content for name, content in grailbird().items() if "tweets/" not in name}
+    files["tweets.csv"] = "tweet_id,timestamp,text\n5,2008-08-28 00:00:00 +0000,moving\n"
+    assert texts(read(zipped(tmp_path, files))) == {"ann_old": ["moving"]}
