@@ -98,7 +98,7 @@ class Judge:
     def remember(self, kept: Sequence[str]) -> None:
         """Take these cleaned texts for kept, in the order in which they were judged."""
         if self._profile is Profile.MOCKINGBIRD:
-            self._said.check(kept)
+            self._said.remember(kept)
 
     def judge(self, tweets: Sequence[Tweet]) -> list[JudgedTweet]:
         """Each tweet with its cleaned text and its verdict, in the order given.

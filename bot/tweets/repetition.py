@@ -54,28 +54,30 @@ class Said:
 
     def check(self, texts: Sequence[str]) -> list[Repetition | None]:
         """For each text in turn how it repeats an earlier one. Only what is new is remembered."""
-        spoken = [words(text) or [text] for text in texts]
-        hashes = RMinHash.hash_token_sets(spoken)
-        likenesses = _bands(hashes)
-        return [
-            self._check_one(_digest(said), array("I", {each >> 32 for each in hashed}), slots)
-            for said, hashed, slots in zip(spoken, hashes, likenesses, strict=True)
-        ]
+        return [self._check_one(*each) for each in _taken_apart(texts)]
 
-    def _check_one(self, whole: int, distinct: array[int], slots: Sequence[int]) -> Repetition | None:
+    def remember(self, texts: Sequence[str]) -> None:
+        """As `check`, for texts that are known to be new."""
+        for each in _taken_apart(texts):
+            self._remember_one(*each)
+
+    def _check_one(self, whole: int, distinct: set[int], slots: Sequence[int]) -> Repetition | None:
         if whole in self._whole:
             return Repetition.SAME
-        is_long = len(distinct) >= FEWEST_WORDS
-        if is_long and self._has_twin(set(distinct), slots):
+        if len(distinct) >= FEWEST_WORDS and self._has_twin(distinct, slots):
             return Repetition.NEAR
-        self._whole.add(whole)
-        if is_long:
-            number = len(self._starts) - 1
-            self._words.extend(distinct)
-            self._starts.append(len(self._words))
-            for slot in slots:
-                self._slots[slot] = number
+        self._remember_one(whole, distinct, slots)
         return None
+
+    def _remember_one(self, whole: int, distinct: set[int], slots: Sequence[int]) -> None:
+        self._whole.add(whole)
+        if len(distinct) < FEWEST_WORDS:
+            return
+        number = len(self._starts) - 1
+        self._words.extend(distinct)
+        self._starts.append(len(self._words))
+        for slot in slots:
+            self._slots[slot] = number
 
     def _has_twin(self, distinct: set[int], slots: Sequence[int]) -> bool:
         return any(_overlap(distinct, others) >= OVERLAP for others in self._candidates(slots))
@@ -89,6 +91,14 @@ def overlap(one: str, other: str) -> float:
     """The share of distinct words that both texts have (Jaccard), between 0 and 1."""
     mine, theirs = set(words(one)), set(words(other))
     return len(mine & theirs) / len(mine | theirs) if mine or theirs else 1.0
+
+
+def _taken_apart(texts: Sequence[str]) -> Iterator[tuple[int, set[int], list[int]]]:
+    """For each text the digest of its words in order, the hashes of its distinct words, and its slots."""
+    spoken = [words(text) or [text] for text in texts]
+    hashes = RMinHash.hash_token_sets(spoken)
+    for said, hashed, slots in zip(spoken, hashes, _bands(hashes), strict=True):
+        yield _digest(said), {each >> 32 for each in hashed}, slots
 
 
 def _overlap(mine: set[int], theirs: array[int]) -> float:

@@ -102,6 +102,16 @@ def test_our_own_counts_add_up_and_keep_no_text_twice(name: str) -> None:
     assert abs(ours - SETS[name]["hf_kept"]) <= 0.04 * SETS[name]["hf_kept"] + 5
 
 
+def test_ten_thousand_quotes_by_hand_are_not_learned() -> None:
+    name = "realDonaldTrump_jsonl"
+    judged = judge(tweets_of(name), Profile.MOCKINGBIRD)
+    counts = count(name, judged)
+    assert counts.quotes > 10_804  # so many begin with a quotation mark and a mention and are no retweets
+    kept = [each.cleaned for each in judged if each.verdict is Verdict.KEPT]
+    assert not [text for text in kept if text.startswith(('"@', "“@", "MT @", "RT @"))]
+    assert counts.near_duplicates > 200
+
+
 @pytest.mark.parametrize(("name", "path"), list(sources()))
 def test_an_archive_says_the_same_zipped_and_unpacked(name: str, path: Path) -> None:
     assert list(read(path).tweets.values()) == [tweets_of(name)]
