@@ -49,29 +49,33 @@ async def evaluate(config: Config, persona: str, version: str | None, as_json: b
     """The figures by which a version is judged: the one in use, or the one that is named."""
     async with app.open_rooms(config, examples=True) as rooms:
         name = normalise_handle(persona)
-        current = rooms.shelf.current(name)
-        manifest = rooms.shelf.version(name, version) if version else current
+        manifest = rooms.shelf.version(name, version) if version else rooms.shelf.current(name)
+        current = rooms.shelf.current(name) if name in rooms.shelf.personas() else None
         with err.status(f"Judging {name} {manifest.version}; a minute or two"):
             figures = await rooms.evaluator.of_version(manifest)
         await rooms.evaluations.add(manifest, figures)
-        in_use = await rooms.evaluations.latest(current) if current.version != manifest.version else None
+        in_use = await rooms.evaluations.latest(current) if current else None
     if as_json:
-        figures_in_use = in_use.model_dump() if in_use else None
         print_json(
             {
                 "persona": name,
                 "version": manifest.version,
                 "figures": figures.model_dump(),
-                "in_use": {"version": current.version, "figures": figures_in_use},
+                "in_use": {
+                    "version": current.version if current else None,
+                    "figures": in_use.model_dump() if in_use else None,
+                },
             }
         )
         return
-    _print_figures(manifest, current, figures, in_use)
+    _print_figures(manifest, current, figures, in_use if current != manifest else None)
 
 
-def _print_figures(manifest: Manifest, current: Manifest, figures: Figures, in_use: Figures | None) -> None:
+def _print_figures(manifest: Manifest, current: Manifest | None, figures: Figures, in_use: Figures | None) -> None:
     """Beside each figure of the version that of the version in use, of the base, and of real tweets, where known."""
-    other = f"{current.version}, in use" if current.version != manifest.version else "in use: this one"
+    other = f"{current.version}, in use" if current else "none in use"
+    if current == manifest:
+        other = "in use: this one"
     table = Table(manifest.persona, manifest.version, other, "base", "real tweets")
     for column in table.columns[1:]:
         column.justify = "right"

@@ -23,7 +23,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from bot.config import Judging, Training
-from bot.errors import DiskFull, JudgingFailed, Refused, TooFewTweets, UnreadableSource
+from bot.errors import DiskFull, JudgingFailed, Refused, TooFewTweets, UnknownPersona, UnreadableSource
 from bot.shelf.bases import Base
 from bot.shelf.figures import Figures, Samples
 from bot.shelf.manifest import Manifest
@@ -149,10 +149,9 @@ class Evaluator:
             )
         kept = {handle: await self._store.kept(handle) for handle in manifest.handles}
         data_set, same = await asyncio.to_thread(_data_set_of, manifest, kept, self._training)
-        current = self._shelf.current(manifest.persona)
-        comparable = current.version != manifest.version and current.base_sha256 == manifest.base_sha256
-        in_use = self._shelf.path(current) if comparable else None
-        candidate = Candidate(manifest.handles, self._shelf.path(manifest), in_use, base, data_set, same)
+        candidate = Candidate(
+            manifest.handles, self._shelf.path(manifest), self._in_use(manifest), base, data_set, same
+        )
         with self._alone():
             return await self.of_candidate(candidate, self._folder)
 
@@ -206,6 +205,15 @@ class Evaluator:
                 yield
         except Timeout as error:
             raise Refused("Another version is being judged at the moment. Try again in two minutes.") from error
+
+    def _in_use(self, manifest: Manifest) -> Path | None:
+        """Folder of the version in use, if that is another one on the same base."""
+        try:
+            current = self._shelf.current(manifest.persona)
+        except UnknownPersona:  # none was good enough yet
+            return None
+        comparable = current.version != manifest.version and current.base_sha256 == manifest.base_sha256
+        return self._shelf.path(current) if comparable else None
 
     async def _score(self, candidate: Candidate, folder: Path) -> Figures:
         question = Question(

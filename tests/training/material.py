@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bot.config import Model, Retraining
+from bot.config import Judging, Model, Retraining
 from bot.config import Training as Settings
 from bot.database import Database
 from bot.shelf.bases import Base, base_folder
 from bot.shelf.shelf import Shelf
+from bot.training.evaluation import Evaluator, Sampler
 from bot.training.job import TEXTS, Job, Texts
 from bot.training.trainings import Trainings
 from bot.tweets.store import TweetStore
@@ -89,12 +90,25 @@ class House:
     """The training room on a database, a shelf and a tiny base of its own."""
 
     def __init__(
-        self, folder: Path, database: Database, clock: FakeClock, changed: Settings, base: str = "tiny"
+        self,
+        folder: Path,
+        database: Database,
+        clock: FakeClock,
+        changed: Settings,
+        base: str = "tiny",
+        sampler: Sampler | None = None,
+        judging: Judging | None = None,
     ) -> None:
         self.folder = folder
         self.shelf = Shelf(folder / "models")
         self.store = TweetStore(database, clock)
         self.published: list[str] = []
+        self.examples = folder / "examples"
+        self.evaluator = (
+            Evaluator(self.shelf, self.store, folder, self.examples, changed, judging or Judging(samples=8), sampler)
+            if sampler
+            else None
+        )
         self.trainings = Trainings(
             database,
             self.shelf,
@@ -105,6 +119,7 @@ class House:
             Retraining(min_new_tweets=5),
             clock,
             self._note,
+            self.evaluator,
         )
 
     def make_base(self) -> None:

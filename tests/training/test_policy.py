@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from bot.config import Retraining
+from bot.config import Judging, Retraining
+from bot.shelf.figures import Copies, Figures, Toxicity
 from bot.shelf.manifest import Metrics
 from bot.training.policy import due, publish
 
@@ -36,15 +39,64 @@ def test_a_version_is_used_when_it_beats_the_base_and_the_version_before(
     new: float, base: float, previous: float | None, expected: bool
 ) -> None:
     """The reason says so in one sentence with the figures."""
-    metrics = Metrics(
+    decision = publish(metrics(new, base, previous), 0.01, Judging())
+    assert decision.yes is expected
+    assert f"{new:.3f}" in decision.reason
+    assert decision.reason.endswith(".")
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_is_no_better(loss: float) -> None:
+    assert not publish(metrics(loss, 4.0, None), 0.01, Judging()).yes
+
+
+@pytest.mark.parametrize(
+    ("exact", "near", "offensive", "said"),
+    [
+        (0.02, 0.10, 0.05, ""),  # all at their limits
+        (0.03, 0.10, 0.05, "3.0% of its samples are copies, and 2.0% may be."),
+        (0.02, 0.11, 0.05, "11.0% of its samples are near copies, and 10.0% may be."),
+        (0.02, 0.10, 0.06, "6.0% of its samples are offensive, of the tweets 4.0%, and 1.0% more may be."),
+    ],
+)
+def test_a_version_that_copies_or_offends_too_much_is_kept(
+    exact: float, near: float, offensive: float, said: str
+) -> None:
+    """However good its loss; the reason names figure and limit."""
+    found = Figures(
+        accounts=(),
+        copies=Copies(exact=exact, near=near, real_near=None),
+        toxicity=Toxicity(samples=offensive, real=0.04),
+        seconds=1.0,
+    )
+    limits = Judging(max_exact_copies=0.02, max_near_copies=0.10, max_more_toxicity=0.01)
+    decision = publish(metrics(3.0, 4.0, None, figures=found), 0.01, limits)
+    assert decision.yes is not bool(said)
+    assert decision.reason == said or decision.yes
+
+
+def test_all_reasons_are_given_at_once() -> None:
+    found = Figures(accounts=(), copies=Copies(exact=1.0, near=1.0, real_near=None), seconds=1.0)
+    reason = publish(metrics(5.0, 4.0, 3.0, figures=found), 0.01, Judging()).reason
+    assert all(word in reason for word in ("the base's", "version in use", "are copies", "near copies"))
+
+
+def test_figures_that_were_not_wanted_are_not_asked_for_and_those_that_failed_are() -> None:
+    assert "Copies were not counted." in publish(metrics(3.0, 4.0, None), 0.01, Judging()).reason
+    failed = publish(metrics(3.0, 4.0, None, unjudged="Memory ran out while judging."), 0.01, Judging())
+    assert (failed.yes, failed.reason) == (False, "It was not judged. Memory ran out while judging.")
+
+
+def metrics(
+    new: float, base: float, previous: float | None, figures: Figures | None = None, unjudged: str | None = None
+) -> Metrics:
+    return Metrics(
         held_out_tweets=10,
         held_out_loss=new,
         base_held_out_loss=base,
         bits_per_byte=1.0,
         base_bits_per_byte=2.0,
         previous_held_out_loss=previous,
+        figures=figures,
+        unjudged=unjudged,
     )
-    decision = publish(metrics, tolerance=0.01)
-    assert decision.yes is expected
-    assert f"{new:.3f}" in decision.reason
-    assert decision.reason.endswith(".")
