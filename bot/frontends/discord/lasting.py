@@ -30,12 +30,19 @@ class LastingMessage:
         self._lasting = client.get_partial_messageable(channel).get_partial_message(message)
         self._interaction = interaction
 
-    async def edit(self, text: str, *, keep_buttons: bool = False, files: Sequence[discord.File] = ()) -> None:
-        """Let it say that, cut to the length of one message, and carry these files. Raises one of `TROUBLE`."""
+    async def edit(
+        self,
+        text: str,
+        *,
+        buttons: discord.ui.View | None = None,
+        keep_buttons: bool = False,
+        files: Sequence[discord.File] = (),
+    ) -> None:
+        """Let it say that, cut to the length of one message, with these buttons and files. Raises one of `TROUBLE`."""
         content, *_ = texts.pieces(text)
         changed: dict[str, Any] = {"content": content}
         if not keep_buttons:
-            changed["view"] = None
+            changed["view"] = buttons
         if files:
             changed["attachments"] = list(files)
         if self._interaction and discord.utils.utcnow() + _TOKEN_MARGIN < self._interaction.expires_at:

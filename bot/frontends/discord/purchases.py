@@ -226,7 +226,7 @@ class PurchaseDesk:
             if not is_last and clock() - edited_at < self._edit_every:
                 continue
             try:
-                await message.edit(texts.purchase(purchase))
+                await message.edit(texts.purchase(purchase), buttons=_view(purchase))
             except GONE:
                 raise
             except TROUBLE as trouble:
