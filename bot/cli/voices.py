@@ -15,6 +15,7 @@ from bot.cli.terminal import cli, command, err, json_option, note, out, print_js
 from bot.config import Config
 from bot.errors import TrainingFailed, UsageError
 from bot.generation.draft import Drafts, Sampling
+from bot.shelf.card import PREDICTIONS
 from bot.shelf.manifest import Manifest
 from bot.training.record import Training, TrainingPoint, TrainingState
 from bot.tweets.tweet import normalise_handle
@@ -31,6 +32,7 @@ async def train(config: Config, handles: Sequence[str], name: str | None, as_jso
         with _progress() as show:
             training = await app.train(rooms, [normalise_handle(handle) for handle in handles], name, show)
         manifest = rooms.shelf.version(training.persona, training.version) if training.version else None
+        picture = rooms.shelf.path(manifest) / PREDICTIONS if manifest else None
     if as_json:
         print_json(
             {
@@ -39,11 +41,14 @@ async def train(config: Config, handles: Sequence[str], name: str | None, as_jso
                 "version": training.version,
                 "reason": training.reason,
                 "metrics": manifest.metrics.model_dump() if manifest else None,
+                "picture": str(picture) if picture and picture.is_file() else None,
             }
         )
     elif manifest:
         out.print(f"{training.persona} {training.version}: {training.reason}", markup=False, highlight=False)
         _print_versions([manifest], manifest.version)
+        if picture and picture.is_file():
+            out.print(f"Picture: {picture}", markup=False, highlight=False, soft_wrap=True)
         note(f"Next: mockingbird say {training.persona}")
     if training.state in (TrainingState.FAILED, TrainingState.CANCELLED):
         raise TrainingFailed(training.reason or "The training ended without a version. The log says more.")
@@ -72,6 +77,7 @@ async def say(
     sampling = Sampling.from_settings(config.generation, temperature, top_p)
     async with app.open_rooms(config, examples=True) as rooms:
         persona = normalise_handle(persona)
+        await rooms.conversation.require_here(persona)
         rooms.shelf.current(persona)  # a wrong name need not wait for the engine
         async with app.open_engine(config, note) as engine:
             rooms.speaker.speak_with(engine)

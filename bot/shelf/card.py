@@ -1,6 +1,6 @@
 """The model card of a version: `README.md`, with the front matter that the Hugging Face hub reads. Pure.
 
-Figures, settings and generated texts only: no word of anybody's tweets stands in it. The text is `card.md` beside this
+Figures, settings and generated texts only: no word of anybody's tweets stands in it. The text is `card.jinja` beside this
 file; here is what it says about this version.
 """
 
@@ -48,7 +48,7 @@ def model_card(manifest: Manifest, pictures: Collection[str] = ()) -> str:
         autoescape=False,  # Markdown: whatever comes from elsewhere passes `plain`
     )
     environment.globals["table"] = table
-    text = environment.get_template("card.md").render(
+    text = environment.get_template("card.jinja").render(
         front_matter=front_matter(manifest),
         persona=manifest.persona,
         model=json.dumps(f"{manifest.persona}/{manifest.version}"),
