@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,31 +21,44 @@ from filelock import FileLock, Timeout
 
 from bot.config import Config, secret
 from bot.database import Database
-from bot.errors import BaseUnavailable, ConfigError, DiskFull, MockingbirdError
+from bot.errors import BaseUnavailable, ConfigError, DiskFull, MockingbirdError, NotPermitted
+from bot.forgetting import rooms_to_empty
 from bot.frontends.discord import sync as discord_sync
 from bot.frontends.discord.frontend import DiscordFrontend
+from bot.frontends.discord.outlet import DiscordOutlet
 from bot.frontends.web.frontend import WebFrontend
 from bot.frontends.x.frontend import XFrontend
+from bot.frontends.x.outlet import XOutlet
 from bot.generation.draft import Sampling
 from bot.generation.engine import Engine
 from bot.generation.graph_description import graph_folder
+from bot.generation.samples import Order, sample
 from bot.generation.speaker import Speaker
-from bot.replies.conversation import Conversation
+from bot.personas.takedown import Outlet, Room, Takedown, Takedowns
+from bot.replies.conversation import Conversation, Platform
 from bot.replies.posts import Posts
 from bot.shelf.bases import Base
 from bot.shelf.shelf import Shelf
 from bot.training.child import ensure_base, started
+from bot.training.evaluation import Evaluator, Sampled
+from bot.training.evaluations import Evaluations
 from bot.training.job import DISK_FULL
+from bot.training.purchases import Purchases
 from bot.training.trainings import Training, Trainings
+from bot.tweets.blocked import Blocklist
 from bot.tweets.cleaning import Profile
 from bot.tweets.collecting import Collector
 from bot.tweets.compliance import ComplianceCheck
 from bot.tweets.costs import Ledger
 from bot.tweets.counts import AccountCounts
-from bot.tweets.reading import Skipped, read
+from bot.tweets.reading import Batches, Skips, opened
 from bot.tweets.store import Basis, TweetStore
+from bot.tweets.tweet import Source, Tweet
 from bot.tweets.x_api import XClient, XKeys
 from bot.tweets.x_bodies import VOCABULARIES
+
+LOOK_S = 1.0  # how often the service looks for takedowns, which another process may have begun
+WAIT_S = 900.0  # before another try with a takedown that has to wait
 
 log = structlog.get_logger(__name__)
 
@@ -64,9 +78,14 @@ class Rooms:
     shelf: Shelf
     ledger: Ledger
     trainings: Trainings
+    evaluator: Evaluator
+    evaluations: Evaluations
     speaker: Speaker
     conversation: Conversation
     posts: Posts
+    blocklist: Blocklist
+    takedowns: Takedowns
+    emptied: Mapping[str, Room]  # what a takedown empties and an export reads, by name
 
 
 @asynccontextmanager
@@ -74,25 +93,78 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
     """The rooms around one open database, with the example accounts in it if it is empty and they are wanted."""
     async with Database(config.paths.data / "mockingbird.db") as database:
         store = TweetStore(database, now)
+        await store.judge_again()
         shelf = Shelf(config.paths.models)
         speaker = Speaker(shelf, store, config.generation.min_novelty)
         sampling = Sampling.from_settings(config.generation)
+        ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now)
+        evaluator = Evaluator(
+            shelf,
+            store,
+            config.paths.data,
+            config.paths.examples,
+            config.training,
+            config.judging,
+            partial(_sample, config),
+        )
+        trainings = Trainings(
+            database,
+            shelf,
+            store,
+            config.paths.data,
+            config.model,
+            config.training,
+            config.retraining,
+            now,
+            evaluator=evaluator,
+        )
+        conversation = Conversation(database, shelf, speaker, config.generation, config.replies, now)
+        posts = Posts(database, speaker, sampling, config.generation.drafts, config.x.approval, now)
+        blocklist = Blocklist(database, now)
+        evaluations = Evaluations(database, now)
+        emptied = rooms_to_empty(posts, conversation, shelf, evaluations, trainings, evaluator, database, store, ledger)
+        outlets: dict[str, Outlet] = {
+            Platform.X: XOutlet(lambda: open_x(config), ledger),
+            Platform.DISCORD: DiscordOutlet(config.discord),
+        }
         rooms = Rooms(
             config=config,
             database=database,
             store=store,
             shelf=shelf,
-            ledger=Ledger(database, config.prices, config.x.monthly_budget_usd, now),
-            trainings=Trainings(
-                database, shelf, store, config.paths.data, config.model, config.training, config.retraining, now
-            ),
+            ledger=ledger,
+            trainings=trainings,
+            evaluator=evaluator,
+            evaluations=evaluations,
             speaker=speaker,
-            conversation=Conversation(database, shelf, speaker, config.generation, config.replies, now),
-            posts=Posts(database, speaker, sampling, config.generation.drafts, config.x.approval, now),
+            conversation=conversation,
+            posts=posts,
+            blocklist=blocklist,
+            takedowns=Takedowns(database, store, blocklist, emptied, outlets, config.paths.data, now),
+            emptied=emptied,
         )
         if examples:
             await _import_examples(rooms)
         yield rooms
+
+
+async def _sample(config: Config, base: Base, adapter: Path, texts: Path, count: int, seed: int) -> Sampled:
+    """What a version says by itself, drawn from the graph of its base: a `Sampler`."""
+    model = config.model.model_copy(update={"base": base.record.spec})
+    await ready_base(config.model_copy(update={"model": model}), log.info)
+    return await sample(
+        Order(
+            data=config.paths.data,
+            base=base.record.spec,
+            weights=config.model.weights,
+            threads=config.judging.threads,
+            adapter=adapter,
+            texts=texts,
+            count=count,
+            seed=seed,
+            settings=config.generation,
+        )
+    )
 
 
 async def ready_base(config: Config, progress: Callable[[str], None]) -> Base:
@@ -127,30 +199,71 @@ async def open_collector(rooms: Rooms) -> AsyncIterator[Collector]:
         yield Collector(client, rooms.store, rooms.database, rooms.ledger, rooms.config.x, now)
 
 
-@asynccontextmanager
-async def open_x(config: Config) -> AsyncIterator[XClient]:
-    """The client for X with the keys that the environment holds."""
-    keys = XKeys(
+def can_post(config: Config) -> bool:
+    """Whether the environment holds the keys of an account that posts."""
+    return _x_keys(config).can_post
+
+
+def _x_keys(config: Config) -> XKeys:
+    return XKeys(
         bearer_token=secret(config.x.bearer_token_env),
         consumer_key=secret(config.x.consumer_key_env),
         consumer_secret=secret(config.x.consumer_secret_env),
         access_token=secret(config.x.access_token_env),
         access_token_secret=secret(config.x.access_token_secret_env),
     )
+
+
+@asynccontextmanager
+async def open_x(config: Config) -> AsyncIterator[XClient]:
+    """The client for X with the keys that the environment holds."""
+    keys = _x_keys(config)
     async with XClient(keys, config.x.api_base, VOCABULARIES[config.x.vocabulary]) as client:
         yield client
 
 
 async def import_file(
-    rooms: Rooms, path: Path, handle: str | None, basis: Basis | None, profile: Profile | None = None
-) -> tuple[list[AccountCounts], tuple[Skipped, ...]]:
-    """Read a file or folder of tweets and store it: the counts of each account, and what could not be read."""
-    reading = await asyncio.to_thread(read, path, handle)
-    counts = [
-        await rooms.store.add(account, tweets, basis=basis, profile=profile)
-        for account, tweets in reading.tweets.items()
-    ]
-    return counts, tuple(reading.skipped)
+    rooms: Rooms,
+    path: Path,
+    handle: str | None,
+    basis: Basis | None,
+    profile: Profile | None = None,
+    note: str | None = None,
+    show: Callable[[str, float], None] | None = None,
+) -> tuple[list[AccountCounts], Skips]:
+    """Read a file or folder of tweets and store it: the counts of each account, and what could not be read.
+
+    Whatever goes wrong, nothing of it is stored. `show` is told what is being done and which share of it, from 0 to 1,
+    is done; reading runs in threads and in batches, so that neither the loop nor memory is held up by a large source.
+
+    An archive of an account of which nobody has said why it may be learned counts as its owner's own, since X gives an
+    archive to nobody else. `note` says where a permission is written.
+    """
+    with ExitStack() as stack:
+        source = await asyncio.to_thread(stack.enter_context, opened(path, handle))
+        counts = await rooms.store.add_all(in_threads(source, show), basis=basis, profile=profile)
+    for account in counts:
+        own = source.source is Source.ARCHIVE and not (await rooms.store.account(account.handle))["basis"]
+        if basis is not None or own:
+            await rooms.store.set_basis(account.handle, basis or Basis.OWN, note)
+    return counts, source.skips
+
+
+async def in_threads(source: Batches, show: Callable[[str, float], None] | None = None) -> AsyncIterator[list[Tweet]]:
+    """The source's batches, each read in a thread that is waited for even when nobody wants the batch any more."""
+    batches = iter(source)
+    while True:
+        reading = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
+        try:
+            batch = await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            await asyncio.wait([reading])  # or it would read from a file that is being closed
+            raise
+        if show:
+            show("reading" if batch is not None else "cleaning", source.share)
+        if batch is None:
+            return
+        yield batch
 
 
 async def _import_examples(rooms: Rooms) -> None:
@@ -158,8 +271,12 @@ async def _import_examples(rooms: Rooms) -> None:
     if await rooms.store.handles():
         return
     for archive in sorted(rooms.config.paths.examples.glob("*.zip")):
-        await import_file(rooms, archive, None, Basis.INVENTED)
-        log.info("example account imported", handle=archive.stem)
+        try:
+            await import_file(rooms, archive, None, Basis.INVENTED)
+        except NotPermitted as error:  # it was forgotten
+            log.info("example account left out", reason=str(error))
+        else:
+            log.info("example account imported", handle=archive.stem)
 
 
 async def train(rooms: Rooms, handles: Sequence[str], name: str | None, show: Callable[[Training], None]) -> Training:
@@ -173,6 +290,33 @@ async def train(rooms: Rooms, handles: Sequence[str], name: str | None, show: Ca
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
     return await rooms.trainings.training(requested.id)
+
+
+async def keep_forgetting(rooms: Rooms, dropped: Callable[[Collection[str]], None]) -> None:
+    """Go on with takedowns that were interrupted, here or in another process, and let go of what is held in memory of
+    personas that were taken down, which `dropped` is told too. Until cancelled.
+    """
+    clock = asyncio.get_running_loop().time
+    seen: list[Takedown] = []
+    waiting: set[int] = set()  # for trouble to pass
+    try_again_at = 0.0
+    while True:
+        stand = await rooms.takedowns.all()
+        if stand != seen:
+            await rooms.speaker.drop_what_is_gone()
+            dropped({name for takedown in stand for name in takedown.receipt.personas} - {*rooms.shelf.personas()})
+            seen = stand
+        unfinished = {takedown.id for takedown in stand if takedown.finished_at is None}
+        if unfinished - waiting or (unfinished and clock() >= try_again_at):
+            try:
+                await rooms.takedowns.go_on()
+                waiting = set()
+            except MockingbirdError:  # the log has it
+                waiting, try_again_at = unfinished, clock() + WAIT_S
+            except Exception:  # a fault of ours; what was to be forgotten does not speak, whatever happens here
+                log.exception("a takedown broke off")
+                waiting, try_again_at = unfinished, clock() + WAIT_S
+        await asyncio.sleep(LOOK_S)
 
 
 class Bell:
@@ -208,12 +352,14 @@ async def _serve(stack: AsyncExitStack, config: Config) -> None:
     rooms = await stack.enter_async_context(open_rooms(config, examples=True))
     retraining = Bell()
     x = await _x(stack, rooms, retraining) if config.x.enabled else None
-    discord = _discord(rooms) if config.discord.enabled else None
+    purchases = open_purchases(rooms, x.collector if x else None)
+    discord = _discord(rooms, purchases) if config.discord.enabled else None
     engines = await stack.enter_async_context(AsyncExitStack())  # outlives the front ends, which drain through it
-    await _web(stack, rooms)
+    page = await _web(stack, rooms, purchases)
     stack.enter_context(_scheduler(config, retraining, x))
     async with asyncio.TaskGroup() as group:
         group.create_task(_speak(engines, rooms), name="engine")
+        group.create_task(keep_forgetting(rooms, page.forget if page else _nothing), name="takedowns")
         group.create_task(rooms.trainings.run(), name="trainings")
         if config.retraining.enabled:
             group.create_task(_retrain(rooms, retraining), name="retraining")
@@ -221,6 +367,7 @@ async def _serve(stack: AsyncExitStack, config: Config) -> None:
             group.create_task(x.collector.run(), name="collector")
             group.create_task(x.check.run(), name="compliance check")
             group.create_task(x.frontend.run(), name="x")
+            group.create_task(purchases.run(), name="purchases")
         if discord is not None:
             group.create_task(discord.run(), name="discord")
 
@@ -276,7 +423,12 @@ async def _x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> _X:
     return _X(collector, check, XFrontend(client, rooms.posts, rooms.ledger, settings, now))
 
 
-def _discord(rooms: Rooms) -> DiscordFrontend:
+def open_purchases(rooms: Rooms, collector: Collector | None) -> Purchases:
+    """What is bought from X before a training; nothing is where X is off."""
+    return Purchases(rooms.database, rooms.store, rooms.ledger, rooms.trainings, collector, now)
+
+
+def _discord(rooms: Rooms, purchases: Purchases) -> DiscordFrontend:
     settings = rooms.config.discord
     token = secret(settings.token_env)
     if token is None:
@@ -290,13 +442,19 @@ def _discord(rooms: Rooms) -> DiscordFrontend:
         rooms.conversation,
         rooms.posts,
         rooms.trainings,
+        purchases,
         rooms.shelf,
         rooms.database,
         rooms.config.replies.drain_seconds,
+        takedowns=rooms.takedowns,
     )
 
 
-async def _web(stack: AsyncExitStack, rooms: Rooms) -> None:
+def _nothing(personas: Collection[str]) -> None:
+    """Where there is no page, nothing was shown on it."""
+
+
+async def _web(stack: AsyncExitStack, rooms: Rooms, purchases: Purchases) -> WebFrontend | None:
     config = rooms.config
     if not config.discord.enabled:
         log.info("Discord is off: [discord] enabled is false")
@@ -304,13 +462,22 @@ async def _web(stack: AsyncExitStack, rooms: Rooms) -> None:
         log.info("X is off: [x] enabled is false")
     if not config.web.enabled:
         log.info("the web page is off: [web] enabled is false")
-        return
+        return None
     password = secret(config.web.password_env)
     drain = config.replies.drain_seconds
     page = WebFrontend(
-        config.web, password, rooms.conversation, rooms.posts, rooms.trainings, rooms.shelf, rooms.store, drain
+        config.web,
+        password,
+        rooms.conversation,
+        rooms.posts,
+        rooms.trainings,
+        purchases,
+        rooms.ledger,
+        rooms.shelf,
+        rooms.store,
+        drain,
     )
-    await stack.enter_async_context(page)
+    return await stack.enter_async_context(page)
 
 
 @contextmanager

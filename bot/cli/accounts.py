@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 
 import click
+from rich import progress
 from rich.table import Table
 
 from bot import app
 from bot.cli.portrait import print_portrait
-from bot.cli.terminal import cli, command, json_option, note, out, print_json
+from bot.cli.terminal import cli, command, err, json_option, note, out, print_json
 from bot.config import Config, Prices
 from bot.errors import UsageError
+from bot.personas.consent import require_note
 from bot.tweets.cleaning import Profile, Verdict
 from bot.tweets.collecting import Collector, Progress
 from bot.tweets.costs import Month, dollars
@@ -24,31 +28,54 @@ from bot.tweets.counts import AccountCounts
 from bot.tweets.store import Basis
 from bot.tweets.tweet import normalise_handle
 
+PATIENCE_S = 2.0  # until a bar is shown
+
 
 @cli.command("import")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--handle", help="Whose tweets these are, where the file does not say.")
 @click.option("--basis", type=click.Choice([basis.value for basis in Basis]), help="Why this account may be learned.")
+@click.option("--note", "words", help="Where a permission is written; with --basis permission.")
 @click.option("--profile", type=click.Choice([profile.value for profile in Profile]), help="How tweets are cleaned.")
 @json_option
 @command
 async def import_(
-    config: Config, path: Path, handle: str | None, basis: str | None, profile: str | None, as_json: bool
+    config: Config,
+    path: Path,
+    handle: str | None,
+    basis: str | None,
+    words: str | None,
+    profile: str | None,
+    as_json: bool,
 ) -> None:
     """Read tweets from an X archive (zip or folder), CSV, TSV, JSON or JSONL."""
+    if basis is not None:
+        require_note(Basis(basis), words)
+    elif words is not None:
+        raise UsageError("A note belongs to a basis. Name it, for example --basis permission.")
     async with app.open_rooms(config) as rooms:
-        counts, skipped = await app.import_file(
-            rooms, path, handle, Basis(basis) if basis else None, Profile(profile) if profile else None
-        )
+        why, how = Basis(basis) if basis else None, Profile(profile) if profile else None
+        with _progress() as show:
+            counts, skips = await app.import_file(rooms, path, handle, why, how, words, show)
+        bases = {each.handle: await rooms.store.basis(each.handle) for each in counts}
     if as_json:
-        skipped_json = [{"where": each.where, "reason": each.reason} for each in skipped]
-        print_json({"accounts": [account.as_json() for account in counts], "skipped": skipped_json})
+        skipped = [{"where": each.where, "reason": each.reason} for each in skips.first]
+        print_json(
+            {
+                "accounts": [account.as_json() for account in counts],
+                "skipped": skipped,
+                "skipped_counts": {reason.value: count for reason, count in skips.counts.items()},
+            }
+        )
         return
     _print_counts(counts)
-    for each in skipped[:10]:
+    for each in skips.first[:10]:
         note(f"Skipped {each.where}: {each.reason}")
-    if len(skipped) > 10:
-        note(f"… and {len(skipped) - 10} more.")
+    if skips.counts.total() > 10:
+        reasons = "; ".join(f"{count:,} because {reason}" for reason, count in skips.counts.most_common())
+        note(f"In all {skips.counts.total():,} were skipped: {reasons}")
+    for name in (name for name, stands in bases.items() if stands is None):
+        note(f"Say why @{name} may be learned: mockingbird basis {name} BASIS")
     if counts:
         note(f"Next: mockingbird train {counts[0].handle}")
 
@@ -104,7 +131,7 @@ def _agree(question: str, yes: bool) -> None:
     """Go on only when somebody says so. Raises `UsageError` where nobody can be asked, `click.Abort` on a no."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not os.isatty(0):
         raise UsageError("Nothing was bought: there is no terminal to ask on. Say --yes to agree to the cost.")
     if not click.confirm(question, err=True):
         raise click.Abort
@@ -190,6 +217,25 @@ async def tweets(config: Config, handle: str, as_json: bool) -> None:
         )
         return
     print_portrait(counts, portrait)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    """A bar on stderr for what takes longer than two seconds."""
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.TaskProgressColumn())
+    bar = progress.Progress(*columns, console=err, transient=True)
+    task = bar.add_task("reading", total=1.0)
+    timer = asyncio.get_running_loop().call_later(PATIENCE_S, bar.start)
+
+    def show(what: str, share: float) -> None:
+        # Cleaning can't be counted: the bar only moves.
+        bar.update(task, description=what, completed=share, total=1.0 if what == "reading" else None)
+
+    try:
+        yield show
+    finally:
+        timer.cancel()
+        bar.stop()
 
 
 def _print_counts(counts: Iterable[AccountCounts]) -> None:

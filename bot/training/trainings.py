@@ -36,6 +36,7 @@ from bot.tweets.tweet import normalise_handle
 
 __all__ = ["Training", "TrainingPoint", "TrainingResult", "TrainingState", "Trainings"]
 
+FORGETTING = "An account that it learned from is being forgotten."  # why a training was cancelled
 _LOOK_S = 0.1  # between two looks whether a worker has let go
 
 log = structlog.get_logger(__name__)
@@ -145,7 +146,7 @@ class Trainings:
 
     async def stop(self, handles: Sequence[str]) -> None:
         """Cancel every training with one of these accounts, and return once no process works on one any more."""
-        await self._table.cancel_all(handles, "An account that it learned from is being forgotten.")
+        await self._table.cancel_all(handles, FORGETTING)
         self._news.tell()
         while await self._table.held(handles):
             if self._worker.nobody_works():

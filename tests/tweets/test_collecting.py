@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.config import X
 from bot.errors import (
@@ -384,6 +385,18 @@ async def test_every_account_that_was_fetched_once_is_fetched_when_it_is_due(
     assert await desk.collector.round() == clock.now + timedelta(hours=1)
     assert len(x.requests) == requests + 2
     assert len(await desk.texts("ada")) == 2
+
+
+async def test_a_round_says_in_the_log_what_it_may_cost(x: LoopbackX, clock: FakeClock, desk: Desk) -> None:
+    fill(x, clock, "Ada", 150)  # one a minute
+    await desk.collector.fetch("ada")
+    clock.advance(minutes=61)
+    with capture_logs() as logs:
+        await desk.collector.round()
+        await desk.collector.round()  # nobody is due
+    [said] = [entry for entry in logs if entry["event"] == "fetching what is new"]
+    assert (said["accounts"], said["expected_usd"]) == (1, "0.305")
+    assert (said["month_usd"], said["cap_usd"]) == ("0.760", "100.00")
 
 
 async def test_a_window_that_is_used_up_pauses_everything_until_it_ends(
