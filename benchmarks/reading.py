@@ -24,6 +24,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 PART = 100_000  # tweets in one file of the archive
 BEGIN = datetime(2010, 1, 1, tzinfo=UTC)
@@ -139,59 +140,74 @@ def make_table(path: Path, count: int) -> int:
     return path.stat().st_size
 
 
-# Ways to read it, each in a process of its own: they give the number of tweets and the seconds that count
+# Ways to read it, each in a process of its own: they give the number of tweets and the time that counts
 
 
-def parse_archive(folder: Path) -> tuple[int, float]:
+class Spent(NamedTuple):
+    """Seconds on the clock, and of the processors, which other work on the machine does not stretch as much."""
+
+    clock: float
+    cpu: float
+
+    @classmethod
+    def now(cls) -> Spent:
+        return cls(time.perf_counter(), time.process_time())
+
+    def since(self, began: Spent) -> Spent:
+        return Spent(self.clock - began.clock, self.cpu - began.cpu)
+
+
+def parse_archive(folder: Path) -> tuple[int, Spent]:
     """json.loads alone, part by part; unpacking and decoding are not counted."""
-    count, seconds = 0, 0.0
+    count, spent = 0, Spent(0, 0)
     with zipfile.ZipFile(folder / "archive.zip") as archive:
         for name in archive.namelist():
             if "tweets" in name:
                 text = archive.read(name).decode()
                 text = text[text.index("[") :]
-                began = time.perf_counter()
+                began = Spent.now()
                 count += len(json.loads(text))
-                seconds += time.perf_counter() - began
-    return count, seconds
+                found = Spent.now().since(began)
+                spent = Spent(spent.clock + found.clock, spent.cpu + found.cpu)
+    return count, spent
 
 
-def parse_table(folder: Path) -> tuple[int, float]:
+def parse_table(folder: Path) -> tuple[int, Spent]:
     """The standard library's csv alone, row by row."""
-    began = time.perf_counter()
+    began = Spent.now()
     with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
         count = sum(1 for _ in csv.reader(file)) - 1
-    return count, time.perf_counter() - began
+    return count, Spent.now().since(began)
 
 
-def parse_table_with_pandas(folder: Path) -> tuple[int, float]:
+def parse_table_with_pandas(folder: Path) -> tuple[int, Spent]:
     """`pandas.read_csv` alone, the import not counted."""
     import pandas  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-    began = time.perf_counter()
+    began = Spent.now()
     count = len(pandas.read_csv(folder / "table.csv"))
-    return count, time.perf_counter() - began
+    return count, Spent.now().since(began)
 
 
-def reading(path: Path, each: Callable[[Sequence[object]], object] = len) -> tuple[int, float]:
+def reading(path: Path, each: Callable[[Sequence[object]], object] = len) -> tuple[int, Spent]:
     from bot.tweets.reading import opened
 
-    began = time.perf_counter()
+    began = Spent.now()
     count = 0
     with opened(path) as batches:
         for batch in batches:
             each(batch)
             count += len(batch)
-    return count, time.perf_counter() - began
+    return count, Spent.now().since(began)
 
 
-def cleaning(path: Path) -> tuple[int, float]:
+def cleaning(path: Path) -> tuple[int, Spent]:
     from bot.tweets.cleaning import Profile, clean
 
     return reading(path, lambda batch: [clean(tweet.text, Profile.MOCKINGBIRD) for tweet in batch])  # type: ignore[attr-defined]
 
 
-def importing(path: Path) -> tuple[int, float, int]:
+def importing(path: Path) -> tuple[int, Spent, int]:
     """As `mockingbird import` does it: read, stored, cleaned and judged; also the database's size in bytes."""
     from bot.app import in_threads
     from bot.database import Database
@@ -200,21 +216,21 @@ def importing(path: Path) -> tuple[int, float, int]:
 
     database_file = path.parent / "import.db"
 
-    async def run() -> tuple[int, float]:
+    async def run() -> tuple[int, Spent]:
         async with Database(database_file) as database:
-            began = time.perf_counter()
+            began = Spent.now()
             with opened(path) as source:
                 counts = await TweetStore(database, lambda: datetime.now(UTC)).add_all(in_threads(source))
-            return sum(each.downloaded for each in counts), time.perf_counter() - began
+            return sum(each.downloaded for each in counts), Spent.now().since(began)
 
-    count, seconds = asyncio.run(run())
+    count, spent = asyncio.run(run())
     size = database_file.stat().st_size
     for file in path.parent.glob("import.db*"):
         file.unlink()
-    return count, seconds, size
+    return count, spent, size
 
 
-WAYS: dict[str, Callable[[Path], tuple[int, float] | tuple[int, float, int]]] = {
+WAYS: dict[str, Callable[[Path], tuple[int, Spent] | tuple[int, Spent, int]]] = {
     "archive: json.loads alone": parse_archive,
     "archive: reading": lambda folder: reading(folder / "archive.zip"),
     "archive: reading and cleaning": lambda folder: cleaning(folder / "archive.zip"),
@@ -246,9 +262,10 @@ def measured(way: str, folder: Path) -> dict[str, float] | None:
 
 def measure(way: str, folder: Path) -> None:
     """In the child: prints seconds, tweets and peak memory."""
-    count, seconds, *size = WAYS[way](folder)
+    count, spent, *size = WAYS[way](folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"tweets": count, "seconds": seconds, "peak_mb": peak, "database_mb": (size or [0])[0] / 1e6}))
+    figures = {"tweets": count, "seconds": spent.clock, "cpu_seconds": spent.cpu, "peak_mb": peak}
+    print(json.dumps(figures | {"database_mb": (size or [0])[0] / 1e6}))
 
 
 def compare(folder: Path, tweets: int, rounds: int, ways: Sequence[str]) -> dict[str, object]:
@@ -260,26 +277,38 @@ def compare(folder: Path, tweets: int, rounds: int, ways: Sequence[str]) -> dict
         for way in ways:
             if run := measured(way, folder):
                 runs[way].append(run)
-    seconds = {way: statistics.median(run["seconds"] for run in found) for way, found in runs.items() if found}
+    found = {way: median(each) for way, each in runs.items() if each}
     return {
         "tweets": tweets,
         "archive_mb_unpacked": round(archive_bytes / 1e6),
         "table_mb": round(table_bytes / 1e6),
-        "ways": {way: row(runs[way], seconds, way) for way in seconds},
+        "ways": {way: row(figures, found.get(BESIDE[way.partition(":")[0]])) for way, figures in found.items()},
     }
 
 
-def row(runs: Sequence[dict[str, float]], seconds: dict[str, float], way: str) -> dict[str, float]:
-    beside = seconds.get(BESIDE[way.partition(":")[0]])
-    figures: dict[str, float] = {
-        "tweets_per_second": round(runs[0]["tweets"] / seconds[way]),
-        "peak_mb": round(max(run["peak_mb"] for run in runs)),
+def median(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of each figure the median, of memory the most."""
+    figures = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+    return figures | {"peak_mb": max(run["peak_mb"] for run in runs)}
+
+
+def row(figures: dict[str, float], beside: dict[str, float] | None) -> dict[str, float]:
+    """What is printed of a way, with the ratios to parsing alone."""
+    shown = {
+        "tweets_per_second": round(figures["tweets"] / figures["seconds"]),
+        "tweets_per_cpu_second": round(figures["tweets"] / figures["cpu_seconds"]),
+        "peak_mb": round(figures["peak_mb"]),
     }
-    if beside:
-        figures["times_parsing_alone"] = round(seconds[way] / beside, 2)
-    if runs[0]["database_mb"]:
-        figures["database_mb_per_million"] = round(runs[0]["database_mb"] * 1e6 / runs[0]["tweets"])
-    return figures
+    ratios = (
+        {
+            "times_parsing_alone": round(figures["seconds"] / beside["seconds"], 2),
+            "times_parsing_alone_cpu": round(figures["cpu_seconds"] / beside["cpu_seconds"], 2),
+        }
+        if beside
+        else {}
+    )
+    size = {"database_mb_per_million": round(figures["database_mb"] * 1e6 / figures["tweets"])}
+    return {**shown, **ratios, **(size if figures["database_mb"] else {})}
 
 
 def main() -> None:
