@@ -30,6 +30,7 @@ def write_config(folder: Path, sections: Mapping[str, Mapping[str, object]]) -> 
     defaults: dict[str, dict[str, object]] = {
         "paths": {"examples": "none"},
         "web": {"port": 0},
+        "judging": {"samples": 0},  # what a tiny base says is not worth the time
         "model": {"base": "tiny", "weights": "float32", "threads": 1},
     }
     merged = {name: {**defaults.get(name, {}), **sections.get(name, {})} for name in {*defaults, *sections}}

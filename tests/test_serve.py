@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -14,9 +15,14 @@ import aiosqlite
 import psutil
 import pytest
 
+from bot.database import Database
 from bot.loopback.discord import LoopbackDiscord
+from bot.personas.takedown import Receipt
 from bot.shelf.bases import base_folder
 from bot.shelf.shelf import Shelf
+from bot.tweets.blocked import Blocked, Blocklist
+from tests.fakes import FakeClock
+from tests.frontends.web_stage import visitor
 from tests.processes import ROOT, Service, mockingbird, service, write_config
 from tests.tiny_base import make_tiny_gpt2
 
@@ -157,6 +163,94 @@ async def test_a_training_goes_on_after_the_service_was_killed_and_its_child_doe
             await discord.until(lambda: "is in use" in message.content, 90, "the end of the training")
             assert await running.stop() == 0
     assert Shelf(folder / "models").current("captain_crumb").version == "v1"
+
+
+async def test_the_service_falls_silent_when_somebody_is_forgotten_beside_it(folder: Path) -> None:
+    """The command runs in another process. What was said is taken back, what was shown goes, who asks is told."""
+    async with LoopbackDiscord() as discord, on_discord(folder, discord) as running:
+        (page,) = (line for line in running.lines if line["event"] == "the web page is on")
+        said = await discord.reply_to(await mention(discord, "lighthouse_nell: are you there?"), 30)
+        async with visitor(str(page["url"])) as browser:
+            await browser.say("lighthouse_nell: and here?")
+            await browser.page_with("lighthouse_nell AI", "novelty")
+            forgotten = await mockingbird(
+                folder / "config.toml",
+                *("forget", "lighthouse_nell", "--delete-posts", "--yes", "--json"),
+                extra={"DISCORD_TOKEN": discord.token},
+            )
+            assert forgotten.code == 0, forgotten.err
+            receipt = json.loads(forgotten.out)
+            refused = await discord.reply_to(await mention(discord, "lighthouse_nell: still there?"), 30)
+            await browser.page_with("lighthouse_nell was taken down on request")
+            assert "novelty" not in browser.text
+            await browser.say("lighthouse_nell: still there?")
+            await browser.page_with("lighthouse_nell was taken down on request and is not imitated here any more.")
+            await browser.open("/personas")
+            assert browser.text.count("lighthouse_nell") == 0
+        by_default = await discord.reply_to(await mention(discord), 30)
+        assert await running.stop() == 0
+    assert said.deleted
+    assert receipt["found"]["tweets"] == {"tweets": 550} and receipt["said"][0]["outcome"] == "deleted"
+    for answer in (refused, by_default):
+        assert answer.content.startswith("lighthouse\\_nell was taken down") or "was taken down" in answer.content
+    assert not (folder / "models" / "lighthouse_nell").exists()
+    again = await mockingbird(folder / "config.toml", "say", "lighthouse_nell")
+    assert (again.code, "was taken down" in again.err) == (2, True)
+
+
+async def test_a_training_in_the_service_ends_when_its_account_is_forgotten_beside_it(folder: Path) -> None:
+    """The command waits until the service has let go: then the process, its files and its row are gone."""
+    long = {"training": {**QUICK, "epochs": 100, "patience": 100}}
+    async with LoopbackDiscord() as discord, on_discord(folder, discord, long) as running:
+        use = await discord.slash(
+            discord.world.channel("talk"), discord.world.user("wren"), "train", {"handles": "captain_crumb"}
+        )
+        message = await use.answered(30)
+        await discord.until(lambda: "step" in message.content, 60, "the first step")
+        forgotten = await mockingbird(folder / "config.toml", "forget", "captain_crumb", "--yes", "--json")
+        assert forgotten.code == 0, forgotten.err
+        assert json.loads(forgotten.out)["found"]["trainings"] == {"trainings": 1}
+        assert not any("finetune" in " ".join(p.cmdline()) for p in psutil.Process(running.process.pid).children())
+        assert list((folder / "data" / "trainings").iterdir()) == []
+        await discord.until(lambda: "was forgotten" in message.content, 30, "the message's end")
+        assert await running.stop() == 0
+    assert await _rows(folder, "SELECT persona, state FROM trainings WHERE persona = 'captain_crumb'") == []
+
+
+async def test_the_service_finishes_a_takedown_that_was_cut_off(folder: Path) -> None:
+    """One that was cut off before the start, and one whose command is killed beside it."""
+    await _ask(folder, "lighthouse_nell")
+    async with service(write_config(folder, {"log": {"format": "json"}})) as running:
+        await running.logged("an account was forgotten")
+        await _ask(folder, "captain_crumb")
+        await running.logged("an account was forgotten")
+        assert await running.stop() == 0
+    assert Shelf(folder / "models").personas() == []
+    assert await _rows(folder, "SELECT handle, 1 FROM accounts") == []
+    assert await _rows(folder, "SELECT handle, 1 FROM takedowns WHERE finished_at IS NULL") == []
+
+
+async def test_a_forgotten_example_account_does_not_come_back_with_the_next_start(folder: Path) -> None:
+    for name in ("lighthouse_nell", "captain_crumb"):
+        assert (await mockingbird(folder / "config.toml", "forget", name, "--yes")).code == 0
+    config = write_config(folder, {"log": {"format": "json"}, "paths": {"examples": str(ROOT / "examples")}})
+    async with service(config) as running:
+        await running.logged("example account left out")
+        await running.logged("ready to speak")
+        assert await running.stop() == 0
+    assert await _rows(folder, "SELECT handle, basis FROM accounts") == [("prof_obsolete", "invented")]
+
+
+async def _ask(folder: Path, handle: str) -> None:
+    """Leave a takedown as a command does that is killed right after its first step."""
+    async with Database(folder / "data" / "mockingbird.db") as database:
+        blocked, receipt = Blocked(handle, None, "asked"), Receipt(handles=(handle,), personas=(handle,))
+        async with database.transaction() as transaction:
+            await Blocklist(database, FakeClock()).add_within(transaction, blocked)
+            await transaction.run(
+                "INSERT INTO takedowns (handle, asked_by, delete_posts, begun_at, receipt) VALUES (?, '', 0, ?, ?)",
+                (handle, FakeClock()().isoformat(), receipt.model_dump_json()),
+            )
 
 
 async def _rows(folder: Path, sql: str) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from bot.personas.takedown import DELETED, Receipt, Takedown
 from bot.replies.posts import Post
 from bot.shelf.manifest import HandleCounts, Manifest, Metrics
 from bot.training.purchases import Purchase, PurchaseState
-from bot.training.trainings import Training, TrainingState
+from bot.training.trainings import FORGETTING, Training, TrainingState
 from bot.tweets.collecting import Estimate
 from bot.tweets.costs import dollars
 
@@ -186,6 +186,8 @@ def duration(seconds: float) -> str:
 
 def training_ended(training: Training, samples: Drafts | None) -> str:
     """What a training's message shows at last."""
+    if training.reason == FORGETTING:
+        return TRAINING_GONE
     name = plain(training.persona)
     heads = {
         TrainingState.PUBLISHED: f"**{name}** has learned: {training.version} is in use.",

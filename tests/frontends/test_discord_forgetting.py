@@ -1,0 +1,148 @@
+"""/forget on Discord, and taking back what the bot said there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from bot.config import Discord
+from bot.database import Database
+from bot.errors import ConfigError, DiscordError
+from bot.forgetting import ConversationRoom, PostRoom, ShelfRoom
+from bot.frontends.discord.outlet import DiscordOutlet
+from bot.loopback.discord.world import MessageFlag
+from bot.personas.takedown import DELETED, Said, Takedowns
+from bot.replies.conversation import Platform
+from bot.training.evaluations import Evaluations
+from bot.tweets.blocked import Blocklist
+from bot.tweets.store import TweetStore
+from tests.fakes import FakeClock
+from tests.frontends.discord_stage import Stage, staged
+from tests.frontends.test_discord_commands import edited, press
+from tests.loopback.songbird import PATIENCE
+
+TOKEN_ENV = "A_TOKEN_OF_THE_TESTS"
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """The usual stage, whose takedowns empty the conversation, the posts and the shelf and delete on Discord."""
+    async with staged(tmp_path, database) as ready:
+        monkeypatch.setenv(TOKEN_ENV, ready.server.token)
+        clock, store = FakeClock(), TweetStore(database, FakeClock())
+        rooms = {
+            "posts": PostRoom(ready.posts),
+            "answers": ConversationRoom(ready.conversation),
+            "versions": ShelfRoom(ready.shelf, Evaluations(database, clock)),
+        }
+        outlets = {"discord": DiscordOutlet(settings(ready))}
+        takedowns = Takedowns(database, store, Blocklist(database, clock), rooms, outlets, tmp_path, clock)
+        yield dataclasses.replace(ready, takedowns=takedowns)
+
+
+def settings(stage: Stage) -> Discord:
+    return Discord(
+        enabled=True, token_env=TOKEN_ENV, api_base=stage.server.api_base, gateway_url=stage.server.gateway_url
+    )
+
+
+async def test_forgetting_is_asked_for_in_private_and_done_by_a_button(stage: Stage) -> None:
+    async with stage.running():
+        said = await stage.reply(await stage.say("crumb: what is in the oven?"))
+        question = await (await stage.use("forget", handle="@Crumb")).answered(PATIENCE)
+        assert MessageFlag.EPHEMERAL in question.flags
+        assert "**Forget @crumb, for good?**" in question.content
+        assert "1 messages on Discord and 0 posts on X" in question.content and "They stay" in question.content
+        assert stage.shelf.personas() == ["crumb", "nell"]
+        await press(stage, question, "wren", "Forget crumb")
+        await edited(stage, question, "**@crumb is forgotten.**")
+        assert question.components == []
+        refused = await stage.reply(await stage.say("crumb: and now?"))
+    assert refused.content == "crumb was taken down on request and is not imitated here any more. Ask somebody else."
+    assert stage.shelf.personas() == ["nell"]
+    assert not said.deleted
+    wren = stage.server.world.user("wren")
+    (done,) = await stage.takedowns.all()
+    assert (done.asked_by, done.receipt.said[0].id) == (f"discord:{wren.id}", str(said.id))
+
+
+async def test_every_answer_is_on_record_and_can_be_taken_back(stage: Stage) -> None:
+    """Replies to mentions, and what /tweet gave."""
+    async with stage.running():
+        reply = await stage.reply(await stage.say("crumb: what is in the oven?"))
+        tweet = await (await stage.use("tweet", "robin", persona="crumb", count=2)).answered(PATIENCE)
+        other = await (await stage.use("tweet", "robin", persona="nell")).answered(PATIENCE)
+        question = await (await stage.use("forget", handle="crumb", delete_posts=True)).answered(PATIENCE)
+        assert "2 messages on Discord" in question.content and "They are deleted, too" in question.content
+        await press(stage, question, "wren", "Forget crumb")
+        await edited(stage, question, "0 still stand")
+    assert (reply.deleted, tweet.deleted, other.deleted) == (True, True, False)
+    (done,) = await stage.takedowns.all()
+    assert {(each.id, each.outcome) for each in done.receipt.said} == {
+        (str(reply.id), DELETED),
+        (str(tweet.id), DELETED),
+    }
+
+
+async def test_a_long_answer_is_on_record_with_all_its_messages(stage: Stage) -> None:
+    """Markdown is escaped, so that five drafts may need a second message."""
+    stage.speaker._texts = ["*" * 270] * 5
+    async with stage.running():
+        interaction = await stage.use("tweet", "robin", persona="crumb", count=5)
+        await interaction.answered(PATIENCE)
+        (more,) = await interaction.followed_up(PATIENCE)
+    (row,) = await stage.conversation.said_as(["crumb"])
+    assert interaction.original is not None
+    assert row["answer_id"] == f"{interaction.original.id} {more.id}"
+
+
+async def test_nobody_else_may(stage: Stage) -> None:
+    async with stage.running():
+        question = await (await stage.use("forget", handle="crumb")).answered(PATIENCE)
+        answer = await press(stage, question, "robin", "Forget crumb")
+    assert answer.content.startswith("Only people who may manage this server")
+    assert MessageFlag.EPHEMERAL in answer.flags
+    assert stage.shelf.personas() == ["crumb", "nell"]
+
+
+async def test_a_message_that_is_gone_already_is_as_good_as_deleted(stage: Stage) -> None:
+    async with stage.running():
+        reply = await stage.reply(await stage.say("hello"))
+    said = [
+        Said(platform=Platform.DISCORD, channel=str(reply.channel.id), id=str(reply.id)),
+        Said(platform=Platform.DISCORD, channel=str(reply.channel.id), id=str(reply.id)),
+        Said(platform=Platform.DISCORD, channel="1", id="2"),
+    ]
+    outlet = DiscordOutlet(settings(stage))
+    async with aclosing(outlet.take_back(said, "forgotten-1")) as taken_back:
+        outcomes = [each.outcome async for each in taken_back]
+    assert outcomes[:2] == [DELETED, DELETED]
+    assert reply.deleted
+
+
+async def test_without_a_token_that_discord_takes_nothing_is_called_deleted(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outlet = DiscordOutlet(settings(stage))
+    said = [Said(platform=Platform.DISCORD, channel="1", id="2")]
+    monkeypatch.setenv(TOKEN_ENV, "wrong")
+    with pytest.raises(DiscordError):
+        await anext(outlet.take_back(said, "forgotten-1"))
+    monkeypatch.delenv(TOKEN_ENV)
+    with pytest.raises(ConfigError, match=TOKEN_ENV):
+        await anext(outlet.take_back(said, "forgotten-1"))
+
+
+async def test_in_a_direct_conversation_only_the_bots_owner_may(stage: Stage) -> None:
+    world = stage.server.world
+    wren, robin = world.user("wren"), world.user("robin")
+    async with stage.running():
+        answer = await stage.server.slash(world.direct(robin), robin, "forget", {"handle": "crumb"})
+        await answer.acknowledged(PATIENCE)
+        assert answer.original is not None and answer.original.content.startswith("Only people who may manage")
+        question = await stage.server.slash(world.direct(wren), wren, "forget", {"handle": "crumb"})
+        assert "Forget @crumb" in (await question.answered(PATIENCE)).content
