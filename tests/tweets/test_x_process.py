@@ -46,32 +46,33 @@ def four_pages(x: LoopbackX) -> list[str]:
     return [post.text for post in reversed(x.timeline("Ada"))]
 
 
-async def killed(config: Path, x: LoopbackX, hold: Hold | None, answered: int | None = None) -> bool:
+async def ended(config: Path, x: LoopbackX, hold: Hold | None, answered: int | None = None) -> str | None:
     """Fetch in a process that is killed when its request is held, or once so many requests were answered in all.
 
-    Whether it was still at work then.
+    What it said where it had ended by itself before that; None where it was killed.
     """
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", "--config", str(config), "fetch", "ada", "--yes"),
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
         env=environment(keys(x)),
     )
-    ended = asyncio.create_task(child.wait())
+    over = asyncio.create_task(child.communicate())
     reached = asyncio.create_task(
         hold.arrived.wait() if hold else x.wait_until(lambda: len(x.requests) >= (answered or 0))
     )
     async with asyncio.timeout(LONGEST_S):
-        await asyncio.wait([ended, reached], return_when=asyncio.FIRST_COMPLETED)
-        was_at_work = not ended.done()
-        if was_at_work:
+        await asyncio.wait([over, reached], return_when=asyncio.FIRST_COMPLETED)
+        if not over.done():
             child.send_signal(signal.SIGKILL)
-        await ended
+        _, said = await over
     reached.cancel()
     await asyncio.wait([reached])
-    if hold is not None:
+    x.forget_holds()
+    if hold is not None and hold.arrived.is_set():
+        answers = len(x.requests)
         hold.release.set()
-        x.forget_holds()
-    return was_at_work
+        await x.wait_until(lambda: len(x.requests) > answers)  # what was held is done now, and nobody listens
+    return None if child.returncode == -signal.SIGKILL else said.decode()
 
 
 async def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -85,17 +86,17 @@ async def test_a_fetch_killed_at_every_step_loses_nothing_and_is_paid_for_once(t
         config = settings(tmp_path, x)
         for moment in Moment:  # twice: first for the price, then for the fetch itself
             for skip in (0, 1):
-                assert await killed(config, x, x.hold_next(LOOK_UP, moment, skip))
+                assert await ended(config, x, x.hold_next(LOOK_UP, moment, skip)) is None
         kills = 0
         while True:
             # Before the page's request is looked at; while its answer is under way; right after it was answered.
             for moment in Moment:
-                assert await killed(config, x, x.hold_next(TIMELINE, moment))
+                assert await ended(config, x, x.hold_next(TIMELINE, moment)) is None
             kills += 3
             timeline = sum(request.route == TIMELINE for request in x.requests)
-            assert await killed(config, x, None, answered=len(x.requests) + 1 + (timeline == 0))
+            assert await ended(config, x, None, answered=len(x.requests) + 1 + (timeline == 0)) is None
             # The page before is stored, and the next one on its way.
-            if not await killed(config, x, x.hold_next(TIMELINE, Moment.AFTER, skip=1)):
+            if await ended(config, x, x.hold_next(TIMELINE, Moment.AFTER, skip=1)) is not None:
                 break
         outcome = await mockingbird(config, "fetch", "ada", "--yes", extra=keys(x))
         assert outcome.code == 0, outcome.err
