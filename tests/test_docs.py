@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from pydantic import BaseModel
 
 import bot
+from bot.shelf.figures import Figures
 from bot.shelf.manifest import HandleCounts, Manifest, Metrics, Prediction
 
 ROOT = Path(__file__).parents[1]
@@ -125,6 +126,11 @@ def test_the_contract_on_disk_describes_no_field_that_does_not_exist() -> None:
     described = set(TABLE_KEY.findall(read("models/README.md"))) - {"Key", "---"}
     known = {name for model in (Manifest, HandleCounts, Metrics, Prediction) for name in model.model_fields}
     assert described - known == set()
+
+
+def test_every_figure_is_explained() -> None:
+    explained = set(re.findall(r"`(\w+)[`.]", read("docs/evaluation.md")))
+    assert set(Figures.model_fields) - explained == set()
 
 
 # Architecture
