@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,10 @@ import pytest
 
 from bot.errors import BaseUnavailable, Busy, Refused
 from bot.generation.draft import Sampling
-from bot.generation.engine import Engine, Request, _Run
+from bot.generation.engine import Engine, Floats, Request, _Run
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import Weights, graph_folder
+from bot.generation.sampling import draw
 from bot.shelf.bases import Base
 from tests.tiny_base import make_tiny_gpt2, make_tiny_llama
 
@@ -110,6 +111,28 @@ async def test_a_seed_gives_its_draft_alone_as_in_company_and_after_a_restart(ba
         alone = await engine.generate(Request(adapter, "The lamp", (8,), WILD))
     assert company[1] == alone[0]
     assert len({spoken.text for spoken in company}) == 3
+
+
+async def test_rows_that_have_ended_leave_and_the_others_go_on_as_if_alone(
+    base: Base, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A random base hardly ever ends; with its end made likelier the batch shrinks several times."""
+
+    def soon_ending(
+        logits: Floats, sampling: Sampling, generators: Sequence[np.random.Generator]
+    ) -> npt.NDArray[np.int64]:
+        logits[:, base.record.end_id] += 4.0
+        return draw(logits, sampling, generators)
+
+    monkeypatch.setattr("bot.generation.engine.draw", soon_ending)
+    seeds = tuple(range(16))
+    long = Sampling(temperature=1.0, top_p=1.0, top_k=0, max_tokens=60)
+    async with engine_for(base) as engine:
+        company = await engine.generate(Request(adapter, "The lamp", seeds, long))
+        assert sum(spoken.ended for spoken in company) >= 8  # else few left, and this test would show nothing
+        assert len({len(spoken.text) for spoken in company}) >= 4
+        for spoken in company[::3]:
+            assert await engine.generate(Request(adapter, "The lamp", (spoken.seed,), long)) == [spoken]
 
 
 async def test_a_control_token_in_the_start_is_text(base: Base) -> None:
