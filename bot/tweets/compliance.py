@@ -307,3 +307,9 @@ async def _set_mark(transaction: Transaction, name: str, value: str) -> None:
 
 async def _drop_mark(transaction: Transaction, name: str) -> None:
     await transaction.run("DELETE FROM marks WHERE name = ?", (name,))
+
+
+async def forget_place(database: Database) -> None:
+    """Forget which post was looked up last, since that names an account; the check of all posts begins anew."""
+    async with database.transaction() as transaction:
+        await _drop_mark(transaction, _PLACE)
