@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -161,3 +162,20 @@ async def test_an_unknown_architecture_is_refused_by_name(base: Base, tmp_path: 
     (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
     with pytest.raises(BaseUnavailable, match=r"mamba.*gpt2 and llama"):
         build_graph(tmp_path, tmp_path / "graph", "int8")
+
+
+async def test_the_adapter_of_a_version_that_was_removed_is_dropped_from_memory(
+    base: Base, adapter: Path, tmp_path: Path
+) -> None:
+    """What is still on the shelf stays, and so does the bare base."""
+    folders = [Path(shutil.copytree(adapter, tmp_path / name)) for name in ("gone", "kept")]
+    for folder in folders:
+        (folder / "manifest.json").write_text("{}")
+    async with engine_for(base) as engine:
+        for speaking in (*folders, None):
+            await engine.generate(Request(speaking, "The lamp", (1,), WILD))
+        shutil.rmtree(folders[0])
+        await engine.drop_what_is_gone()
+        assert set(engine._adapters) == {folders[1], Path()}
+        with pytest.raises(FileNotFoundError):
+            await engine.generate(Request(folders[0], "The lamp", (1,), WILD))

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from bot.database import Database
 from bot.generation.draft import Draft
 from bot.generation.engine import Spoken
 from bot.generation.novelty import NoveltyIndex
-from bot.generation.speaker import judged, ranked
+from bot.generation.speaker import Speaker, judged, ranked
+from bot.shelf.shelf import Shelf
+from bot.tweets.store import TweetStore
+from tests.fakes import FakeClock
+from tests.training.material import sentences, tweets
 
 INDEX = NoveltyIndex([("1", "The lamp was lit before the fog came in, and the gulls went quiet.")])
 
@@ -43,3 +50,15 @@ def test_drafts_that_take_up_the_question_come_first() -> None:
     drafts = [Draft("bread and butter", 1, 1.0, None), Draft("the planet mars is red", 2, 1.0, None)]
     assert [draft.seed for draft in ranked(drafts, "what about Mars?")] == [2, 1]
     assert [draft.seed for draft in ranked(drafts, "")] == [1, 2]
+
+
+async def test_what_was_removed_from_the_store_is_dropped_from_memory(database: Database, tmp_path: Path) -> None:
+    store = TweetStore(database, FakeClock())
+    await store.add("nell", tweets("nell", sentences(20)))
+    speaker = Speaker(Shelf(tmp_path), store, 0.3)
+    await speaker._index(("nell",))
+    await speaker.drop_what_is_gone()
+    assert list(speaker._indexes) == [("nell",)]
+    await store.remove(["nell"])
+    await speaker.drop_what_is_gone()
+    assert not speaker._indexes
