@@ -77,16 +77,17 @@ def hyperparameters_of(settings: Training, result: Result) -> dict[str, Any]:
 
 def put_on_shelf(shelf: Shelf, finished: Path, result: Result, provenance: Provenance, now: datetime) -> Manifest:
     """The run's adapter as the persona's next version, not yet in use. Raises `DiskFull`."""
+    manifest = _manifest(shelf, result, provenance, now)
+    pictures = drawn(manifest, course_of(provenance.points, manifest.metrics))
+    card = model_card(manifest, pictures)
     try:
         staging = shelf.staging(provenance.persona, provenance.run)
         for name in (ADAPTER, ADAPTER_CONFIG):
             shutil.copyfile(finished / name, staging / name)
         shutil.copyfile(provenance.base.model / TOKENIZER, staging / TOKENIZER)
-        manifest = _manifest(shelf, result, provenance, now)
-        pictures = drawn(manifest, course_of(provenance.points, manifest.metrics))
         for name, picture in pictures.items():
             (staging / name).write_bytes(picture)
-        (staging / CARD).write_text(model_card(manifest, pictures), encoding="utf-8")
+        (staging / CARD).write_text(card, encoding="utf-8")
         digests = {path.name: file_sha256(path) for path in sorted(staging.iterdir())}
     except OSError as error:
         raise DiskFull(

@@ -121,6 +121,7 @@ class Worker:
         if outcome is None:
             await self._table.put_back(number)
         else:
+            self.remove_folder(number)  # first: whoever sees that it ended finds no copy of the tweets any more
             await self._table.finish(number, outcome)
         stands = await self._table.training(number)
         if stands is None or stands.ended:

@@ -5,10 +5,10 @@ sent, or refuses it with `BudgetExceeded`; `Call.settle` puts what it did cost i
 one table of the one database, a writer at a time, so the cap holds over every process that works on it. Money is
 `Decimal` in US dollars; months and days are UTC's, and a call belongs to the month in which it was begun.
 
-A call that ends without anybody learning what it cost (cut off, killed, the connection broke) leaves its line as it is:
-it counts as spent, at the most that the call can have cost. Only when the same resource is asked for once more on the
-same day, which makes one charge of both, the new call's line takes its place. So nothing has to be cleared up after a crash,
-nothing blocks beyond its month, and what is written down is never less than X's bill.
+A call that ends without anybody learning what it cost (cut off, killed, the connection broke) leaves its line as it
+is: it counts as spent, at the most that the call can have cost. Only when the same resource is asked for once more on
+the same day, which makes one charge of both, the new call's line takes its place. So nothing has to be cleared up
+after a crash, nothing blocks beyond its month, and what is written down is never less than X's bill.
 
 What it does not know: X's bill itself. Prices are settings, and X calls its "charged once a day" a soft guarantee.
 """
