@@ -1,7 +1,7 @@
 """The model card of a version: `README.md`, with the front matter that the Hugging Face hub reads. Pure.
 
-Figures, settings and generated texts only: no word of anybody's tweets stands in it. The text is `card.jinja` beside this
-file; here is what it says about this version.
+Figures, settings and generated texts only: no word of anybody's tweets stands in it. The text is `card.jinja` beside
+this file; here is what it says about this version.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def test_top_k_leaves_the_k_likeliest(logits: np.ndarray, top_k: int) -> None:
     tokens, probabilities = nucleus(logits, top_k, 1.0)
     assert len(tokens) <= top_k
     assert probabilities.sum() <= 1 + 1e-9
-    assert logits.max() == logits[tokens[0]]
+    assert (logits - logits.max())[tokens[0]] == 0  # in float32, where logits that differ less are ties
 
 
 def test_a_low_temperature_takes_the_likeliest() -> None:

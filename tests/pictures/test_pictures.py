@@ -118,7 +118,9 @@ def test_what_can_not_be_drawn_is_none_and_the_log_says_why_without_the_text() -
 def test_places_to_break_a_word_change_nothing_else(text: str) -> None:
     broken = breakable(text)
     assert broken.replace("\u200b", "") == text.replace("\u200b", "")
-    assert all(len(regex.findall(r"\X", word)) <= 17 or "\u200b" in broken for word in broken.split())
+    by_rule = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Arabic}]")  # these break otherwise
+    words = [word for word in broken.split() if not by_rule.search(word)]
+    assert all(len(regex.findall(r"\X", part)) <= 17 for word in words for part in word.split("\u200b"))
 
 
 def test_emoji_are_never_divided_and_japanese_breaks_by_its_own_rules() -> None:

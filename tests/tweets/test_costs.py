@@ -365,7 +365,6 @@ async def test_several_processes_at_once_never_go_over_the_cap_and_use_it_up(tmp
         # The last to give up could not be let in; what was under way when another gave up is less than this.
         assert Decimal(cap) - total < sum(Decimal(most) for most, _ in prices)
         assert (await costs.month()).under_way == 0
-        assert all(let_in)
 
 
 async def test_what_a_killed_process_had_under_way_counts_until_it_is_asked_for_again(tmp_path: Path) -> None:
