@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -241,7 +242,8 @@ async def import_file(
     """
     with ExitStack() as stack:
         source = await asyncio.to_thread(stack.enter_context, opened(path, handle))
-        counts = await rooms.store.add_all(in_threads(source, show), basis=basis, profile=profile)
+        async with aclosing(in_threads(source, show)) as batches:
+            counts = await rooms.store.add_all(batches, basis=basis, profile=profile)
     for account in counts:
         own = source.source is Source.ARCHIVE and not (await rooms.store.account(account.handle))["basis"]
         if basis is not None or own:
@@ -249,21 +251,20 @@ async def import_file(
     return counts, source.skips
 
 
-async def in_threads(source: Batches, show: Callable[[str, float], None] | None = None) -> AsyncIterator[list[Tweet]]:
-    """The source's batches, each read in a thread that is waited for even when nobody wants the batch any more."""
-    batches = iter(source)
-    while True:
-        reading = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
-        try:
-            batch = await asyncio.shield(reading)
-        except asyncio.CancelledError:
-            await asyncio.wait([reading])  # or it would read from a file that is being closed
-            raise
-        if show:
-            show("reading" if batch is not None else "cleaning", source.share)
-        if batch is None:
-            return
-        yield batch
+async def in_threads(source: Batches, show: Callable[[str, float], None] | None = None) -> AsyncGenerator[list[Tweet]]:
+    """The source's batches, read in a thread that is waited for even when nobody wants the next batch any more.
+
+    One thread for all of them: in several, the C library would keep memory for each.
+    """
+    batches, loop = iter(source), asyncio.get_running_loop()
+    with ThreadPoolExecutor(1, "import") as thread:  # left only when it is idle: nothing reads from a closed file
+        while True:
+            batch = await loop.run_in_executor(thread, next, batches, None)
+            if show:
+                show("reading" if batch is not None else "cleaning", source.share)
+            if batch is None:
+                return
+            yield batch
 
 
 async def _import_examples(rooms: Rooms) -> None:

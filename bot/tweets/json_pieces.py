@@ -17,7 +17,7 @@ from typing import TextIO
 
 import msgspec
 
-PIECE = 1 << 20  # characters read at once
+PIECE = 1 << 19  # characters read at once
 LONGEST_VALUE = 16 << 20  # characters of one element; a page of a hundred tweets has less than one of these millions
 _TRIES = 3  # possible cuts that are tried before a stretch is read element by element
 _BEHIND = 64  # characters kept before the place that was reached: the white space that leads to a closing brace
