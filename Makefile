@@ -33,6 +33,7 @@ test: check
 
 bench: setup
 	$(BIN)/python benchmarks/speaking.py
+	$(BIN)/python benchmarks/reading.py
 
 clean:
 	rm -rf .venv build dist *.egg-info
