@@ -29,7 +29,7 @@ check: setup
 	$(BIN)/hadolint Dockerfile
 
 test: check
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 bench: setup
 	$(BIN)/python benchmarks/speaking.py

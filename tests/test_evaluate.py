@@ -19,6 +19,7 @@ JUDGING = {"samples": 40, "tweets": 20, "max_near_copies": 1.0, "max_exact_copie
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.slow
 async def test_a_version_is_judged_by_its_training_and_by_the_command(tmp_path: Path) -> None:
     """With what the training found out beside it; the manifest is never written to again."""
     make_tiny_gpt2(base_folder(tmp_path / "data", "tiny"), "tiny")

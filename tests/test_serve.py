@@ -126,6 +126,7 @@ async def test_sigterm_drains_the_answers_under_way(folder: Path) -> None:
             await discord.reply_to(number, 1)
 
 
+@pytest.mark.slow
 async def test_a_new_version_is_adopted_while_mentions_are_answered(folder: Path) -> None:
     """New tweets come in from the command line beside the service; nothing is restarted and nobody goes unanswered."""
     retraining = {"min_new_tweets": 20, "min_hours_between": 0.0, "check_every_minutes": 0.01, "tolerance": 10.0}
@@ -145,6 +146,7 @@ async def test_a_new_version_is_adopted_while_mentions_are_answered(folder: Path
     assert {row[1] for row in rows} == {"answered"}
 
 
+@pytest.mark.slow
 async def test_a_training_goes_on_after_the_service_was_killed_and_its_child_does_not_outlive_it(folder: Path) -> None:
     long = {"training": {**QUICK, "epochs": 6, "patience": 6}}
     async with LoopbackDiscord() as discord:
@@ -198,6 +200,7 @@ async def test_the_service_falls_silent_when_somebody_is_forgotten_beside_it(fol
     assert (again.code, "was taken down" in again.err) == (2, True)
 
 
+@pytest.mark.slow
 async def test_a_training_in_the_service_ends_when_its_account_is_forgotten_beside_it(folder: Path) -> None:
     """The command waits until the service has let go: then the process, its files and its row are gone."""
     long = {"training": {**QUICK, "epochs": 100, "patience": 100}}

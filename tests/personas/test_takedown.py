@@ -245,6 +245,7 @@ async def test_a_name_can_be_used_again_for_others(place: Town) -> None:
 # --- Interrupted ---
 
 
+@pytest.mark.slow
 async def test_it_goes_on_after_a_kill_at_any_step(tmp_path: Path) -> None:
     """A process that is killed after each thing that it does leaves what the next one finishes, receipt and all."""
     async with town(tmp_path) as place:

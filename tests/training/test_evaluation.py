@@ -74,6 +74,7 @@ async def furnished(house: House, *others: str) -> House:
     return house
 
 
+@pytest.mark.slow
 async def test_a_version_stands_on_the_shelf_with_its_figures_and_is_judged_again_later(
     tmp_path: Path, database: Database, clock: FakeClock
 ) -> None:
@@ -168,6 +169,7 @@ async def _with_other_tweets_no_samples_and_the_examples(
     assert found.margin is not None
 
 
+@pytest.mark.slow
 async def test_a_version_that_recites_is_kept(tmp_path: Path, database: Database, clock: FakeClock) -> None:
     """Its loss is fine; nobody speaks with it until somebody puts it in use by hand. It is alone in the world here."""
     house = await furnished(House(tmp_path, database, clock, settings(), sampler=Parrot(says=OWN[:30])))

@@ -178,6 +178,7 @@ def _is_complete(house: House, done: Training) -> None:
     assert done.finished_at is not None
 
 
+@pytest.mark.slow
 async def test_a_killed_process_goes_on_from_its_checkpoint(
     tmp_path: Path, database: Database, clock: FakeClock
 ) -> None:
@@ -196,6 +197,7 @@ async def test_a_killed_process_goes_on_from_its_checkpoint(
         await house.trainings.cancel(training.id)
 
 
+@pytest.mark.slow
 async def test_a_process_killed_each_time_before_it_got_anywhere_fails_its_training_alone(
     tmp_path: Path, database: Database, clock: FakeClock
 ) -> None:
@@ -227,6 +229,7 @@ async def test_a_process_killed_each_time_before_it_got_anywhere_fails_its_train
     assert not list((tmp_path / "trainings").iterdir())
 
 
+@pytest.mark.slow
 async def test_a_service_that_stops_takes_its_training_along_and_goes_on_later(
     tmp_path: Path, database: Database, clock: FakeClock
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
+import pytest
 
 from bot.loopback.x import Hold, LoopbackX, Moment
 from tests.processes import LONGEST_S, environment, mockingbird, service, write_config
@@ -80,6 +81,7 @@ async def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await database.execute_fetchall(sql)]
 
 
+@pytest.mark.slow
 async def test_a_fetch_killed_at_every_step_loses_nothing_and_is_paid_for_once(tmp_path: Path) -> None:
     async with LoopbackX(["Mockingbird", "Ada"], *contracts()) as x:
         texts = four_pages(x)
