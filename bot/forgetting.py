@@ -26,6 +26,7 @@ from bot.training.evaluation import Evaluator
 from bot.training.evaluations import Evaluations
 from bot.training.purchases import forget_purchases
 from bot.training.trainings import Training, Trainings
+from bot.tweets.charges import forget_charges
 from bot.tweets.compliance import forget_place
 from bot.tweets.costs import Ledger
 from bot.tweets.store import TweetStore
@@ -205,6 +206,7 @@ class TweetRoom(Room):
         """They go."""
         await self._store.remove(subject.handles)
         await forget_place(self._database)
+        await forget_charges(self._database)
 
     async def export(self, subject: Subject) -> Mapping[str, str]:
         """All of them, as they came and as they are learned."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from bot.database import Transaction
+from bot.database import Database, Transaction
 
 
 class Charges:
@@ -31,3 +31,9 @@ class Charges:
         await transaction.run("DELETE FROM charged WHERE day != ?", (day,))
         insert = "INSERT INTO charged (resource, day) VALUES (?, ?) ON CONFLICT DO NOTHING"
         return frozenset([each for each in ids if await transaction.run(insert, (f"{kind} {each}", day))])
+
+
+async def forget_charges(database: Database) -> None:
+    """Forget which posts and accounts were read today, of whomever they are: at worst the ledger counts some twice."""
+    async with database.transaction() as transaction:
+        await transaction.run("DELETE FROM charged")
