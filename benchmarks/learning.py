@@ -78,12 +78,14 @@ def ours(data_set: DataSet, base: Base, seed: int, settings: Training, threads: 
     """Ours, with the settings as they are shipped."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        texts = Texts(train=data_set.train, held_out=data_set.held_out)
+        accounts = tuple(split.train for split in data_set.splits)
+        texts = Texts(train=data_set.train, held_out=data_set.held_out, accounts=accounts)
         (folder / TEXTS).write_text(texts.model_dump_json(), encoding="utf-8")
         job = Job(
             base=base.model, base_name="", end_id=base.record.end_id, folder=folder, fingerprint="",
             rank=settings.rank, layers=settings.layers, epochs=settings.epochs,
-            learning_rate=settings.learning_rate, batch_tokens=settings.batch_tokens, patience=settings.patience,
+            learning_rate=settings.learning_rate, batch_tokens=settings.batch_tokens, balance=settings.balance,
+            patience=settings.patience,
             seed=seed, threads=threads,
         )  # fmt: skip
         events = child(["-m", "bot.training.finetune"], job.model_dump_json())

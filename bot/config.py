@@ -71,6 +71,7 @@ class Training(Section):
     batch_tokens: Annotated[int, Field(ge=32)] = 512
     patience: Annotated[int, Field(ge=1)] = 2
     held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    balance: Share = 0.5
     seed: int = 1
     threads: Annotated[int, Field(ge=0)] = 0
     min_characters: Annotated[int, Field(ge=0)] = 6_000

@@ -1,9 +1,9 @@
 """From kept tweets to what is learned and what is judged with. Pure: values in, values out.
 
-Three rules. Texts are made unique before the split, since copies are what makes a model recite (Lee et al. 2021,
-arXiv 2107.06499). The newest tenth of each account is kept aside, because the future is what a voice must fit. And a
-held-out tweet that says the same as a learned one, whoever wrote it, is left out, because it would flatter.
-Not known here: tweets that are alike without being the same words, and the weight of each account.
+Three rules. Texts are made unique before the split, near-duplicates included, since copies are what makes a model
+recite (Lee et al. 2021, arXiv 2107.06499). The newest tenth of each account is kept aside, because the future is what
+a voice must fit. And a held-out tweet that says the same or nearly the same as a learned one, whoever wrote it, is
+left out, because it would flatter.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 from bot.config import Training
 from bot.errors import TooFewTweets
 from bot.tweets.counts import SEPARATOR
+from bot.tweets.repetition import Said
 
 MAX_TOKENS = 512  # of a tweet with its two end tokens; what is longer is cut (the longest posts of 25,000 characters)
 
@@ -44,7 +45,7 @@ class Split:
 
     handle: str
     kept: int  # tweets that came in
-    repeated: int  # left out: the same words as another tweet
+    repeated: int  # left out: the same words as another tweet, or nearly
     train: int
     held_out: int
 
@@ -61,29 +62,26 @@ class DataSet:
 
 def build(kept: Mapping[str, Sequence[Kept]], settings: Training, base_sha256: str) -> DataSet:
     """The data set of these accounts, `kept` being their tweets, the oldest first. Raises `TooFewTweets`."""
-    unique = {handle: _unique(_in_time(kept[handle])) for handle in sorted(kept)}
+    ordered = {handle: [tweet.cleaned for tweet in _in_time(kept[handle])] for handle in sorted(kept)}
+    unique = {handle: _new(texts, Said(len(texts))) for handle, texts in ordered.items()}
     texts_in_all = [text for texts in unique.values() for text in texts]
     require_enough(list(unique), len(texts_in_all), len(SEPARATOR.join(texts_in_all)), settings.min_characters)
-    learned: set[str] = set()
+    said = Said(len(texts_in_all))
     train: dict[str, list[str]] = {}
     held_out: dict[str, list[str]] = {}
     for handle, texts in unique.items():
         aside = max(1, round(len(texts) * settings.held_out)) if len(texts) > 1 else 0
-        border = len(texts) - aside
-        train[handle] = [text for text in texts[:border] if words(text) not in learned]
-        held_out[handle] = texts[border:]
-        learned.update(words(text) for text in train[handle])
-    judged: set[str] = set(learned)
+        train[handle] = _new(texts[: len(texts) - aside], said)
+        held_out[handle] = texts[len(texts) - aside :]
     for handle, texts in held_out.items():
-        held_out[handle] = [text for text in texts if words(text) not in judged]
-        judged.update(words(text) for text in held_out[handle])
+        held_out[handle] = _new(texts, said)
     splits = tuple(_split(handle, kept[handle], train[handle], held_out[handle]) for handle in unique)
     learn, judge = tuple(_joined(train.values())), tuple(_joined(held_out.values()))
     if not judge:
         raise TooFewTweets(
             f"Nothing of @{', @'.join(unique)} is left to judge with. Import more tweets or raise [training] held_out."
         )
-    return DataSet(learn, judge, splits, _fingerprint(learn, judge, settings, base_sha256))
+    return DataSet(learn, judge, splits, _fingerprint(learn, judge, settings, base_sha256, len(unique)))
 
 
 def require_enough(handles: Sequence[str], tweets: int, characters: int, min_characters: int) -> None:
@@ -127,12 +125,11 @@ def _in_time(tweets: Sequence[Kept]) -> list[Kept]:
     return undated + [tweets[place] for _, place in sorted(dated)]
 
 
-def _unique(tweets: Iterable[Kept]) -> list[str]:
-    """The texts, of those with the same words the first."""
-    found: dict[str, str] = {}
-    for tweet in tweets:
-        found.setdefault(words(tweet.cleaned), tweet.cleaned)
-    return list(found.values())
+def _new(texts: Sequence[str], said: Said) -> list[str]:
+    """Those that say something else than what was said so far, themselves included."""
+    if not texts:
+        return []
+    return [text for text, repetition in zip(texts, said.check(texts), strict=True) if repetition is None]
 
 
 def _split(handle: str, kept: Sequence[Kept], train: Sequence[str], held_out: Sequence[str]) -> Split:
@@ -144,8 +141,11 @@ def _joined(parts: Iterable[Sequence[str]]) -> Iterable[str]:
     return (text for part in parts for text in part)
 
 
-def _fingerprint(train: Sequence[str], held_out: Sequence[str], settings: Training, base_sha256: str) -> str:
-    """Of everything that decides what comes out; threads and the lower limit do not."""
-    relevant = settings.model_dump(mode="json", exclude={"threads", "min_characters"})
+def _fingerprint(
+    train: Sequence[str], held_out: Sequence[str], settings: Training, base_sha256: str, accounts: int
+) -> str:
+    """Of everything that decides what comes out; threads and the lower limit do not, nor for one account its weight."""
+    without = {"threads", "min_characters"} | ({"balance"} if accounts == 1 else set())
+    relevant = settings.model_dump(mode="json", exclude=without)
     whole = json.dumps([train, held_out, relevant, base_sha256, MAX_TOKENS], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()

@@ -33,7 +33,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import FileIO
 from typing import Any, Literal, TextIO
 
@@ -287,6 +287,7 @@ class Rows:
 
     ids: list[Tensor]  # (t,) each
     states: list[Tensor] = field(default_factory=list)  # (t, h) each; empty when there is no room for them
+    accounts: tuple[int, ...] = ()  # how many of them are each account's, in their order
 
     def batch(self, picked: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Ids (b, t), shorter rows filled up on the right, and where a real token follows (b, t)."""
@@ -306,15 +307,18 @@ class Rows:
         return sum(len(ids) - 1 for ids in self.ids)
 
 
-def batches(rows: Rows, tokens: int, order: random.Random | None = None) -> list[list[int]]:
+def batches(
+    rows: Rows, tokens: int, order: random.Random | None = None, among: Sequence[int] | None = None
+) -> list[list[int]]:
     """Row numbers in batches of up to `tokens` tokens, rows of the same width together.
 
-    With `order` each call gives every row other company, and the batches another order.
+    With `order` each call gives every row other company, and the batches another order. `among` picks some rows.
     """
     widths = [width(len(ids)) for ids in rows.ids]
     ranks = [order.random() if order else 0.0 for _ in widths]
     made: list[list[int]] = [[]]
-    for index in sorted(range(len(widths)), key=lambda index: (widths[index], ranks[index])):
+    picked = range(len(widths)) if among is None else among
+    for index in sorted(picked, key=lambda index: (widths[index], ranks[index])):
         if made[-1] and widths[index] * (len(made[-1]) + 1) > tokens:
             made.append([])
         made[-1].append(index)
@@ -347,7 +351,7 @@ def keep_states(rows: Rows, halves: Halves | Whole, job: Asking, stop: Stop) -> 
             made = states_of(halves, rows, picked)  # (b, t, h)
         for index, row in zip(picked, made, strict=True):
             states[index] = row[: len(rows.ids[index])].clone()
-    return Rows(rows.ids, states)
+    return replace(rows, states=states)
 
 
 def autocast(halves: Halves | Whole) -> contextlib.AbstractContextManager[None]:
@@ -617,7 +621,27 @@ class Run:
 def plan(rows: Rows, job: Job) -> list[list[int]]:
     """The batches of all epochs in their order: the same for the same seed, whenever it is asked."""
     order = random.Random(job.seed)
-    return [picked for _ in range(job.epochs) for picked in batches(rows, job.batch_tokens, order)]
+    epochs = [of_each(rows.accounts, job.balance, order) for _ in range(job.epochs)]
+    return [picked for among in epochs for picked in batches(rows, job.batch_tokens, order, among)]
+
+
+def of_each(accounts: Sequence[int], balance: float, order: random.Random) -> list[int] | None:
+    """The rows that an epoch takes of each account, none twice; None for all.
+
+    Of an account with n tweets, the smallest having m: n ** balance * m ** (1 - balance), drawn anew in each epoch.
+    Shares by a power of the size are usual where languages of unequal size are learned together (Conneau et al. 2020,
+    arXiv 1911.02116); there what is small is repeated, which a persona would recite.
+    """
+    if len(accounts) < 2:
+        return None
+    smallest = min((size for size in accounts if size), default=0)
+    taken: list[int] = []
+    start = 0
+    for size in accounts:
+        share = round(size**balance * smallest ** (1 - balance)) if size else 0
+        taken += sorted(order.sample(range(start, start + size), share))
+        start += size
+    return taken
 
 
 def ran_out_of_memory(error: Exception) -> bool:
@@ -660,7 +684,8 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
     adapted = attach(model, job)
     halves = cut(model, lowest_layer(model, job))
     report(Event(event="preparing"))
-    train = keep_states(Rows([torch.tensor(ids) for ids in train_ids]), halves, job, stop)
+    tweets = Rows([torch.tensor(ids) for ids in train_ids], accounts=texts.accounts)
+    train = keep_states(tweets, halves, job, stop)
     held_out = keep_states(Rows([torch.tensor(ids) for ids in held_out_ids]), halves, job, stop)
     base = score(halves, held_out, size, job, stop)  # a new adapter changes nothing yet
     previous = score_of_previous(adapted, model, held_out, size, job, stop)

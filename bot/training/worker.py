@@ -282,6 +282,7 @@ class Worker:
             epochs=self._settings.epochs,
             learning_rate=self._settings.learning_rate,
             batch_tokens=self._settings.batch_tokens,
+            balance=self._settings.balance,
             patience=self._settings.patience,
             seed=self._settings.seed,
             threads=self._settings.threads,
@@ -339,7 +340,8 @@ class Worker:
 
 def _write_texts(job: Job, data_set: DataSet) -> None:
     """The data set where the child looks for it."""
-    texts = Texts(train=data_set.train, held_out=data_set.held_out)
+    accounts = tuple(split.train for split in data_set.splits)
+    texts = Texts(train=data_set.train, held_out=data_set.held_out, accounts=accounts)
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
         (job.folder / TEXTS).write_text(texts.model_dump_json(), encoding="utf-8")

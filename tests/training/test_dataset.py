@@ -51,6 +51,24 @@ def test_what_another_account_says_is_not_judged_with() -> None:
     assert theirs[0] not in made.held_out
 
 
+def test_what_is_nearly_the_same_is_neither_learned_twice_nor_judged_with() -> None:
+    """Whoever wrote it: one word in ten makes no other tweet."""
+    said = "The lamp was lit at four today and nobody came to look."
+    again = "The lamp was lit at five today and nobody came to look."
+    ours, theirs = [*sentences(20), again], [said, *sentences(40)[20:]]
+    made = build({"nell": dated(ours), "otis": dated(theirs)}, settings(), BASE)
+    assert said in made.train
+    assert again not in (*made.train, *made.held_out)
+    assert [split.repeated for split in made.splits] == [1, 0]
+
+
+def test_the_weight_of_accounts_matters_where_there_are_several() -> None:
+    """A persona of one account stays as it is when it is set otherwise."""
+    one, two = {"nell": dated(sentences(40))}, {"nell": dated(sentences(40)), "otis": dated(sentences(70)[40:])}
+    for kept, prints in ((one, 1), (two, 2)):
+        assert len({build(kept, settings(balance=weight), BASE).fingerprint for weight in (0.0, 1.0)}) == prints
+
+
 def test_the_fingerprint_is_that_of_texts_order_split_settings_and_base() -> None:
     """It changes with each of them, and with nothing else."""
     texts = dated(sentences(40))

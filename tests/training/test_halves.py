@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from bot.training.finetune import (
     load,
     lowest_layer,
     nats,
+    of_each,
     plan,
     score,
     width,
@@ -248,6 +250,21 @@ def test_the_plan_is_the_same_whenever_it_is_asked(tmp_path: Path) -> None:
     one = job(base, tmp_path / "job", TEXTS, TEXTS, batch_tokens=64, epochs=2)
     assert plan(rows, one) == plan(rows, one)
     assert plan(rows, one) != plan(rows, one.model_copy(update={"seed": 2}))
+
+
+@pytest.mark.parametrize(
+    ("balance", "taken"), [(0.0, [25, 25, 0, 25]), (0.5, [50, 25, 0, 71]), (1.0, [100, 25, 0, 200])]
+)
+def test_an_epoch_takes_of_each_account_what_its_weight_says(balance: float, taken: list[int]) -> None:
+    """None twice, others in the next epoch, and the same whenever it is asked."""
+    accounts = (100, 25, 0, 200)
+    first, second = (of_each(accounts, balance, order) or [] for order in [random.Random(1)] * 2)
+    starts = [0, 100, 125, 125, 325]
+    assert [sum(start <= row < end for row in first) for start, end in itertools.pairwise(starts)] == taken
+    assert len(set(first)) == len(first)
+    assert (first == second) == (balance == 1.0)
+    assert of_each(accounts, balance, random.Random(1)) == first
+    assert of_each((100,), balance, random.Random(1)) is None
 
 
 def test_the_learning_rate_rises_and_falls_to_nothing() -> None:
