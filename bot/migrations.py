@@ -99,12 +99,14 @@ STEPS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     """,
     # 2: consent in words, accounts that may not be learned, takedowns with their receipts, what X says is still there,
-    # paid calls under way, and what is bought from X before a training.
+    # paid calls under way, and what is bought from X before a training. Ids are never given out again, since buttons
+    # carry them: hence AUTOINCREMENT, for which posts and trainings are made anew (training_points, too, since dropping
+    # what it refers to would empty it).
     """
     ALTER TABLE costs ADD COLUMN resource TEXT NOT NULL DEFAULT '';  -- what X charges for once a day, such as a page
     ALTER TABLE costs ADD COLUMN holder TEXT;          -- until X's answer is known: the process that asked, then ''
     CREATE TABLE purchases (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         handles TEXT NOT NULL,                 -- JSON list
         name TEXT,                             -- of the persona, where one was given
         cause TEXT NOT NULL,                   -- discord, web
@@ -129,7 +131,7 @@ STEPS: tuple[str, ...] = (
         at TEXT NOT NULL
     ) STRICT;
     CREATE TABLE takedowns (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         handle TEXT NOT NULL,
         asked_by TEXT NOT NULL,                -- command, or an id on its platform
         delete_posts INTEGER NOT NULL,         -- whether what the service has published is deleted as well
@@ -138,11 +140,56 @@ STEPS: tuple[str, ...] = (
         receipt TEXT NOT NULL                  -- JSON: what, how many, when, hashes; never a text
     ) STRICT;
     CREATE TABLE evaluations (                 -- of versions that are on the shelf; their own figures stand with them
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         persona TEXT NOT NULL,
         version TEXT NOT NULL,
         at TEXT NOT NULL,
         figures TEXT NOT NULL                  -- JSON, see bot/shelf/figures.py
     ) STRICT;
+    ALTER TABLE posts RENAME TO posts_before;
+    CREATE TABLE posts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        persona TEXT NOT NULL,
+        version TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        text TEXT NOT NULL UNIQUE,             -- generated; nothing is proposed twice, not even what was refused
+        novelty REAL NOT NULL,                 -- 0 (a copy) to 1
+        state TEXT NOT NULL,                   -- drafted, approved, sending, sent, refused, unknown
+        created_at TEXT NOT NULL,
+        decided_by TEXT,
+        decided_at TEXT,
+        sent_at TEXT,
+        platform_id TEXT,                      -- X's id once sent
+        reason TEXT
+    ) STRICT;
+    INSERT INTO posts SELECT * FROM posts_before;
+    DROP TABLE posts_before;
+    ALTER TABLE trainings RENAME TO trainings_before;
+    ALTER TABLE training_points RENAME TO training_points_before;
+    CREATE TABLE trainings (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        persona TEXT NOT NULL,
+        handles TEXT NOT NULL,                 -- JSON list
+        cause TEXT NOT NULL,                   -- command, discord, web, retraining
+        requested_by TEXT NOT NULL,            -- an id on its platform, or empty
+        state TEXT NOT NULL,                   -- queued, running, published, kept, failed, cancelled
+        created_at TEXT NOT NULL,
+        started_at TEXT,
+        finished_at TEXT,
+        version TEXT,                          -- the version that came of it, published or kept
+        reason TEXT,                           -- in words: why it was published, kept, or failed
+        result TEXT                            -- JSON: counts, metrics, samples
+    ) STRICT;
+    CREATE TABLE training_points (
+        training_id INTEGER NOT NULL REFERENCES trainings(id) ON DELETE CASCADE,
+        step INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        point TEXT NOT NULL,                   -- JSON: loss, held_out_loss, tokens_per_second, seconds_left, ...
+        PRIMARY KEY (training_id, step)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO trainings SELECT * FROM trainings_before;
+    INSERT INTO training_points SELECT * FROM training_points_before;
+    DROP TABLE training_points_before;
+    DROP TABLE trainings_before;
     """,
 )

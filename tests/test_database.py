@@ -198,6 +198,45 @@ async def test_an_older_file_takes_only_the_steps_it_lacks_and_keeps_its_rows(pa
     assert version is not None and version[0] == 2
 
 
+async def test_a_database_of_the_first_schema_comes_through_whole(path: Path) -> None:
+    rows = {
+        "posts": "(4, 'nell', '1', 7, 'a text', 0.5, 'drafted', '2026-01-01', NULL, NULL, NULL, NULL, NULL)",
+        "trainings": "(6, 'nell', '[]', 'command', '', 'kept', '2026-01-01', NULL, NULL, '1', 'worse', NULL)",
+        "training_points": "(6, 1, '2026-01-01', '{}')",
+    }
+    async with Database(path, steps=STEPS[:1]) as database, database.transaction() as transaction:
+        for table, row in rows.items():
+            await transaction.run(f"INSERT INTO {table} VALUES {row}")
+        before = [tuple(row) for table in rows for row in await transaction.all(f"SELECT * FROM {table}")]
+    async with Database(path) as database:
+        assert [tuple(row) for table in rows for row in await database.all(f"SELECT * FROM {table}")] == before
+        assert await database.all("PRAGMA foreign_key_check") == []
+        async with database.transaction() as transaction:
+            assert await transaction.run("DELETE FROM trainings") == 1
+        assert await database.all("SELECT * FROM training_points") == []
+        names = {row["name"] for row in await database.all("SELECT name FROM sqlite_master")}
+    assert not any("before" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("posts", "persona, version, seed, text, novelty, state, created_at"),
+        ("trainings", "persona, handles, cause, requested_by, state, created_at"),
+        ("purchases", "handles, cause, requested_by, state, created_at"),
+        ("takedowns", "handle, asked_by, delete_posts, begun_at, receipt"),
+        ("evaluations", "persona, version, at, figures"),
+    ],
+)
+async def test_an_id_is_never_given_out_again(path: Path, table: str, columns: str) -> None:
+    """Old buttons carry it: they must not come to mean something else."""
+    add = f"INSERT INTO {table} ({columns}) VALUES ({', '.join('1' for _ in columns.split(','))})"
+    async with Database(path) as database, database.transaction() as transaction:
+        first = await transaction.insert(add)
+        await transaction.run(f"DELETE FROM {table}")
+        assert await transaction.insert(add) == first + 1
+
+
 async def test_a_step_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
     async with Database(path, steps=(NOTES,)):
         pass
