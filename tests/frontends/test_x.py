@@ -398,7 +398,9 @@ async def test_while_x_is_out_of_reach_posts_wait_and_it_is_said_once(
         ("The lamp is lit.", "0.015"),
         ("See https://example.org for the lamp.", "0.200"),
         ("See example.org for the lamp.", "0.200"),
-        ("Fog.Rain.Fog.", "0.015"),
+        ("The lamp: bit.ly/x", "0.200"),
+        ("lamp.xyz", "0.200"),
+        ("At 3.5 knots. Fog… Rain. No. 1.", "0.015"),
     ],
 )
 async def test_a_post_that_would_go_over_the_cap_waits(

@@ -33,11 +33,8 @@ _LATER = timedelta(minutes=15)  # as long as X's windows
 _MUCH_LATER = timedelta(hours=1)  # a cap, or X's protection against spam
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
-# What X makes a link of, and charges more for: an address, or a bare host under a common top-level domain.
-_LINK = re.compile(
-    r"https?://\S|\b[\w-]+\.(?:com|org|net|gov|edu|mil|int|info|io|ai|app|dev|co|me|tv|uk|de|eu|fr|jp|us|ca|au)\b",
-    re.IGNORECASE,
-)
+# What X may make a link of, and charge more for: an address, or anything like a host. At worst too much is reckoned.
+_LINK = re.compile(r"https?://\S|[^\W_]\.[^\W\d_]{2}", re.IGNORECASE)
 
 log = structlog.get_logger(__name__)
 
