@@ -286,12 +286,13 @@ class Takedowns:
         await self._finish(takedown)
 
     async def _take_back(self, takedown: Takedown) -> Takedown:
-        """Step 7, noting how far it has come."""
+        """Step 7 on every platform, noting how far it has come; raises the first trouble at its end."""
         outcomes = {(each.platform, each.channel, each.id): each for each in takedown.receipt.said}
 
         async def note() -> Takedown:
             return await self._note(takedown, said=tuple(outcomes.values()))
 
+        trouble: MockingbirdError | None = None
         for platform, outlet in self._outlets.items():
             standing = [
                 each for each in outcomes.values() if each.platform == platform and each.id and each.outcome is None
@@ -304,8 +305,12 @@ class Takedowns:
                         outcomes[done.platform, done.channel, done.id] = done
                         if sum(1 for each in outcomes.values() if each.outcome) % _NOTED_EVERY == 0:
                             await note()
+            except MockingbirdError as error:  # the other platform has no part in it
+                trouble = trouble or error
             finally:
                 await asyncio.shield(note())
+        if trouble is not None:
+            raise trouble
         return await note()
 
     async def _note(

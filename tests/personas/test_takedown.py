@@ -356,6 +356,19 @@ async def test_what_was_said_is_taken_back_and_trouble_outside_is_gone_on_with(p
     assert platform.standing == set()
 
 
+async def test_one_platform_in_trouble_does_not_hold_up_the_other(place: Town) -> None:
+    x, discord = Shelfless(), Shelfless()
+    takedowns = place.forgetting({"x": x, "discord": discord})
+    await place.post("nell", "555")
+    await place.answer("nell", "1", "1001")
+    x.fails_at = "555"
+    with pytest.raises(OutsideError, match="is down"):
+        await takedowns.forget("nell", "command", delete_posts=True)
+    (waiting,) = await takedowns.unfinished()
+    assert {each.id: each.outcome for each in waiting.receipt.said} == {"555": None, "1001": DELETED}
+    assert "1001" not in discord.standing
+
+
 async def test_what_was_left_standing_can_be_taken_back_later(place: Town) -> None:
     """The answers' rows speak of nobody any more; the first receipt knows where they stand."""
     platform = Shelfless()
