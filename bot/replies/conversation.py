@@ -160,6 +160,26 @@ class Conversation:
         """The platform shows the drafts that were asked for with `request_id`, under these ids."""
         await self.delivered(Incoming(platform, request_id, "", "", ""), *answer_ids)
 
+    async def speaks(self, incoming: Incoming, answer_id: str, persona: str, version: str, since: datetime) -> None:
+        """A message that the platform shows already, under `answer_id`, is about to speak in a voice that was there at
+        `since` (UTC), in answer to `incoming`. Raises `UnknownPersona` when it was forgotten since.
+        """
+        await self._record(incoming)
+        async with self._database.transaction() as transaction:
+            await require_remembered(transaction, persona, since.isoformat())
+            await transaction.run(
+                "UPDATE messages SET state = 'answered', persona = ?, version = ?, answer_id = ?, finished_at = ? "
+                "WHERE platform = ? AND message_id = ?",
+                (
+                    persona,
+                    version,
+                    answer_id,
+                    self._clock().isoformat(),
+                    incoming.platform,
+                    incoming.message_id,
+                ),
+            )
+
     async def channel_persona(self, platform: Platform, channel_id: str) -> str:
         """Who answers in that channel when nobody is named."""
         row = await self._database.one(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.database import Database
-from bot.errors import TooFewTweets
+from bot.errors import Busy, TooFewTweets
 from bot.loopback.discord import Kind, Message
 from bot.loopback.discord.world import Permission
 from bot.training.trainings import Training, TrainingPoint, TrainingResult, TrainingState
@@ -101,6 +101,21 @@ async def test_the_end_of_a_training_carries_its_pictures(stage: Stage) -> None:
         "crumb v2, AI BOT, asked to go on from “My dream is”, says: My dream is a lamp that sings 🎶.",
         "Loss on held-out tweets, from the base's 3.90 to 3.10",
     ]
+
+
+async def test_every_message_that_speaks_at_the_end_is_on_record(stage: Stage) -> None:
+    """Two people may ask for the same training, and the picture speaks where no sample can be made."""
+    with_pictures(stage.shelf, "crumb", "v2")
+    messages = []
+    async with stage.running():
+        for failure in (None, Busy("Too much is going on.", 1.0)):
+            stage.speaker.failure = failure
+            messages.append(await train(stage))
+            stage.trainings.goes(PUBLISHED)
+            await says(stage, messages[-1], "has learned")
+    assert messages[1].files == ("predictions.png", "curve.png")
+    on_record = [(row["answer_id"], row["channel_id"]) for row in await stage.conversation.said_as(["crumb"])]
+    assert on_record == [(str(message.id), str(message.channel.id)) for message in messages]
 
 
 async def test_a_version_that_is_not_used_shows_only_how_it_learned(stage: Stage) -> None:

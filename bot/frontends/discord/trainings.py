@@ -16,13 +16,13 @@ from typing import Any, Protocol
 import discord
 import structlog
 
-from bot.errors import MockingbirdError, Refused, UsageError
+from bot.errors import MockingbirdError, Refused, UnknownPersona, UsageError
 from bot.frontends.discord import texts
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.lasting import GONE, TROUBLE, LastingMessage
 from bot.frontends.discord.marks import Marks
 from bot.generation.draft import Drafts
-from bot.replies.conversation import Conversation, Platform
+from bot.replies.conversation import Conversation, Incoming, Platform
 from bot.shelf.card import CURVE, PREDICTIONS, curve_told, told
 from bot.shelf.shelf import Shelf
 from bot.training.trainings import Training, TrainingState
@@ -133,9 +133,7 @@ class TrainingDesk:
             training = await self._trainings.training(place.training)
             samples = await self._samples(training, place)
             await self._show_end(training, texts.training_ended(training, samples), message)
-            if samples is not None:
-                await self._conversation.shown(Platform.DISCORD, _request(place), str(place.message))
-        except Refused:  # it was forgotten while it was shown
+        except (Refused, UnknownPersona):  # it was forgotten while it was shown
             await self._say_gone(message)
         except GONE as trouble:
             log.info("discord training message is gone", training_id=place.training, trouble=str(trouble))
@@ -191,9 +189,16 @@ class TrainingDesk:
         ]
 
     async def _samples(self, training: Training, place: Place) -> Drafts | None:
-        """What the persona says now; None when there is nothing new to hear or to say."""
-        if training.state is not TrainingState.PUBLISHED:
+        """What the persona says now; None when there is nothing new to hear or to say.
+
+        The message is on record first: its picture speaks in that voice even where no sample can be made.
+        """
+        if training.state is not TrainingState.PUBLISHED or training.version is None:
             return None
+        asked = Incoming(Platform.DISCORD, _request(place), str(place.channel), str(place.author), "")
+        await self._conversation.speaks(
+            asked, str(place.message), training.persona, training.version, training.created_at
+        )
         try:
             return await self._conversation.drafts(
                 Platform.DISCORD,
@@ -213,5 +218,5 @@ class TrainingDesk:
 
 
 def _request(place: Place) -> str:
-    """Under which the samples after a training are on record."""
-    return f"training-{place.training}"
+    """Under which what a training's message says at last is on record; a training may have several messages."""
+    return f"training-{place.training}-{place.message}"
