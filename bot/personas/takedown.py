@@ -12,6 +12,8 @@ A takedown is a row that is finished when all of it was done, so whatever interr
    before anything is deleted, so that a receipt is whole even when the deleting took several attempts.
 5. delete: what can be seen from outside first (posts, versions), then the rest. The costs stay, under another name.
 6. wipe: no byte of it is left in the database's files.
+   That it was is in the receipt: whoever goes on later begins at the next step, since by then a name
+   may be somebody else's.
 7. take back, if that was asked: what was posted and answered, on X and on Discord. It comes after all that is in our
    own hands, because it may have to wait for somebody else: a limit, an outage, a budget.
 8. finish: the receipt gets its date.
@@ -65,6 +67,7 @@ class Receipt(BaseModel):
     handles: tuple[str, ...]  # the one that was named first; others are the same account under another name
     personas: tuple[str, ...] = ()  # whose versions go: made from one of these handles, alone or among others
     found: dict[str, Any] | None = None  # by room; None until everything was looked through
+    removed_at: str | None = None  # UTC, ISO 8601: from when on nothing of it is left here; None until then
     said: tuple[Said, ...] = ()
 
 
@@ -233,7 +236,11 @@ class Takedowns:
     # --- Doing ---
 
     async def _ask(self, handle: str, asked_by: str, reason: str, delete_posts: bool) -> int:
-        """Step 1; the takedown's number. One of the same handle that is under way is that one."""
+        """Step 1; the takedown's number.
+
+        One of the same handle that is under way is that one, unless it has removed everything and there is something
+        again, since somebody let the account be learned anew.
+        """
         platform_id, handles = await self._store.same_people(handle)
         receipt = Receipt(handles=handles, personas=await self._personas(handles))
         now = self._clock().astimezone(UTC)
@@ -241,11 +248,17 @@ class Takedowns:
         async with self._database.transaction() as transaction:
             for name in handles:
                 await self._blocklist.add_within(transaction, Blocked(name, platform_id, why))
-            row = await transaction.one("SELECT id FROM takedowns WHERE handle = ? AND finished_at IS NULL", (handle,))
+            await transaction.run(
+                "UPDATE takedowns SET delete_posts = max(delete_posts, ?) WHERE handle = ? AND finished_at IS NULL",
+                (delete_posts, handle),
+            )
+            again = receipt.personas or await transaction.one("SELECT 1 FROM accounts WHERE handle = ?", (handle,))
+            row = await transaction.one(
+                "SELECT id FROM takedowns WHERE handle = ? AND finished_at IS NULL "
+                "AND (? OR json_extract(receipt, '$.removed_at') IS NULL)",
+                (handle, not again),
+            )
             if row is not None:
-                await transaction.run(
-                    "UPDATE takedowns SET delete_posts = max(delete_posts, ?) WHERE id = ?", (delete_posts, row["id"])
-                )
                 return int(row["id"])
             return await transaction.insert(
                 "INSERT INTO takedowns (handle, asked_by, delete_posts, begun_at, receipt) VALUES (?, ?, ?, ?, ?)",
@@ -267,9 +280,17 @@ class Takedowns:
             raise trouble
 
     async def _carry_out(self, takedown: Takedown) -> None:
-        """Steps 2 to 8 of a takedown that is not finished."""
+        """What is left to be done of steps 2 to 8."""
         if takedown.finished_at is not None:
             return
+        if takedown.receipt.removed_at is None:
+            takedown = await self._clear_out(takedown)
+        if takedown.delete_posts:
+            takedown = await self._take_back(takedown)
+        await self._finish(takedown)
+
+    async def _clear_out(self, takedown: Takedown) -> Takedown:
+        """Steps 2 to 6: all that is in our own hands."""
         for room in self._rooms.values():
             await room.stop_learning(takedown.receipt.handles)
         takedown = await self._note(takedown, personas=await self._personas(takedown.receipt.handles))
@@ -281,9 +302,7 @@ class Takedowns:
         for room in self._rooms.values():
             await room.remove(takedown.subject)
         await self._database.wipe()
-        if takedown.delete_posts:
-            takedown = await self._take_back(takedown)
-        await self._finish(takedown)
+        return await self._note(takedown, removed_at=self._clock().astimezone(UTC).isoformat())
 
     async def _take_back(self, takedown: Takedown) -> Takedown:
         """Step 7 on every platform, noting how far it has come; raises the first trouble at its end."""
@@ -319,6 +338,7 @@ class Takedowns:
         personas: tuple[str, ...] = (),
         found: dict[str, Any] | None = None,
         said: tuple[Said, ...] | None = None,
+        removed_at: str | None = None,
     ) -> Takedown:
         """Write down what is known now."""
         receipt = takedown.receipt.model_copy(
@@ -326,6 +346,7 @@ class Takedowns:
                 "personas": tuple(sorted({*takedown.receipt.personas, *personas})),
                 "found": takedown.receipt.found if found is None else found,
                 "said": takedown.receipt.said if said is None else said,
+                "removed_at": takedown.receipt.removed_at or removed_at,
             }
         )
         async with self._database.transaction() as transaction:
@@ -350,9 +371,13 @@ class Takedowns:
         return {name: dict(found) for name, room in self._rooms.items() if (found := await room.find(subject))}
 
     async def _said(self, subject: Subject) -> tuple[Said, ...]:
-        """What stands in public now, that of earlier takedowns of the same account included."""
+        """What stands in public now, that of earlier takedowns of the same account included.
+
+        What one takes back that is still under way is left to it.
+        """
         earlier = [takedown for handle in subject.handles for takedown in await self.all(handle)]
-        said = [each for takedown in earlier for each in takedown.receipt.said if each.outcome != DELETED]
+        ended = [takedown for takedown in earlier if takedown.finished_at is not None]
+        said = [each for takedown in ended for each in takedown.receipt.said if each.outcome != DELETED]
         for room in self._rooms.values():
             said += await room.said(subject)
         return tuple(
@@ -387,13 +412,13 @@ async def forgotten_personas(where: Reads) -> frozenset[str]:
 
 
 async def require_remembered(transaction: Transaction, persona: str, since: str) -> None:
-    """Return unless the persona is being forgotten or was since that moment (ISO 8601, UTC), else raise
+    """Return unless the persona is being removed or was since that moment (ISO 8601, UTC), else raise
     `UnknownPersona`. Asked in the transaction that writes down what is to be said.
     """
     row = await transaction.one(
         "SELECT 1 FROM takedowns, json_each(receipt, '$.personas') "
-        "WHERE value = ? AND (finished_at IS NULL OR finished_at >= ?)",
-        (persona, since),
+        "WHERE value = ? AND coalesce(json_extract(receipt, '$.removed_at'), finished_at, ?) >= ?",
+        (persona, since, since),
     )
     if row is not None:
         raise UnknownPersona(taken_down(persona))

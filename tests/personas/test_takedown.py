@@ -369,6 +369,44 @@ async def test_one_platform_in_trouble_does_not_hold_up_the_other(place: Town) -
     assert "1001" not in discord.standing
 
 
+async def test_a_name_that_is_used_again_while_a_takedown_waits_is_left_alone(place: Town, clock: FakeClock) -> None:
+    """All that was nell's is gone; the platform is down, and somebody else is called duo by now."""
+    platform = Shelfless()
+    takedowns = place.forgetting({"discord": platform})
+    await place.answer("nell", "1", "1001")
+    platform.fails_at = "1001"
+    with pytest.raises(OutsideError):
+        await takedowns.forget("nell", "command", delete_posts=True)
+    place.publish("duo", "otis")
+    clock.advance(seconds=1)
+    await place.answer("duo", "2", "1002")
+    with pytest.raises(OutsideError):
+        await takedowns.go_on()
+    assert place.shelf.personas() == ["duo", "otis"]
+    platform.fails_at = None
+    assert await takedowns.go_on()
+    assert place.shelf.personas() == ["duo", "otis"] and "1002" in platform.standing
+
+
+async def test_what_came_again_while_a_takedown_waits_is_forgotten_again(place: Town) -> None:
+    platform = Shelfless()
+    takedowns = place.forgetting({"discord": platform})
+    await place.answer("nell", "1", "1001")
+    platform.fails_at = "1001"
+    with pytest.raises(OutsideError):
+        await takedowns.forget("nell", "command", delete_posts=True)
+    with pytest.raises(OutsideError):  # nothing came meanwhile: it is the same takedown
+        await takedowns.forget("nell", "command")
+    await place.blocklist.remove("nell")
+    await place.settle("nell")
+    await takedowns.forget("nell", "command", delete_posts=True)
+    assert await place.store.handles() == ["otis"] and place.traces("nell number") == []
+    platform.fails_at = None
+    assert await takedowns.go_on()
+    first, second = await takedowns.all("nell")
+    assert [each.outcome for each in first.receipt.said] == [DELETED] and second.receipt.said == ()
+
+
 async def test_what_was_left_standing_can_be_taken_back_later(place: Town) -> None:
     """The answers' rows speak of nobody any more; the first receipt knows where they stand."""
     platform = Shelfless()
