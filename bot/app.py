@@ -448,6 +448,8 @@ def _discord(rooms: Rooms, purchases: Purchases) -> DiscordFrontend:
         rooms.database,
         rooms.config.replies.drain_seconds,
         takedowns=rooms.takedowns,
+        ledger=rooms.ledger,
+        can_post=can_post(rooms.config),
     )
 
 

@@ -96,6 +96,8 @@ class Stage:
     trainings: FakeTrainings
     purchases: Purchases
     takedowns: Takedowns
+    ledger: Ledger
+    can_post: bool = True
 
     def frontend(self, token: str | None = None, drain_seconds: float = PATIENCE) -> DiscordFrontend:
         """A front end that isn't running yet."""
@@ -111,6 +113,8 @@ class Stage:
             self.database,
             drain_seconds,
             takedowns=self.takedowns,
+            ledger=self.ledger,
+            can_post=self.can_post,
             edit_every_seconds=0,
             first_wait_seconds=0.05,
             new_id=lambda: "e1",
@@ -192,10 +196,11 @@ async def staged(
     conversation = Conversation(database, shelf, speaker, Generation(), settings, clock)
     posts = Posts(database, speaker, Sampling.from_settings(Generation()), 1, True, clock)
     learning: Any = trainings or FakeTrainings()
+    ledger = ledger or Ledger(database, Prices(), Decimal("20.00"), clock)
     purchases = Purchases(
         database,
         TweetStore(database, clock),
-        ledger or Ledger(database, Prices(), Decimal("20.00"), clock),
+        ledger,
         learning,
         collector,
         clock,
@@ -203,6 +208,6 @@ async def staged(
     takedowns = Takedowns(database, TweetStore(database, clock), Blocklist(database, clock), {}, {}, folder, clock)
     async with LoopbackDiscord(contract(), clock=lambda: time.time() - late) as server:
         with pointed_at(server):
-            yield Stage(server, database, shelf, speaker, conversation, posts, learning, purchases, takedowns)
+            yield Stage(server, database, shelf, speaker, conversation, posts, learning, purchases, takedowns, ledger)
         assert server.violations == []
         assert server.own_violations == []

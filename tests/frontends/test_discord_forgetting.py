@@ -6,13 +6,16 @@ import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
+import discord
 import pytest
 
 from bot.config import Discord
 from bot.database import Database
 from bot.errors import ConfigError, DiscordError
 from bot.forgetting import ConversationRoom, PostRoom, ShelfRoom
+from bot.frontends.discord.forgetting import owners
 from bot.frontends.discord.outlet import DiscordOutlet
 from bot.loopback.discord.world import MessageFlag
 from bot.personas.takedown import DELETED, Said, Takedowns
@@ -104,9 +107,77 @@ async def test_nobody_else_may(stage: Stage) -> None:
     async with stage.running():
         question = await (await stage.use("forget", handle="crumb")).answered(PATIENCE)
         answer = await press(stage, question, "robin", "Forget crumb")
-    assert answer.content.startswith("Only people who may manage this server")
-    assert MessageFlag.EPHEMERAL in answer.flags
+        assert answer.content.startswith("Only the bot's owner")
+        assert MessageFlag.EPHEMERAL in answer.flags
+        world = stage.server.world
+        (guild,), robin, wren = world.guilds.values(), world.user("robin"), world.user("wren")
+        manager = dataclasses.replace(guild.members[robin.id], roles=guild.members[wren.id].roles)
+        guild.members[robin.id] = manager
+        answer = await press(stage, question, "robin", "Forget crumb")
+        assert answer.content.startswith("Only the bot's owner")
     assert stage.shelf.personas() == ["crumb", "nell"]
+
+
+def test_of_a_team_those_may_who_could_change_the_bot() -> None:
+    def member(number: int, role: str, state: int = 2) -> dict[str, object]:
+        user = {"id": str(number), "username": "x", "discriminator": "0", "avatar": None}
+        return {"user": user, "role": role, "membership_state": state, "team_id": "1", "permissions": ["*"]}
+
+    members = [
+        member(1, ""),
+        member(2, "admin"),
+        member(3, "developer"),
+        member(4, "read_only"),
+        member(5, "admin", state=1),
+    ]
+    team: Any = {"id": "1", "name": "Mockingbirds", "icon": None, "owner_user_id": "1", "members": members}
+    data: Any = {
+        "id": "9",
+        "name": "Mockingbird",
+        "description": "",
+        "icon": None,
+        "bot_public": True,
+        "bot_require_code_grant": False,
+        "owner": {"id": "1", "username": "team1", "discriminator": "0", "avatar": None},
+        "verify_key": "",
+        "flags": 0,
+        "team": team,
+    }
+    state: Any = discord.Client(intents=discord.Intents.none())._connection
+    assert owners(discord.AppInfo(state, data)) == {1, 2, 3}
+
+
+async def posted_as_crumb(stage: Stage) -> None:
+    """crumb has a post on X."""
+    post = await stage.posts.propose("crumb")
+    await stage.posts.sent(post.id, "17")
+
+
+async def test_what_deleting_on_x_costs_is_said_before(stage: Stage) -> None:
+    await posted_as_crumb(stage)
+    async with stage.running():
+        question = await (await stage.use("forget", handle="crumb", delete_posts=True)).answered(PATIENCE)
+        assert question.content.endswith(
+            "0 messages on Discord and 1 posts on X were said in its voice. They are deleted, too.\n"
+            "Deleting 1 posts on X costs $0.01.\n-# X this month: $0.00 of the cap of $20.00."
+        )
+        question = await (await stage.use("forget", handle="crumb")).answered(PATIENCE)
+        assert "$" not in question.content
+
+
+async def test_without_the_keys_nothing_is_begun_that_could_not_be_finished(stage: Stage) -> None:
+    async with stage.running():
+        early = await (await stage.use("forget", handle="crumb", delete_posts=True)).answered(PATIENCE)
+    await posted_as_crumb(stage)
+    stage = dataclasses.replace(stage, can_post=False)
+    async with stage.running():
+        [problem] = await (await stage.use("forget", handle="crumb", delete_posts=True)).followed_up(PATIENCE)
+        assert "needs the four keys of the account that posted them" in problem.content
+        pressed = await stage.server.press(early, stage.server.world.user("wren"), "Forget crumb")
+        [problem] = await pressed.followed_up(PATIENCE)
+        assert problem.content.startswith("Nothing was done")
+    assert stage.shelf.personas() == ["crumb", "nell"]
+    assert await stage.takedowns.all() == []
 
 
 async def test_a_message_that_is_gone_already_is_as_good_as_deleted(stage: Stage) -> None:
@@ -143,6 +214,6 @@ async def test_in_a_direct_conversation_only_the_bots_owner_may(stage: Stage) ->
     async with stage.running():
         answer = await stage.server.slash(world.direct(robin), robin, "forget", {"handle": "crumb"})
         await answer.acknowledged(PATIENCE)
-        assert answer.original is not None and answer.original.content.startswith("Only people who may manage")
+        assert answer.original is not None and answer.original.content.startswith("Only the bot's owner")
         question = await stage.server.slash(world.direct(wren), wren, "forget", {"handle": "crumb"})
         assert "Forget @crumb" in (await question.answered(PATIENCE)).content

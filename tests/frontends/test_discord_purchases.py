@@ -356,6 +356,15 @@ async def test_a_price_of_yesterday_no_longer_holds(scene: Scene, x: LoopbackX, 
     assert x.bill() == Decimal("0.010")
 
 
+async def test_where_posts_are_approved_their_price_is_said(scene: Scene) -> None:
+    await scene.stage.propose(1)
+    async with scene.running():
+        message = await (await scene.stage.use("queue")).answered(PATIENCE)
+    assert message.content.endswith(
+        "-# A post costs $0.015, one with a link $0.20, when it goes out.\n-# X this month: $0.00 of the cap of $20.00."
+    )
+
+
 async def test_a_name_that_can_not_be_is_said_before_anything_is_paid(scene: Scene, x: LoopbackX) -> None:
     async with scene.running():
         use = await scene.stage.use("train", handles="ada", name="not a name!")

@@ -11,6 +11,7 @@ from bot.errors import Refused
 from bot.frontends.discord import texts
 from bot.frontends.discord.failures import Failures, say_privately
 from bot.replies.posts import Posts
+from bot.tweets.costs import Ledger
 
 
 class DecisionButton(
@@ -47,8 +48,10 @@ class DecisionButton(
 class ApprovalDesk:
     """Shows the list and takes decisions."""
 
-    def __init__(self, posts: Posts, failures: Failures) -> None:
+    def __init__(self, posts: Posts, ledger: Ledger | None, failures: Failures) -> None:
+        """`ledger` None: X is off, so nothing costs anything."""
         self._posts = posts
+        self._ledger = ledger
         self._failures = failures
 
     async def show(self, interaction: discord.Interaction[Any]) -> None:
@@ -88,4 +91,7 @@ class ApprovalDesk:
             view.add_item(DecisionButton(post.id, approve=True, row=row))
             view.add_item(DecisionButton(post.id, approve=False, row=row))
         content = texts.queue(shown, len(waiting), verdict)
+        if shown and self._ledger is not None:
+            month, cap = await self._ledger.month_total(), self._ledger.monthly_budget
+            content += f"\n{texts.price_of_posting(self._ledger.prices, month, cap)}"
         await interaction.edit_original_response(content=content, view=view if shown else None)

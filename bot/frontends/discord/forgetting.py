@@ -1,4 +1,7 @@
-"""/forget: what forgetting an account would take away, and a button that does it. Only the person who asked sees it."""
+"""/forget: what forgetting an account would take away, and a button that does it. Only the person who asked sees it.
+
+It deletes personas that speak in every server, so managing one of them is not enough: only the bot's owner may.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from typing import Any, Self
 
 import discord
 
-from bot.errors import NotPermitted, UsageError
+from bot.errors import ConfigError, NotPermitted, UsageError
 from bot.frontends.discord import texts
 from bot.frontends.discord.failures import Failures, say_privately
-from bot.personas.takedown import Takedowns
+from bot.personas.takedown import Receipt, Takedowns
+from bot.tweets.costs import Ledger
 from bot.tweets.tweet import normalise_handle
 
 _LONGEST_HANDLE = 60  # that fits into a button's id
@@ -50,18 +54,29 @@ class ForgetButton(
 class ForgetDesk:
     """Says what would go, and has it go."""
 
-    def __init__(self, takedowns: Takedowns, failures: Failures) -> None:
+    def __init__(self, takedowns: Takedowns, ledger: Ledger, can_post: bool, failures: Failures) -> None:
+        """`can_post`: whether the keys are there with which posts can be deleted on X."""
         self._takedowns = takedowns
+        self._ledger = ledger
+        self._can_post = can_post
         self._failures = failures
 
     async def ask(self, interaction: discord.Interaction[Any], handle: str, everywhere: bool) -> None:
-        """Show what there is about the account, with the button. Raises `NotPermitted`, `UsageError`."""
+        """Show what there is about the account, with the button.
+
+        Raises `NotPermitted`, `UsageError`, and `ConfigError` where posts on X can't be deleted.
+        """
         _require_right(interaction)
         name = normalise_handle(handle)
         if not re.fullmatch(rf"[\w-]{{1,{_LONGEST_HANDLE}}}", name):
             raise UsageError(f"{name!r} can't be a handle. Name one account, for example `/forget handle:nasa`.")
         await interaction.response.defer(ephemeral=True)
-        content = texts.about_to_forget(name, await self._takedowns.preview(name), everywhere)
+        found = await self._takedowns.preview(name)
+        content = texts.about_to_forget(name, found, everywhere)
+        if everywhere and (posts := self._posts_to_delete(found)):
+            price = posts * self._ledger.prices.post_delete
+            month, cap = await self._ledger.month_total(), self._ledger.monthly_budget
+            content += f"\n{texts.price_of_deleting(posts, price, month, cap)}"
         view = discord.ui.View(timeout=None).add_item(ForgetButton(name, everywhere))
         await interaction.edit_original_response(content=content, view=view)
 
@@ -70,6 +85,8 @@ class ForgetDesk:
         try:
             _require_right(interaction)
             await interaction.response.defer()
+            if everywhere:
+                self._posts_to_delete(await self._takedowns.preview(handle))
             done = await self._takedowns.forget(handle, f"discord:{interaction.user.id}", delete_posts=everywhere)
             await interaction.edit_original_response(content=texts.forgotten(done), view=None)
         except NotPermitted as error:
@@ -77,16 +94,30 @@ class ForgetDesk:
         except Exception as error:  # noqa: BLE001 - the edge: nothing above would tell the person
             await self._failures.tell(interaction, error)
 
+    def _posts_to_delete(self, found: Receipt) -> int:
+        """How many of X's posts there are to delete. Raises `ConfigError` where that could never be finished."""
+        posts = sum(1 for each in found.said if each.platform == "x" and each.id)
+        if posts and not self._can_post:
+            raise ConfigError(
+                "Nothing was done: deleting posts on X needs the four keys of the account that posted them. "
+                "Set them (docs/x.md), or leave `delete_posts` out."
+            )
+        return posts
+
+
+def owners(application: discord.AppInfo) -> set[int]:
+    """The ids of whom a bot belongs to: its owner, or of a team its owner, administrators and developers."""
+    if application.team is None:
+        return {application.owner.id}
+    roles = (discord.TeamMemberRole.admin, discord.TeamMemberRole.developer)
+    joined = [
+        each for each in application.team.members if each.membership_state is discord.TeamMembershipState.accepted
+    ]
+    return {each.id for each in joined if each.role in roles or each.id == application.team.owner_id}
+
 
 def _require_right(interaction: discord.Interaction[Any]) -> None:
     """Raises `NotPermitted`. Discord's command permissions guard neither buttons nor direct messages."""
     application = interaction.client.application
-    owners = {application.owner.id} if application else set()
-    if application and application.team:
-        owners |= {member.id for member in application.team.members}
-    in_a_server = interaction.guild_id is not None
-    manages = in_a_server and (interaction.permissions.manage_guild or interaction.permissions.administrator)
-    if not manages and interaction.user.id not in owners:
-        raise NotPermitted(
-            "Only people who may manage this server, and the bot's owner, can have an account forgotten."
-        )
+    if application is None or interaction.user.id not in owners(application):
+        raise NotPermitted("Only the bot's owner can have an account forgotten, since it is forgotten everywhere.")

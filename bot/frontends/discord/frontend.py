@@ -28,6 +28,7 @@ from bot.replies.conversation import Conversation
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
 from bot.training.purchases import Purchases
+from bot.tweets.costs import Ledger
 
 _AUTHENTICATION_FAILED = 4004  # the gateway's close code
 _LONGEST_WAIT = 300.0  # seconds between two attempts to connect
@@ -56,13 +57,15 @@ class DiscordFrontend:
         drain_seconds: float,
         *,
         takedowns: Takedowns,
+        ledger: Ledger,
+        can_post: bool,
         edit_every_seconds: float = 4.0,
         first_wait_seconds: float = 1.0,
         new_id: Callable[[], str] = _error_id,
     ) -> None:
-        """`edit_every_seconds`: the message of a training or a fetch changes at most so often. `first_wait_seconds`:
-        the pause after the first failure to connect; it doubles each time. `new_id` names the errors that people are
-        told about.
+        """`can_post`: whether X's keys of an account that posts are there. `edit_every_seconds`: the message of a
+        training or a fetch changes at most so often. `first_wait_seconds`: the pause after the first failure to
+        connect; it doubles each time. `new_id` names the errors that people are told about.
         """
         failures = Failures(new_id)
         self._settings = settings
@@ -72,8 +75,8 @@ class DiscordFrontend:
         self._talk = Talk(conversation, shelf, failures)
         self._training = TrainingDesk(trainings, conversation, shelf, self._marks, edit_every_seconds)
         self._purchases = PurchaseDesk(purchases, self._training, self._marks, failures, edit_every_seconds)
-        self._approvals = ApprovalDesk(posts, failures)
-        self._forgetting = ForgetDesk(takedowns, failures)
+        self._approvals = ApprovalDesk(posts, ledger if purchases.is_on else None, failures)
+        self._forgetting = ForgetDesk(takedowns, ledger, can_post, failures)
         self._drain_seconds = drain_seconds
         self._first_wait = first_wait_seconds
 

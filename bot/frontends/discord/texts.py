@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 import discord
 
+from bot.config import Prices
 from bot.generation.draft import Draft, Drafts
 from bot.personas.takedown import DELETED, Receipt, Takedown
 from bot.replies.posts import Post
@@ -23,7 +25,7 @@ from bot.tweets.costs import dollars
 LONGEST = 2000  # of a message, in UTF-16 code units: what Discord's clients count at most
 MOST_LISTED = 25  # of an autocompletion, and of our lists
 MOST_QUEUED = 5  # rows of buttons under a message
-_QUEUE_HEAD = 300  # kept free for what stands above the posts that wait
+_QUEUE_FRAME = 500  # kept free for what stands above and below the posts that wait
 
 _ENDS = ("\n\n", "\n", ". ", "! ", "? ", " ")  # where a text may be cut, the best place first
 
@@ -133,7 +135,7 @@ def _progress(training: Training) -> str:
 def purchase(bought: Purchase) -> str:
     """What is to be fetched before a training, what it costs, and how the fetch goes."""
     who = handles(bought.handles)
-    month = f"-# X this month: {dollars(bought.month)} of the cap of {dollars(bought.cap)}."
+    month = _month(bought.month, bought.cap)
     match bought.state:
         case PurchaseState.ASKED:
             return (
@@ -152,6 +154,10 @@ def purchase(bought: Purchase) -> str:
         case PurchaseState.FAILED:
             cost = f"\n-# It has cost {dollars(bought.spent)}." if bought.spent else ""
             return f"{plain(bought.reason or '')}{cost}"
+
+
+def _month(month: Decimal, cap: Decimal) -> str:
+    return f"-# X this month: {dollars(month)} of the cap of {dollars(cap)}."
 
 
 def _expected(estimate: Estimate) -> str:
@@ -220,7 +226,7 @@ def quoted(text: str) -> str:
 def queue_page(waiting: Sequence[Post]) -> list[Post]:
     """The oldest posts that fit in one message together: nobody is to decide about a text that was cut off."""
     page: list[Post] = []
-    room = LONGEST - _QUEUE_HEAD
+    room = LONGEST - _QUEUE_FRAME
     for post in waiting[:MOST_QUEUED]:
         room -= _units(_queued(post)) + 1
         if room < 0:
@@ -237,6 +243,12 @@ def queue(page: Sequence[Post], waiting: int, verdict: str = "") -> str:
     count = f"{waiting} posts wait" if waiting > 1 else "1 post waits"
     rest = " The oldest are shown." if waiting > len(page) else ""
     return "\n".join([f"{head}**{count} for approval.**{rest}", *(_queued(post) for post in page)])
+
+
+def price_of_posting(prices: Prices, month: Decimal, cap: Decimal) -> str:
+    """What /queue says where X is on."""
+    each, with_link = dollars(prices.post_create), dollars(prices.post_create_with_url)
+    return f"-# A post costs {each}, one with a link {with_link}, when it goes out.\n{_month(month, cap)}"
 
 
 def _queued(post: Post) -> str:
@@ -259,11 +271,16 @@ def about_to_forget(handle: str, found: Receipt, everywhere: bool) -> str:
         "Nothing of the account is learned again afterwards."
     )
     if standing or posted:
-        fate = "They are deleted, too; X charges for each post." if everywhere else "They stay, and are listed."
+        fate = "They are deleted, too." if everywhere else "They stay, and are listed."
         lines.append(
             f"{len(standing):,} messages on Discord and {len(posted):,} posts on X were said in its voice. {fate}"
         )
     return "\n".join(lines)
+
+
+def price_of_deleting(posts: int, price: Decimal, month: Decimal, cap: Decimal) -> str:
+    """What /forget says where posts on X are to be deleted."""
+    return f"Deleting {posts:,} posts on X costs {dollars(price)}.\n{_month(month, cap)}"
 
 
 def forgotten(done: Takedown) -> str:
