@@ -2,7 +2,8 @@
 
 One process says a thousand texts with the engine's graph (`bot.generation.samples`, handed in as a `Sampler`, because
 this room comes before that one), the other scores tweets and computes the figures (`bot.training.scoring`). Both get
-tweets in a file that is gone when they are done.
+tweets in a file that is gone when they are done. One version is judged at a time, over all processes: so somebody who
+is to be forgotten knows when no such file holds their tweets any more.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from bot.config import Judging, Training
-from bot.errors import DiskFull, JudgingFailed, Refused, TooFewTweets, UnknownPersona, UnreadableSource
+from bot.errors import DiskFull, JudgingFailed, NotPermitted, TooFewTweets, UnknownPersona, UnreadableSource
 from bot.shelf.bases import Base
 from bot.shelf.figures import Figures, Samples
 from bot.shelf.manifest import Manifest
@@ -39,6 +40,7 @@ from bot.tweets.store import KeptTweet, TweetStore
 SCORING = "bot.training.scoring"
 MATERIAL = "material.json"  # `Material`
 ANSWER = "figures.json"  # `Figures`
+JUDGING = "judging"  # in a training's folder: where its version is judged
 
 OTHERS = 8  # accounts at most that a version is told apart from
 OTHERS_LEARNED = 2_000  # of all their tweets at most that the author classifier learns from
@@ -139,7 +141,8 @@ class Evaluator:
     async def of_version(self, manifest: Manifest) -> Figures:
         """The figures of a version on the shelf, by the tweets as they are stored now.
 
-        Raises `UnknownHandle`, `TooFewTweets`, `Refused`, `JudgingFailed`, `BaseUnavailable`, `DiskFull`.
+        Waits while another version is judged. Raises `UnknownHandle`, `NotPermitted`, `TooFewTweets`, `JudgingFailed`,
+        `BaseUnavailable`, `DiskFull`.
         """
         base = await ensure_base(manifest.base, self._data, log.info)
         if base.record.sha256 != manifest.base_sha256:
@@ -147,19 +150,25 @@ class Evaluator:
                 f"{manifest.persona} {manifest.version} was trained on another {manifest.base} than the one that is "
                 "prepared. Train it again."
             )
-        kept = {handle: await self._store.kept(handle) for handle in manifest.handles}
-        data_set, same = await asyncio.to_thread(_data_set_of, manifest, kept, self._training)
-        candidate = Candidate(
-            manifest.handles, self._shelf.path(manifest), self._in_use(manifest), base, data_set, same
-        )
-        with self._alone():
-            return await self.of_candidate(candidate, self._folder)
+        async with self._alone():
+            await self._store.require_free(manifest.handles)
+            kept = {handle: await self._store.kept(handle) for handle in manifest.handles}
+            data_set, same = await asyncio.to_thread(_data_set_of, manifest, kept, self._training)
+            candidate = Candidate(
+                manifest.handles, self._shelf.path(manifest), self._in_use(manifest), base, data_set, same
+            )
+            return await self._figures(candidate, self._folder)
 
     async def of_candidate(self, candidate: Candidate, folder: Path) -> Figures:
-        """The figures of a version; `folder` holds tweets meanwhile and is gone afterwards.
+        """The figures of a version that a training has made; `folder` is the training's.
 
-        Raises `JudgingFailed`, `BaseUnavailable`, `DiskFull`.
+        Waits while another version is judged. Raises `JudgingFailed`, `BaseUnavailable`, `DiskFull`.
         """
+        async with self._alone():
+            return await self._figures(candidate, folder / JUDGING)
+
+    async def _figures(self, candidate: Candidate, folder: Path) -> Figures:
+        """The figures; `folder` holds tweets meanwhile and is gone afterwards."""
         began = time.monotonic()
         others, source = await self._others(candidate)
         try:
@@ -183,28 +192,43 @@ class Evaluator:
         return figures.model_copy(update={"seconds": round(time.monotonic() - began, 1)})
 
     async def idle(self) -> None:
-        """Return once no process judges a version, with nothing left behind by one that was killed."""
-        while True:
-            try:
-                with self._alone():
-                    return shutil.rmtree(self._folder, ignore_errors=True)
-            except Refused:
-                await asyncio.sleep(_LOOK_S)
+        """Return once no process judges a version, with nothing left behind by one that was killed.
+
+        Whatever is judged from then on is not shown tweets of accounts that are blocked already.
+        """
+        async with self._alone():
+            self._clear()
 
     def sweep(self) -> None:
-        """Remove what an evaluation that was killed left behind."""
-        with suppress(Refused), self._alone():
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes from judging a version on the shelf while the body runs. Raises `Refused`."""
-        self._data.mkdir(parents=True, exist_ok=True)
+        """Remove what an evaluation that was killed left behind, unless one is under way."""
         try:
-            with FileLock(self._data / "evaluation.lock").acquire(blocking=False):
-                yield
-        except Timeout as error:
-            raise Refused("Another version is being judged at the moment. Try again in two minutes.") from error
+            with self._lock().acquire(blocking=False):
+                self._clear()
+        except Timeout:
+            return
+
+    def _clear(self) -> None:
+        for folder in (self._folder, *(self._data / "trainings").glob(f"*/{JUDGING}")):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Wait until no process judges a version, and keep others from it while the body runs."""
+        lock = self._lock()
+        while True:
+            try:
+                lock.acquire(blocking=False)
+                break
+            except Timeout:
+                await asyncio.sleep(_LOOK_S)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _lock(self) -> FileLock:
+        self._data.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._data / "evaluation.lock")
 
     def _in_use(self, manifest: Manifest) -> Path | None:
         """Folder of the version in use, if that is another one on the same base."""
@@ -244,7 +268,11 @@ class Evaluator:
     async def _others(self, candidate: Candidate) -> tuple[list[Voice], Literal["stored", "examples"] | None]:
         """The other stored accounts with enough tweets, else the examples, and which of the two."""
         learned = {words(text) for text in candidate.data_set.train}
-        names = [handle for handle in await self._store.handles() if handle not in candidate.handles]
+        names = [
+            handle
+            for handle in await self._store.handles()
+            if handle not in candidate.handles and await self._is_free(handle)
+        ]
         stored: dict[str, Sequence[Kept]] = {
             handle: await self._store.kept(handle) for handle in even_choice(names, OTHERS)
         }
@@ -254,6 +282,14 @@ class Evaluator:
         examples = await asyncio.to_thread(_example_tweets, self._examples, candidate.handles)
         voices = await asyncio.to_thread(other_voices, examples, self._training, learned)
         return voices, "examples" if voices else None
+
+    async def _is_free(self, handle: str) -> bool:
+        """Whether the account is not blocked."""
+        try:
+            await self._store.require_free((handle,))
+        except NotPermitted:
+            return False
+        return True
 
 
 def voices_of(data_set: DataSet) -> list[Voice]:

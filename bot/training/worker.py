@@ -209,7 +209,7 @@ class Worker:
         handles = tuple(split.handle for split in data_set.splits)
         candidate = Candidate(handles, job.folder, job.previous, base, data_set)
         try:
-            return await self._evaluator.of_candidate(candidate, job.folder / "judging"), None
+            return await self._evaluator.of_candidate(candidate, job.folder), None
         except (JudgingFailed, BaseUnavailable) as error:
             return None, str(error)
 

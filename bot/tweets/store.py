@@ -204,6 +204,10 @@ class TweetStore:
         row = await self._database.one("SELECT basis_note FROM accounts WHERE handle = ?", (await self._known(handle),))
         return row["basis_note"] if row else None
 
+    async def require_free(self, handles: Sequence[str]) -> None:
+        """Return when none of the accounts is blocked, else raise `NotPermitted`."""
+        await require_free(self._database, handles)
+
     async def set_basis(self, handle: str, basis: Basis, note: str | None = None) -> None:
         """Record why the account may be learned, also before any tweet of it has come. Raises `NotPermitted`.
 

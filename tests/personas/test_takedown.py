@@ -200,6 +200,17 @@ async def test_a_training_under_way_elsewhere_is_waited_for(place: Town) -> None
         await place.trainings.training(training.id)
 
 
+async def test_what_a_killed_training_of_somebody_else_was_judged_with_goes(place: Town) -> None:
+    """Tweets of nell stood there to tell otis from her."""
+    training = await place.trainings.request(["otis"])
+    material = place.folder / "trainings" / str(training.id) / "judging" / "material.json"
+    material.parent.mkdir(parents=True)
+    material.write_text("nell number 17")
+    await place.takedowns.forget("nell", "command")
+    assert place.traces("nell number") == []
+    assert material.parent.parent.exists()  # otis is learned on
+
+
 _WORKER = """
 import sys, time
 from filelock import FileLock

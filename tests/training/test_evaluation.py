@@ -13,14 +13,15 @@ import pytest
 
 from bot.config import Judging
 from bot.database import Database
-from bot.errors import JudgingFailed, Refused, UnknownHandle
-from bot.shelf.bases import Base
+from bot.errors import JudgingFailed, UnknownHandle
+from bot.shelf.bases import Base, BaseRecord
 from bot.shelf.figures import Figures, Samples
 from bot.shelf.manifest import Manifest
 from bot.training.dataset import build, words
-from bot.training.evaluation import Evaluator, Sampled, other_voices, voices_of
+from bot.training.evaluation import Candidate, Evaluator, Sampled, other_voices, voices_of
 from bot.training.evaluations import Evaluations
 from bot.training.record import Training, TrainingState
+from bot.tweets.blocked import Blocked, Blocklist
 from bot.tweets.store import Basis
 from tests.fakes import FakeClock
 from tests.processes import ROOT
@@ -42,7 +43,7 @@ class Parrot:
 
     async def __call__(self, base: Base, adapter: Path, texts: Path, count: int, seed: int) -> Sampled:
         assert (adapter / "adapter_model.safetensors").is_file()
-        assert set(json.loads(await asyncio.to_thread(texts.read_text))) == {"train", "held_out"}
+        assert set(json.loads(await asyncio.to_thread(texts.read_text))) == {"train", "held_out", "accounts"}
         self.asked.append((base.record.spec, count))
         if self.fails:
             raise self.fails
@@ -201,10 +202,12 @@ async def test_a_version_that_could_not_be_judged_is_kept_with_the_reason(
     async with asyncio.timeout(60):
         while not (scoring() or judging.done()):  # noqa: ASYNC110 - nothing else tells that the child has begun
             await asyncio.sleep(0.02)
-    with pytest.raises(Refused, match="being judged"):
-        await house.evaluator.of_version(manifest)
+    forgetting = asyncio.create_task(house.evaluator.idle())
+    await asyncio.sleep(0.5)
+    assert not forgetting.done()  # it waits until nobody is shown any tweets
     judging.cancel()
     assert isinstance((await asyncio.gather(judging, return_exceptions=True))[0], asyncio.CancelledError)
+    await asyncio.wait_for(forgetting, 20)
     assert scoring() == []
     _leaves_nothing_behind(tmp_path)
 
@@ -217,6 +220,19 @@ async def test_a_version_that_could_not_be_judged_is_kept_with_the_reason(
 
 def scoring() -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if "bot.training.scoring" in child.cmdline()]
+
+
+async def test_a_version_is_not_told_apart_from_somebody_who_is_being_forgotten(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    """Who is blocked while still stored; the tweets go a moment later."""
+    house = await furnished(House(tmp_path, database, clock, settings(), sampler=Parrot()), "otis", "bella")
+    await Blocklist(database, clock).add([Blocked("otis", None, "asked to be forgotten")])
+    data_set = build({"nell": await house.store.kept("nell")}, settings(), "0" * 64)
+    base = Base(BaseRecord(spec="tiny", sha256="0" * 64, architecture="gpt2", end_id=0), tmp_path)
+    assert house.evaluator is not None
+    voices, source = await house.evaluator._others(Candidate(("nell",), tmp_path, None, base, data_set))
+    assert ([voice.handle for voice in voices], source) == (["bella"], "stored")
 
 
 def test_tweets_that_a_version_has_learned_too_do_not_stand_for_others() -> None:
