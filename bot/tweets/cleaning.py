@@ -167,6 +167,7 @@ _MARKER = re.compile(
     r"<[|｜][^<>|｜\s]{1,40}[|｜]>|</?(?:s|pad|unk|bos|eos|mask|(?:start|end)_of_turn)>", re.IGNORECASE
 )
 # An ampersand that was escaped over and over.
+_NO_CHARACTER = re.compile(r"&#(?:[xX][\da-fA-F]{8,}|\d{8,});?", re.ASCII)  # Unicode ends at 1,114,111
 _ESCAPED_AMPERSAND = re.compile(r"&(?:(?:amp|AMP|#0*38(?!\d)|#[xX]0*26(?![\da-fA-F]));?)+")
 # X's own short links end where the ASCII letters end, even when Japanese follows without a blank; any other link goes
 # on to the next blank.
@@ -205,7 +206,7 @@ _HEADLINE = re.compile(
 
 def _clean_once(line: str) -> str:
     if "&" in line:
-        line = " ".join(html.unescape(_ESCAPED_AMPERSAND.sub("&", line)).split())
+        line = " ".join(unescaped(_ESCAPED_AMPERSAND.sub("&", line)).split())
     if not line.isascii():
         line = unicodedata.normalize("NFC", line)
     if not line.isprintable():
@@ -215,6 +216,11 @@ def _clean_once(line: str) -> str:
     if "/" in line or "…" in line or "www." in line.lower():  # no link is without one of these
         line = _without_links(line)
     return _own_words(_without_addresses(line)) if "@" in line else line
+
+
+def unescaped(text: str) -> str:
+    """The text without HTML entities; one that stands for no character becomes U+FFFD, however long its number is."""
+    return html.unescape(_NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def _without_addresses(line: str) -> str:

@@ -6,7 +6,6 @@ number above 12; where none does, or two contradict each other, its dates count 
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,6 +18,9 @@ class Order(StrEnum):
     DAY = "day"
     MONTH = "month"
 
+
+_YEARS = range(2006, 2100)  # X began in March 2006
+_EARLIEST_S, _LATEST_S = 1_136_073_600, 4_102_444_800  # their first and last second, since 1970
 
 _MONTHS = {
     name: number
@@ -51,14 +53,15 @@ _NAMED = (  # 3 Apr 2019 10:00 · Apr 3, 2019 · 10:00 AM · 10:00 AM - 3 Apr 20
 def moment(value: object) -> datetime | None:
     """The time in any of the forms in use (API v1.1, ISO 8601, Unix seconds or milliseconds), in UTC; None if in none.
 
-    A time without an offset is taken for UTC.
+    A time without an offset is taken for UTC. Years in which nobody tweeted are no time.
     """
     if isinstance(value, str):
-        return _v1(value) or _written(value.strip())
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        found = _v1(value) or _written(value.strip())
+        return found if found and found.year in _YEARS else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1_000 * _LATEST_S:
         return None
-    seconds = value / 1000 if value > 1e11 else value
-    return datetime.fromtimestamp(seconds, UTC) if 1.1e9 < seconds < 1e11 else None
+    seconds = value / 1000 if value > _LATEST_S else value
+    return datetime.fromtimestamp(seconds, UTC) if _EARLIEST_S < seconds < _LATEST_S else None
 
 
 def is_numeric(value: object) -> bool:
@@ -80,7 +83,8 @@ def moment_in(order: Order, written: str) -> datetime | None:
     if found is None:
         return None
     first, other = int(found["first"]), int(found["other"])
-    return _made(found, *((other, first) if order is Order.DAY else (first, other)))
+    made = _made(found, *((other, first) if order is Order.DAY else (first, other)))
+    return made if made and made.year in _YEARS else None
 
 
 def _v1(text: str) -> datetime | None:

@@ -6,12 +6,12 @@ post of that second begins so, by its beginning alone. The posts wait in a tempo
 
 from __future__ import annotations
 
-import html
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from bot.tweets.cleaning import unescaped
 from bot.tweets.records import Record
 
 TELLING = 40  # characters of a beginning that are enough without the second
@@ -91,7 +91,7 @@ class Notes:
 
 def _beginning(text: str) -> str:
     """What of the text both a post and the tweet cut from it have: no addressees, entities, line ends or links."""
-    plain = " ".join(html.unescape(text).split())
+    plain = " ".join(unescaped(text).split())
     begin = _BEGINS.match(plain)
     plain = plain[begin.end() :] if begin else plain
     end = _ENDS.search(plain)

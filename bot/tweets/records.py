@@ -40,7 +40,7 @@ _TEXT = (
     "body",
 )
 _WHOLE = ("notetweet", "notepost", "extendedtweet")  # objects that hold the text where another field cuts it
-_ID = ("idstr", "tweetidstr", "id", "tweetid", "statusidstr", "statusid", "postid")
+_ID = ("idstr", "tweetidstr", "tweetid", "statusidstr", "statusid", "postid", "id")  # the last may number the rows
 _MOMENT = (
     "createdat",
     "date",
@@ -65,11 +65,11 @@ _CLOCK = ("time",)  # beside a date without one
 _LINK = ("permalink", "tweetpermalink", "tweeturl", "tweetlink", "statusurl")
 _HANDLE = (
     "screenname",
-    "username",
     "userscreenname",
     "userusername",
     "authorusername",
     "authorscreenname",
+    "username",  # after those: `user.name`, beside `user.screen_name`, is the name that is displayed
     "handle",
     "userhandle",
     "twitterhandle",
@@ -113,7 +113,9 @@ _STATUS = re.compile(r"(?:twitter|x)\.com/(\w{1,20})/status(?:es)?/(\d{1,19})", 
 _NAME = re.compile(r"\s*@?\w{1,20}\s*", re.ASCII)
 _ADDRESS = re.compile(r"@(\w{1,20})", re.ASCII)
 _HALVES = re.compile("[\ud800-\udfff]")
-_NOTHING = frozenset({"", "na", "n/a", "nan", "none", "null", "nat", "<na>", "false", "0", "[]", "{}"})
+_NOTHING = frozenset(
+    {"", "na", "n/a", "nan", "none", "null", "nat", "<na>", "false", "0", "0.0", "-1", r"\n", "[]", "{}"}
+)
 
 
 class Unreadable(StrEnum):
@@ -277,15 +279,15 @@ def _text(row: Mapping[str, object], known: Columns) -> str:
         note = row[name]
         whole = (note.get("text") or note.get("full_text")) if isinstance(note, dict) else None
         if isinstance(whole, str):
-            return _storable(whole)
+            return storable(whole)
     for name in known.text:
         value = row[name]
         if value and isinstance(value, str):
-            return _storable(value)
+            return storable(value)
     return ""
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Without NUL and with lone surrogates replaced (JSON can hold half an emoji), which no database takes."""
     if "\0" in text:
         text = text.replace("\0", "")
@@ -350,7 +352,7 @@ def _reference(row: Mapping[str, object], known: Columns, kind: str) -> str | No
         references = row[name]
         for each in references if isinstance(references, list) else []:
             if isinstance(each, dict) and each.get("type") == kind:
-                return _storable(str(each.get("id")))[:40]
+                return storable(str(each.get("id")))[:40]
     return None
 
 
@@ -360,5 +362,5 @@ def _reply_to(row: Mapping[str, object], known: Columns, text: str) -> str | Non
         value = row[name]
         if value and _is_something(value):
             address = _ADDRESS.match(text)
-            return _id(value) or _handle(value) or (address[1].lower() if address else _storable(str(value))[:40])
+            return _id(value) or _handle(value) or (address[1].lower() if address else storable(str(value))[:40])
     return _reference(row, known, "replied_to") if known.references else None

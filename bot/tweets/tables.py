@@ -10,6 +10,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TextIO
 
 import msgspec
 
@@ -22,6 +23,7 @@ from bot.tweets.tweet import Source
 
 ROWS = 2_000  # of one batch
 LONGEST_LINE = 1 << 20  # characters of a line of CSV
+SAMPLED_LINES = 20_000  # of a TSV, to know whether its quotation marks are its own
 LONGEST_OBJECT = 64 << 20  # characters of a JSON document that is no array
 SHOWN_COLUMNS = 12  # how many column names a message quotes
 TABLES = (".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".jsonlines")
@@ -94,8 +96,12 @@ def _has_lines(file: TextFile) -> bool:
 def _delimited(file: TextFile, meter: Meter) -> Iterator[Batch]:
     with file.opened() as text:
         heading = text.readline(LONGEST_LINE)
+        delimiter = max(",;\t|", key=heading.count)
+        is_bare = delimiter == "\t" and not _is_quoted(heading, text)
     with file.opened(meter) as text:
-        reader = csv.reader(lines(text, LONGEST_LINE), delimiter=max(",;\t|", key=heading.count))
+        reader = csv.reader(
+            lines(text, LONGEST_LINE), delimiter=delimiter, quoting=csv.QUOTE_NONE if is_bare else csv.QUOTE_MINIMAL
+        )
         try:
             names = next(reader)
         except (csv.Error, StopIteration) as error:
@@ -106,6 +112,20 @@ def _delimited(file: TextFile, meter: Meter) -> Iterator[Batch]:
         rows = _table_rows(reader, names, known)
         while batch := list(islice(rows, ROWS)):
             yield Batch("line ", batch)
+
+
+def _is_quoted(heading: str, text: TextIO) -> bool:
+    """Whether quotation marks around a field of a TSV are not part of it. Mostly they are: tabs need no quoting.
+
+    Where every line has all fields as it stands, and one of them only begins with a mark, nothing is quoted.
+    """
+    is_torn = False  # a field begins with a mark that its line does not close
+    for line in islice(lines(text, LONGEST_LINE), SAMPLED_LINES):
+        fields = line.rstrip("\r\n").split("\t")
+        if len(fields) != heading.count("\t") + 1 and line.strip():
+            return True
+        is_torn = is_torn or any(each.startswith('"') and (len(each) == 1 or each[-1] != '"') for each in fields)
+    return not is_torn
 
 
 def _table_rows(reader: csv._reader, names: list[str], known: Columns) -> Iterator[Row]:  # type: ignore[name-defined]

@@ -19,7 +19,7 @@ from bot.tweets.files import File, Meter
 
 CHUNK = 1 << 20  # bytes read at once
 SAMPLE = 1 << 18  # bytes that an encoding is guessed from when it is not Unicode
-SPOILT = 0.02  # share of broken letters up to which a file is taken for UTF-8 that was spoilt in places
+SPOILT = 0.5  # share of broken ones among what is no ASCII; other encodings make hardly a whole letter of UTF-8
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 

@@ -29,6 +29,7 @@ SMALL = 8 << 20  # characters of account.js and manifest.js at most
 _GRAILBIRD = re.compile(r"(?P<root>.*/)?data/js/tweets/\d{4}_\d{2}\.js")
 _TWEETS = re.compile(r"(?P<root>.*/)?data/tweets?([-_]part(?P<part>\d+))?\.js")
 _NOTES = re.compile(r"data/note-?tweets?([-_]part\d+)?\.js")
+_LISTED = re.compile(r"data/[\w-]*tweets?[\w-]*\.js", re.IGNORECASE)  # whatever a list says, no messages are opened
 _OWNERS = (
     ("data/account.js", (0, "account", "username")),
     ("data/js/user_details.js", ("screen_name",)),
@@ -60,6 +61,7 @@ class _Entry(_Tweet, total=False):
     tweet: _Tweet
 
 
+_TWEET_KINDS, _NOTE_KINDS = ("tweets", "tweet"), ("noteTweet", "noteTweets")  # as manifest.js calls them
 _ENTRIES = msgspec.json.Decoder(list[_Entry])
 
 
@@ -73,13 +75,17 @@ class XArchive:
         self._files = files
         names = files.names()
         self._parts, self._root = _parts(files.name, names)
-        self._notes = sorted(name for name in names if _NOTES.fullmatch(name.removeprefix(self._root)))
+        tweets, notes = (_listed(files, self._root, *kinds) for kinds in (_TWEET_KINDS, _NOTE_KINDS))
+        self._missing = [name.removeprefix(self._root) for name in (*tweets, *notes) if name not in names]
+        self._parts += [name for name in tweets if name in names and name not in self._parts]
+        by_name = {name for name in names if _NOTES.fullmatch(name.removeprefix(self._root))}
+        self._notes = sorted(by_name.union(notes).intersection(names))
         self.owner = _owner(files, names, self._root)
         self.size = sum(files.file(name).size for name in (*self._parts, *self._notes))
 
     def batches(self, meter: Meter, skips: Skips) -> Iterator[Batch]:
         """Everything from the first to the last entry; what the archive lacks goes to `skips`."""
-        for missing in _missing(self._files, self._root):
+        for missing in self._missing:
             skips.add(missing, Unreadable.NOT_THERE)
         with closing(Notes()) as notes:
             for name in self._notes:
@@ -176,15 +182,14 @@ def _owner(files: Files, names: Sequence[str], root: str) -> str | None:
     return None
 
 
-def _missing(files: Files, root: str) -> list[str]:
-    """Files of tweets that the manifest lists and the archive lacks."""
-    names = set(files.names())
-    manifest = _small(files, f"{root}data/manifest.js") if f"{root}data/manifest.js" in names else None
+def _listed(files: Files, root: str, *kinds: str) -> list[str]:
+    """Files of these kinds by the archive's own list, there or not."""
+    manifest = _small(files, f"{root}data/manifest.js") if f"{root}data/manifest.js" in files.names() else None
     listed = []
-    for kind in ("tweets", "tweet", "noteTweet", "noteTweets"):
+    for kind in kinds:
         found = at(manifest, ("dataTypes", kind, "files"))
         listed += [at(file, ("fileName",)) for file in found] if isinstance(found, list) else []
-    return [file for file in listed if isinstance(file, str) and root + file not in names]
+    return [root + file for file in listed if isinstance(file, str) and _LISTED.fullmatch(file)]
 
 
 def at(document: object, keys: Sequence[str | int]) -> object:

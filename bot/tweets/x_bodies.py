@@ -25,6 +25,7 @@ from typing import Any
 
 from bot.config import Prices
 from bot.errors import MockingbirdError, UnknownHandle, XAccountUnavailable
+from bot.tweets.records import storable
 from bot.tweets.tweet import Source, Tweet, normalise_handle
 
 Document = Mapping[str, Any]  # a parsed JSON object
@@ -254,7 +255,7 @@ def _read_post(post: Document, included: Mapping[str, Document], handle: str) ->
 def _whole_text(post: Document) -> str:
     notes = [post[each.note].get("text") for each in VOCABULARIES.values() if post.get(each.note)]
     text: str = post["text"]
-    return next((str(note) for note in notes if note), text)
+    return storable(next((str(note) for note in notes if note), text))
 
 
 def _errors(document: Document) -> list[Document]:

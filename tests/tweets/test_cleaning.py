@@ -372,3 +372,9 @@ def test_the_ancestors_limits_say_what_is_enough(characters: int, verdict: Enoug
     text = "a b " + "c" * (characters - 4)
     counts = count("ann", judge([a_tweet(text)], Profile.MOCKINGBIRD))
     assert (counts.characters, counts.verdict) == (characters, verdict)
+
+
+@pytest.mark.parametrize("entity", ["&#" + "3" * 4_301, "&#x" + "f" * 9_000 + ";", "&#99999999;"])
+def test_an_entity_for_no_character_is_one_mark(entity: str) -> None:
+    """Python reads no number of more than 4,300 digits."""
+    assert clean(f"one two {entity} three", Profile.MOCKINGBIRD) == "one two \ufffd three"

@@ -66,6 +66,7 @@ def test_columns_are_known_by_any_of_their_names(
         ({"retweet_count": 7}, False),
         ({"retweeted_status_id": "8.2E+17"}, True),
         ({"retweeted_status_id": "NaN"}, False),
+        ({"retweeted_status_id": "0.0"}, False),
         ({"retweeted_status": {"id": 1}}, True),
         ({"post_type": "retweet"}, True),
         ({"referenced_tweets": [{"type": "retweeted", "id": "1"}]}, True),
@@ -116,7 +117,11 @@ def test_times_are_read_in_all_forms_in_use(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "yesterday", "03/04/2019", "7", 7, -1, True, None, float("nan"), [], "0001-01-01T00:00+14:00"]
+    "value",
+    [
+        *("", "yesterday", "03/04/2019", "7", "0001-01-01T00:00+14:00", "9999-12-31", "1999-12-31 10:00:00"),
+        *(7, -1, True, None, float("nan"), float("inf"), 10**400, [], 1.1e9),
+    ],
 )
 def test_what_is_no_clear_time_is_none(value: object) -> None:
     assert moment(value) is None
@@ -451,3 +456,31 @@ def test_column_names_in_a_message_are_harmless(tmp_path: Path) -> None:
 def test_a_json_array_that_breaks_off_is_refused(tmp_path: Path) -> None:
     tweets = json.dumps([{"user": "ann", "text": f"number {number}"} for number in range(50_000)])
     assert "a.json is no JSON from some place on" in refusal(write(tmp_path / "a.json", tweets[:-100]))
+
+
+def test_a_tsv_without_quoting_keeps_its_quotation_marks(tmp_path: Path) -> None:
+    """A mark that begins a text and is not closed swallows nothing; one that X's exports put around a field goes."""
+    rows = ['1\t"Hello world this is', "2\tall of it mine", '3\tHe said "fine" and left', "4\tthe end of it all"]
+    torn = only(read(write(tmp_path / "a.tsv", "id\ttext\n" + "\n".join(rows)), "ann"))
+    assert [tweet.text for tweet in torn] == [row.partition("\t")[2] for row in rows]
+    quoted = 'id\ttext\n1\t"one ""two"" three"\n2\t"a line\nand another"\n'
+    whole = only(read(write(tmp_path / "b.tsv", quoted), "ann"))
+    assert [tweet.text for tweet in whole] == ['one "two" three', "a line\nand another"]
+
+
+def test_the_handle_is_not_the_name_that_is_displayed(tmp_path: Path) -> None:
+    rows = "1013558869728071685,NASA Official,nasa,one\n1013558869728071686,Solo,nasa,two\n"
+    names = "id_str,user.name,user.screen_name,text\n"
+    assert [tweet.handle for tweet in only(read(write(tmp_path / "a.csv", names + rows)))] == ["nasa", "nasa"]
+
+
+def test_a_column_that_numbers_the_rows_hides_no_id(tmp_path: Path) -> None:
+    rows = "".join(f"{number},{1013558869728071685 + 7 * number},text {number}\n" for number in range(5))
+    tweets = only(read(write(tmp_path / "a.csv", f"id,tweet_id,text\n{rows}"), "ann"))
+    assert tweets[4].id == "1013558869728071713"
+
+
+def test_one_broken_letter_among_few_is_not_another_encoding(tmp_path: Path) -> None:
+    text = "user,text\n" + "ann,good morning 😀\n" * 20
+    tweets = only(read(write(tmp_path / "a.csv", text.encode() + b"ann,caf\xe9\n")))
+    assert tweets[0].text == "good morning 😀"

@@ -86,6 +86,20 @@ def test_parts_are_read_in_order_and_a_missing_one_is_reported(tmp_path: Path, m
 
 
 @both
+def test_a_part_is_read_by_whatever_name_the_manifest_lists_it(tmp_path: Path, make: Make) -> None:
+    """Whatever it lists, no messages are opened."""
+    more = {
+        "data/tweets-2.js": script("window.YTD.tweets.part1", [entry(7, "more")]),
+        "data/direct-messages.js": script("window.YTD.direct_messages.part0", [entry(8, "a secret")]),
+    }
+    listed = [{"fileName": name} for name in ("data/tweets.js", *more)]
+    manifest = {"userInfo": {"userName": "Ann"}, "dataTypes": {"tweets": {"files": listed}}}
+    reading = read(make(tmp_path, modern(**more, **{"data/manifest.js": script("window.__THAR_CONFIG", manifest)})))
+    assert texts(reading) == {"ann": ["one", "two", "more"]}
+    assert list(reading.skipped) == []
+
+
+@both
 @pytest.mark.parametrize(
     "account", ["window.YTD.account.part0 = null", "no script at all", "", "window.YTD.account.part0 = [{}]"]
 )

@@ -155,3 +155,9 @@ def test_recorded_pages_read_the_same_in_the_newer_words() -> None:
         assert older.tweets == newer.tweets
         assert older.included_ids == newer.included_ids
         assert (older.vocabulary, newer.vocabulary) == ("tweet", "post")
+
+
+def test_half_an_emoji_becomes_a_mark_that_can_be_stored() -> None:
+    post = {"id": "7", "text": "the moon \ud83d tonight", "created_at": "2026-11-01T10:00:00.000Z"}
+    (tweet,) = read_page({"data": [post], "meta": {}}, "ada").tweets
+    assert tweet.text == "the moon \ufffd tonight"
