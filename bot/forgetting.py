@@ -182,6 +182,7 @@ class TrainingRoom(Room):
 
     async def remove(self, subject: Subject) -> None:
         """Rows and folders go."""
+        await self._evaluator.idle()  # once more: it is not certain that the account was blocked all the time
         await self._trainings.remove(subject.handles)
         await forget_purchases(self._database, subject.handles)
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from bot.database import Database
 from bot.shelf.figures import Figures
 from bot.shelf.manifest import Manifest
+from bot.tweets.blocked import require_free
 
 
 class Evaluations:
@@ -22,9 +23,10 @@ class Evaluations:
         self._clock = clock
 
     async def add(self, manifest: Manifest, figures: Figures) -> None:
-        """Keep what was found out about that version now."""
+        """Keep what was found out about that version now. Raises `NotPermitted` when one of its accounts is blocked."""
         now = self._clock().astimezone(UTC).isoformat()
         async with self._database.transaction() as transaction:
+            await require_free(transaction, manifest.handles)
             await transaction.run(
                 "INSERT INTO evaluations (persona, version, at, figures) VALUES (?, ?, ?, ?)",
                 (manifest.persona, manifest.version, now, figures.model_dump_json()),

@@ -171,6 +171,7 @@ class Worker:
         """What came of it; None when its child was stopped."""
         base = await ensure_base(self._model.base, self._data, lambda stage: log.info(stage, training=training.id))
         read_at = self._clock()
+        await self._store.require_free(training.handles)
         consent = await require_basis(self._store, training.handles)
         counts = [await self._counts(handle) for handle in training.handles]
         kept = {handle: await self._store.kept(handle) for handle in training.handles}
@@ -199,6 +200,7 @@ class Worker:
             unjudged=unjudged,
             points=tuple(await self._table.points(training.id)),
         )
+        await self._store.require_free(training.handles)  # it took hours, maybe
         return await self._publish(job.folder, result, provenance)
 
     async def _judged(self, job: Job, base: Base, data_set: DataSet) -> tuple[Figures | None, str | None]:

@@ -60,11 +60,12 @@ class Blocklist:
     async def add_within(self, transaction: Transaction, entry: Blocked) -> bool:
         """As `add`, in a transaction of the caller's; whether it was not blocked before.
 
-        Who is blocked already keeps the reason and gets the id.
+        Who is blocked already keeps the reason and gets the id. An account that is stored knows its id itself.
         """
         before = await transaction.one("SELECT 1 FROM blocked WHERE handle = ?", (entry.handle,))
         await transaction.run(
-            "INSERT INTO blocked (handle, platform_id, reason, at) VALUES (?, ?, ?, ?) "
+            "INSERT INTO blocked (handle, platform_id, reason, at) "
+            "VALUES (?1, coalesce(?2, (SELECT platform_id FROM accounts WHERE handle = ?1)), ?3, ?4) "
             "ON CONFLICT DO UPDATE SET platform_id = coalesce(platform_id, excluded.platform_id)",
             (entry.handle, entry.platform_id, entry.reason, self._clock().astimezone(UTC).isoformat()),
         )

@@ -28,6 +28,8 @@ from bot.forgetting import export
 from bot.personas.takedown import DELETED, Said
 from bot.replies.conversation import Incoming, Platform
 from bot.replies.posts import PostState
+from bot.shelf.figures import Figures
+from bot.training.evaluations import Evaluations
 from bot.training.trainings import TrainingState
 from bot.tweets.charges import Charges
 from bot.tweets.store import Basis
@@ -209,6 +211,16 @@ async def test_what_a_killed_training_of_somebody_else_was_judged_with_goes(plac
     await place.takedowns.forget("nell", "command")
     assert place.traces("nell number") == []
     assert material.parent.parent.exists()  # otis is learned on
+
+
+async def test_what_an_evaluation_found_out_meanwhile_is_not_kept(place: Town) -> None:
+    manifest = place.shelf.current("duo")
+    evaluations = Evaluations(place.database, FakeClock())
+    figures = Figures.model_construct()
+    await place.takedowns.forget("nell", "command")
+    with pytest.raises(NotPermitted, match="@nell is blocked"):
+        await evaluations.add(manifest, figures)
+    assert await evaluations.about(["duo"]) == []
 
 
 _WORKER = """

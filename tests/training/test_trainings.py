@@ -16,6 +16,7 @@ from bot.errors import Refused, TooFewTweets, UnknownHandle, UsageError
 from bot.shelf.card import CURVE, PIPELINE, PREDICTIONS
 from bot.training.job import ADAPTER, ADAPTER_CONFIG
 from bot.training.trainings import Training, TrainingState
+from bot.tweets.blocked import Blocked, Blocklist
 from bot.tweets.store import Basis
 from tests.fakes import FakeClock
 from tests.training.material import House, sentences, settings, tweets
@@ -252,6 +253,34 @@ async def test_a_service_that_stops_takes_its_training_along_and_goes_on_later(
     assert before.started_at == done.started_at
     assert done.finished_at == clock() != done.started_at
     assert clock() - done.created_at == timedelta(minutes=1)
+
+
+async def test_who_is_blocked_while_a_training_waits_is_not_learned(
+    house: House, clock: FakeClock, database: Database
+) -> None:
+    house.make_base()
+    requested = await house.trainings.request(["nell"])
+    await Blocklist(database, clock).add([Blocked("nell", None, "asked by letter")])
+    async with working(house):
+        done = await until(house, requested.id, lambda training: training.ended)
+    assert done.state is TrainingState.FAILED and "@nell is blocked" in (done.reason or "")
+    assert await house.trainings.points(requested.id) == []
+
+
+async def test_who_is_blocked_while_a_training_runs_is_not_published(
+    house: House, clock: FakeClock, database: Database
+) -> None:
+    house.make_base()
+    async with working(house):
+        requested = await house.trainings.request(["nell"])
+        await until(house, requested.id, lambda training: training.state is TrainingState.RUNNING)
+        async with asyncio.timeout(LONGEST_S):
+            while not children():  # noqa: ASYNC110 - nothing else tells that it learns
+                await asyncio.sleep(0.02)
+        await Blocklist(database, clock).add([Blocked("nell", None, "asked by letter")])
+        done = await until(house, requested.id, lambda training: training.ended)
+    assert done.state is TrainingState.FAILED and "@nell is blocked" in (done.reason or "")
+    assert house.shelf.personas() == [] and not (house.shelf.folder / "nell").exists()
 
 
 async def test_a_base_that_can_not_be_had_fails_the_training_in_one_sentence(

@@ -57,6 +57,14 @@ async def test_who_is_blocked_again_keeps_the_reason_and_gets_the_id(blocklist: 
     assert [(each.platform_id, each.reason) for each in await blocklist.all()] == [("17", "first")]
 
 
+async def test_who_is_stored_is_blocked_by_the_id_too(database: Database, blocklist: Blocklist) -> None:
+    await TweetStore(database, FakeClock()).add("nell", [])
+    async with database.transaction() as transaction:
+        await transaction.run("UPDATE accounts SET platform_id = '17'")
+    await blocklist.add([Blocked("nell", None, NO_REASON), Blocked("otis", None, NO_REASON)])
+    assert {each.handle: each.platform_id for each in await blocklist.all()} == {"nell": "17", "otis": None}
+
+
 async def test_only_a_word_of_its_own_lets_somebody_in_again(database: Database, blocklist: Blocklist) -> None:
     await blocklist.add([Blocked("nell", None, NO_REASON)])
     await blocklist.remove("@NELL")
