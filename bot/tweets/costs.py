@@ -78,10 +78,9 @@ class Month:
 class Call:
     """A paid call, and its line in the ledger."""
 
-    def __init__(self, ledger: Ledger, line: int, purpose: str, about: str, resource: str, at: str) -> None:
+    def __init__(self, ledger: Ledger, line: int) -> None:
         self._ledger = ledger
         self._line = line
-        self._what = (purpose, about, resource, at)
         self.is_settled = False  # or was in a transaction that came to nothing
 
     async def settle(self, units: int, usd: Decimal, transaction: Transaction | None = None) -> None:
@@ -92,12 +91,12 @@ class Call:
         if transaction is None:
             async with self._ledger.database.transaction() as own:
                 return await self.settle(units, usd, own)
-        await transaction.run("DELETE FROM costs WHERE id = ?", (self._line,))
-        if units or usd:
+        if units or usd:  # whom the line is about stays as it stands: the name may have been forgotten meanwhile
             await transaction.run(
-                "INSERT INTO costs (id, purpose, about, resource, at, units, usd) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (self._line, *self._what, units, str(usd)),
+                "UPDATE costs SET holder = NULL, units = ?, usd = ? WHERE id = ?", (units, str(usd), self._line)
             )
+        else:
+            await transaction.run("DELETE FROM costs WHERE id = ?", (self._line,))
         self.is_settled = True
         return None
 
@@ -143,7 +142,7 @@ class Ledger:
             if not reserving.cancelled() and reserving.exception() is None:  # nothing was asked
                 await self._leave(reserving.result(), may_be_billed=False)
             raise
-        call = Call(self, line, purpose, about, resource, at)
+        call = Call(self, line)
         may_be_billed = False
         try:
             yield call

@@ -114,6 +114,16 @@ async def test_what_costs_nothing_leaves_no_line(database: Database, clock: Fake
     assert await lines(database) == []
 
 
+async def test_a_name_that_is_forgotten_during_a_call_does_not_come_back(database: Database, clock: FakeClock) -> None:
+    book = ledger(database, clock)
+    async with book.hold("fetch", "nell", Decimal("0.500"), "Reading @nell", 100, "page 17") as call:
+        await book.rename(["nell"], "forgotten-1")
+        await call.settle(2, Decimal("0.010"))
+    assert await book.about(["nell"]) == []
+    (line,) = await book.about(["forgotten-1"])
+    assert (line["resource"], line["units"], line["usd"], line["holder"]) == ("", 2, "0.010", None)
+
+
 async def test_a_call_is_settled_with_the_transaction_or_not_at_all(database: Database, clock: FakeClock) -> None:
     costs = ledger(database, clock)
     with pytest.raises(DiskFull):
