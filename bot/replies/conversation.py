@@ -13,7 +13,7 @@ already and is left alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -21,15 +21,15 @@ from typing import Protocol
 
 from bot.config import Generation, Replies
 from bot.database import Database
-from bot.errors import Refused, UnknownPersona
+from bot.errors import Busy, Refused, UnknownPersona
 from bot.generation.draft import Draft, Drafts, Sampling
 from bot.personas.takedown import forgotten_personas, require_remembered, taken_down
 from bot.replies.addressing import addressed_persona
 from bot.shelf.shelf import Shelf
 
-_LONGEST_SENDING = timedelta(minutes=1)  # what has been on its way for longer was cut off
-_LOOK_S = 0.1  # between two looks whether an answer has arrived
-_LOOKS = 150
+LONGEST_SENDING = timedelta(minutes=5)  # what has been on its way for longer was cut off; libraries try a few times
+_LOOK_S = 0.1  # between two looks whether what is on its way has arrived
+_LOOKS = 450  # together longer than one request takes
 
 
 class Platform(StrEnum):
@@ -222,16 +222,20 @@ class Conversation:
         return [dict(row) for row in rows]
 
     async def settled(self, personas: Sequence[str]) -> None:
-        """Return once no answer in these voices is on its way, or has been for longer than an answer takes."""
-        for _ in range(_LOOKS):
-            since = (self._clock() - _LONGEST_SENDING).isoformat()
+        """Return once no answer in these voices is on its way, or has been for longer than an answer takes.
+
+        Raises `Busy` when one is on its way for long.
+        """
+
+        async def on_its_way() -> bool:
+            since = (self._clock() - LONGEST_SENDING).isoformat()
             row = await self._database.one(
                 f"SELECT 1 FROM messages WHERE state = 'sending' AND finished_at > ? AND {_one_of(personas)}",
                 (since, *personas),
             )
-            if row is None:
-                return
-            await asyncio.sleep(_LOOK_S)
+            return row is not None
+
+        await until_arrived(on_its_way)
 
     async def channels_of(self, personas: Sequence[str]) -> int:
         """In how many channels one of these personas was chosen."""
@@ -307,6 +311,20 @@ class Conversation:
                 f"That was a lot of tweets: {self._settings.requests_per_hour} an hour is the limit here. "
                 f"Ask again in {minutes} min."
             )
+
+
+async def until_arrived(on_its_way: Callable[[], Awaitable[bool]]) -> None:
+    """Return once nothing is on its way any more. Raises `Busy` when something is for longer than a request takes."""
+    for _ in range(_LOOKS):
+        if not await on_its_way():
+            return
+        await asyncio.sleep(_LOOK_S)
+    minutes = LONGEST_SENDING.total_seconds() / 60
+    raise Busy(
+        "Something is being sent to its platform at this moment. "
+        f"Try again in {minutes:.0f} minutes; a running service goes on by itself.",
+        LONGEST_SENDING.total_seconds(),
+    )
 
 
 def _one_of(personas: Sequence[str]) -> str:

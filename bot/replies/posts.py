@@ -8,7 +8,6 @@ drafted -> approved -> sending -> sent
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,10 +19,7 @@ from bot.errors import Refused
 from bot.generation.draft import Sampling
 from bot.personas.takedown import require_remembered
 from bot.replies.addressing import calling_nobody
-from bot.replies.conversation import Drafting
-
-_LOOK_S = 0.1  # between two looks whether a post has arrived
-_LOOKS = 150
+from bot.replies.conversation import LONGEST_SENDING, Drafting, until_arrived
 
 
 class PostState(StrEnum):
@@ -50,7 +46,7 @@ class Post:
     state: PostState
     created_at: datetime  # UTC
     decided_by: str | None
-    sent_at: datetime | None  # UTC
+    sent_at: datetime | None  # UTC; until X took it, when it was handed over
     platform_id: str | None  # X's id
     reason: str | None
 
@@ -143,7 +139,8 @@ class Posts:
         async with self._database.transaction() as transaction:
             return (
                 await transaction.run(
-                    "UPDATE posts SET state = 'sending' WHERE id = ? AND state = 'approved'", (number,)
+                    "UPDATE posts SET state = 'sending', sent_at = ? WHERE id = ? AND state = 'approved'",
+                    (self._clock().isoformat(), number),
                 )
                 == 1
             )
@@ -160,7 +157,9 @@ class Posts:
         """X said no: the post is tried again later, or is out with the reason."""
         state = PostState.APPROVED if again else PostState.REFUSED
         async with self._database.transaction() as transaction:
-            await transaction.run("UPDATE posts SET state = ?, reason = ? WHERE id = ?", (state, reason, number))
+            await transaction.run(
+                "UPDATE posts SET state = ?, reason = ?, sent_at = NULL WHERE id = ?", (state, reason, number)
+            )
 
     async def unknown(self, number: int, reason: str) -> None:
         """X's answer is missing: the post may be there or not, and is never sent again by itself."""
@@ -185,20 +184,26 @@ class Posts:
         return [_post(row) for row in rows]
 
     async def withdraw(self, personas: Sequence[str]) -> None:
-        """Let nothing of these personas go out, and return once what is on its way has arrived or was given up."""
-        for _ in range(_LOOKS):
+        """Let nothing of these personas go out, and return once what is on its way has arrived or was cut off.
+
+        Raises `Busy` when it is on its way for long.
+        """
+
+        async def on_its_way() -> bool:
+            since = (self._clock() - LONGEST_SENDING).isoformat()
             async with self._database.transaction() as transaction:
                 await transaction.run(
                     "UPDATE posts SET state = 'refused', reason = 'it was taken down' "
                     f"WHERE state IN ('drafted', 'approved') AND {_one_of(personas)}",
                     personas,
                 )
-            row = await self._database.one(
-                f"SELECT 1 FROM posts WHERE state = 'sending' AND {_one_of(personas)}", personas
-            )
-            if row is None:
-                return
-            await asyncio.sleep(_LOOK_S)
+                sending = await transaction.one(
+                    f"SELECT 1 FROM posts WHERE state = 'sending' AND sent_at > ? AND {_one_of(personas)}",
+                    (since, *personas),
+                )
+            return sending is not None
+
+        await until_arrived(on_its_way)
 
     async def remove(self, personas: Sequence[str]) -> None:
         """Delete every post of these personas, texts and all; on X they stay until they are deleted there."""

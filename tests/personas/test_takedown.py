@@ -268,6 +268,28 @@ async def test_a_name_can_be_used_again_for_others(place: Town) -> None:
     assert clocked is not None
 
 
+async def test_what_is_on_its_way_is_waited_for_and_what_was_cut_off_is_not(
+    place: Town, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is deleted as long as its id may still come; a process that died while sending holds nothing up."""
+    monkeypatch.setattr("bot.replies.conversation._LOOKS", 2)
+    post = await place.posts.propose("nell")
+    await place.posts.approve(post.id, "web")
+    assert await place.posts.sending(post.id)
+    with pytest.raises(Busy, match="is being sent"):
+        await place.takedowns.forget("nell", "command")
+    await place.posts.sent(post.id, "555")
+    asked = Incoming(Platform.DISCORD, "1", "7", "99", "otis: hello")
+    assert await place.conversation.answer(asked) is not None
+    with pytest.raises(Busy, match="is being sent"):
+        await place.takedowns.forget("otis", "command")
+    clock.advance(minutes=6)
+    assert await place.takedowns.go_on()
+    nell, otis = await place.takedowns.all()
+    assert [each.id for each in nell.receipt.said] == ["555"] and nell.finished_at is not None
+    assert [each.id for each in otis.receipt.said] == [None] and otis.finished_at is not None
+
+
 # --- Interrupted ---
 
 
