@@ -238,14 +238,15 @@ async def import_file(
     is done; reading runs in threads and in batches, so that neither the loop nor memory is held up by a large source.
 
     An archive of an account of which nobody has said why it may be learned counts as its owner's own, since X gives an
-    archive to nobody else. `note` says where a permission is written.
+    archive to nobody else. `note` says where a permission is written. Raises `NotPermitted` where the account is
+    blocked, also where it is being forgotten at this moment.
     """
     with ExitStack() as stack:
         source = await asyncio.to_thread(stack.enter_context, opened(path, handle))
         async with aclosing(in_threads(source, show)) as batches:
             counts = await rooms.store.add_all(batches, basis=basis, profile=profile)
     for account in counts:
-        own = source.source is Source.ARCHIVE and not (await rooms.store.account(account.handle))["basis"]
+        own = source.source is Source.ARCHIVE and not (await rooms.store.account(account.handle)).get("basis")
         if basis is not None or own:
             await rooms.store.set_basis(account.handle, basis or Basis.OWN, note)
     return counts, source.skips

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import zipfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.app import in_threads
+from bot.app import import_file, in_threads, now, open_rooms
+from bot.config import load
 from bot.database import Database
-from bot.errors import UnreadableSource
+from bot.errors import NotPermitted, UnreadableSource
+from bot.tweets.cleaning import Profile
+from bot.tweets.counts import AccountCounts
 from bot.tweets.reading import opened
-from bot.tweets.store import TweetStore
+from bot.tweets.store import Basis, TweetStore
+from bot.tweets.tweet import Tweet
 from tests.fakes import FakeClock
 from tests.processes import mockingbird, write_config
 from tests.tweets.archives import modern, script, zipped
@@ -100,3 +106,24 @@ async def test_the_command_counts_what_it_skipped_and_stores_nothing_of_a_damage
     assert "is damaged. Download the archive again." in outcome.err.replace("\n", " ")
     outcome = await mockingbird(config, "tweets", "eve")
     assert outcome.code == 2
+
+
+async def test_who_is_forgotten_while_an_archive_is_stored_is_not_stored_again(tmp_path: Path) -> None:
+    """The takedown comes between the tweets and the note on why they may be learned."""
+    async with open_rooms(load(write_config(tmp_path, {}), {})) as rooms:
+
+        class Store(TweetStore):
+            async def add_all(
+                self,
+                batches: AsyncIterator[Sequence[Tweet]],
+                basis: Basis | None = None,
+                profile: Profile | None = None,
+            ) -> list[AccountCounts]:
+                counts = await super().add_all(batches, basis, profile)
+                await rooms.takedowns.forget("ann", "command")
+                return counts
+
+        archive = zipped(tmp_path, modern())
+        with pytest.raises(NotPermitted, match="@ann is blocked"):
+            await import_file(replace(rooms, store=Store(rooms.database, now)), archive, None, None)
+        assert await rooms.store.handles() == []

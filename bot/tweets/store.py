@@ -290,7 +290,10 @@ class TweetStore:
         for handle in handles:
             await self._ensure_account(transaction, handle, now)
             if basis is not None:
-                await transaction.run("UPDATE accounts SET basis = ? WHERE handle = ?", (basis, handle))
+                await transaction.run(  # the note of another basis goes with that basis
+                    "UPDATE accounts SET basis_note = iif(basis IS ?1, basis_note, NULL), basis = ?1 WHERE handle = ?2",
+                    (basis, handle),
+                )
             if profile is not None:
                 await transaction.run("UPDATE accounts SET profile = ? WHERE handle = ?", (profile, handle))
 

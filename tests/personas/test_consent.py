@@ -49,6 +49,15 @@ async def test_a_note_belongs_to_its_basis(database: Database, clock: FakeClock)
     assert await store.basis_note("ann") is None
 
 
+async def test_an_import_with_another_basis_takes_the_note_away_too(database: Database, clock: FakeClock) -> None:
+    store = TweetStore(database, clock)
+    await store.set_basis("ann", Basis.PERMISSION, "her e-mail")
+    await store.add("ann", [], Basis.PERMISSION)
+    assert await store.basis_note("ann") == "her e-mail"
+    await store.add("ann", [], Basis.OWN)
+    assert await store.basis_note("ann") is None
+
+
 @pytest.mark.parametrize("note", [None, "", "  "])
 def test_a_permission_without_a_note_is_none(note: str | None) -> None:
     with pytest.raises(UsageError, match="--note"):
