@@ -57,6 +57,10 @@ class BudgetExceeded(UsageError):
     """The call would cost more than this month's cap leaves."""
 
 
+class PriceExceeded(UsageError):
+    """Going on would cost more than was agreed to."""
+
+
 class Refused(UsageError):
     """A request was understood and declined: quota, empty result after all filters, a decision already taken."""
 

@@ -114,8 +114,9 @@ STEPS: tuple[str, ...] = (
         state TEXT NOT NULL,                   -- asked, looking, priced, fetching, learning, failed
         created_at TEXT NOT NULL,
         estimates TEXT NOT NULL DEFAULT '[]',  -- JSON list: handle, posts, usd
+        at_most TEXT,                          -- US dollars that its accounts may cost in all, as was agreed to
         training_id INTEGER,                   -- what it led to
-        reason TEXT                            -- in words: why it failed
+        reason TEXT                            -- in words: why it failed, or is asked once more
     ) STRICT;
     ALTER TABLE accounts ADD COLUMN basis_note TEXT;   -- where the permission is written, in the operator's words
     ALTER TABLE accounts ADD COLUMN judged TEXT;       -- by which profile, which version of its rules, how many tweets

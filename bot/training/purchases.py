@@ -4,8 +4,9 @@ Outcome: `request` says what fetching some accounts will cost and buys nothing. 
 itself, so that is asked first (`look_up`), and then the fetch (`accept`). What was agreed to is a row: `run` fetches
 it, through restarts, and hands it over to a training. Each step is taken once, however often it is asked for.
 
-A price holds for the UTC day on which it was said. The cap is looked at when a price is said, when it is agreed to, and
-before every page.
+A price holds for the UTC day on which it was said. It is an expectation, so the most is said as well: the fetch stops
+before it could cost more, and the rest is asked for once more. The cap is looked at when a price is said, when it is
+agreed to, and before every page.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -22,14 +23,15 @@ from typing import Any, Protocol
 import structlog
 
 from bot.database import Database, Row
-from bot.errors import MockingbirdError, NotPermitted, Refused, UnknownHandle, UsageError, XRateLimited
+from bot.errors import MockingbirdError, NotPermitted, PriceExceeded, Refused, UnknownHandle, UsageError, XRateLimited
 from bot.training.news import News
 from bot.training.record import Training
 from bot.tweets.blocked import require_free
 from bot.tweets.collecting import Collector, Estimate, Progress
-from bot.tweets.costs import Ledger
+from bot.tweets.costs import Ledger, dollars
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.tweet import normalise_handle
+from bot.tweets.x_api import PAGE_SIZE
 
 _MARGIN_S = 1.0  # X's clock and ours may differ
 
@@ -66,13 +68,19 @@ class Purchase:
     can_do_without: bool  # every account has tweets in the store, so that it could be learned without fetching
     progress: Progress | None  # of the account that is being fetched
     pauses_until: datetime | None  # UTC; X takes no requests until then
+    agreed: Decimal | None  # US dollars that `spent` may come to, once the fetch was agreed to
     training: int | None  # what it led to
-    reason: str | None  # in words: why it failed
+    reason: str | None  # in words: why it failed, or is asked for once more
 
     @property
     def usd(self) -> Decimal:
         """US dollars that the fetch is expected to cost."""
         return sum((each.usd for each in self.estimates), Decimal(0))
+
+    @property
+    def most(self) -> Decimal:
+        """US dollars that the fetch costs at most before somebody is asked again."""
+        return sum(map(_with_a_page_more, self.estimates), Decimal(0))
 
     @property
     def is_under_way(self) -> bool:
@@ -192,12 +200,13 @@ class Purchases:
         return await self.purchase(number)
 
     async def accept(self, number: int) -> Purchase:
-        """Have it fetched and learned, for the price that was said. Raises `BudgetExceeded`, and `Refused` too late."""
+        """Have it fetched and learned, for the most that was said. Raises `BudgetExceeded`, and `Refused` too late."""
         purchase = await self.purchase(number)
         if purchase.state is PurchaseState.PRICED:
             self._require_today(purchase)
             await self._ledger.check(_most(purchase.estimates), _what(purchase.handles))
-            if await self._step(number, PurchaseState.PRICED, PurchaseState.FETCHING):
+            agreed = str(purchase.spent + purchase.most)
+            if await self._step(number, PurchaseState.PRICED, PurchaseState.FETCHING, at_most=agreed):
                 self._bell.set()
         return await self.purchase(number)
 
@@ -250,8 +259,12 @@ class Purchases:
     async def _carry_out(self, purchase: Purchase) -> None:
         """Fetch and hand over. Whatever happens, it has ended then; only a cancellation leaves it as it is."""
         try:
-            for estimate in purchase.estimates:
-                await self._fetch(purchase, estimate.handle)
+            for number, estimate in enumerate(purchase.estimates):
+                try:
+                    await self._fetch(purchase, estimate.handle)
+                except PriceExceeded:
+                    await self._ask_again(purchase, [each.handle for each in purchase.estimates[number:]])
+                    return
             await self._learn(purchase, PurchaseState.FETCHING)
         except MockingbirdError as error:
             log.info("a purchase failed", purchase=purchase.id, reason=str(error))
@@ -272,8 +285,9 @@ class Purchases:
             self._news.tell()
 
         while True:
+            spent = await self._ledger.spent_on(purchase.handles, purchase.created_at)
             try:
-                await self._on().fetch(handle, tell)
+                await self._on().fetch(handle, tell, None if purchase.agreed is None else purchase.agreed - spent)
             except XRateLimited as error:
                 if error.resets_at is None:
                     raise
@@ -284,6 +298,24 @@ class Purchases:
                 self._pauses.pop(purchase.id, None)
             else:
                 return
+
+    async def _ask_again(self, purchase: Purchase, handles: Sequence[str]) -> None:
+        """Say a price for what is left of these, of which the first had more than expected: so much again, at least.
+
+        Raises `BudgetExceeded` and what `Collector.estimate` raises.
+        """
+        progress = self._progress.get(purchase.id)
+        first, *others = [await self._on().estimate(handle) for handle in handles]
+        estimates = [_expecting(first, max(progress.read if progress else 0, PAGE_SIZE)), *others]
+        await self._ledger.check(_most(estimates), _what(handles))
+        spent = await self._ledger.spent_on(purchase.handles, purchase.created_at)
+        await self._step(
+            purchase.id,
+            PurchaseState.FETCHING,
+            PurchaseState.PRICED,
+            estimates=_as_json(estimates),
+            reason=f"There is more of @{first.handle} on X than was expected. It has cost {dollars(spent)} so far.",
+        )
 
     async def _learn(self, purchase: Purchase, state: PurchaseState) -> None:
         training = await self._trainings.request(purchase.handles, purchase.name, purchase.cause, purchase.requested_by)
@@ -365,6 +397,7 @@ class Purchases:
             can_do_without=all([await self._is_stored(handle) for handle in handles]),
             progress=self._progress.get(row["id"]),
             pauses_until=self._pauses.get(row["id"]),
+            agreed=Decimal(row["at_most"]) if row["at_most"] else None,
             training=row["training_id"],
             reason=row["reason"],
         )
@@ -388,6 +421,24 @@ def _names(handles: Sequence[str]) -> tuple[str, ...]:
 
 def _most(estimates: Sequence[Estimate]) -> Decimal:
     return sum((each.most for each in estimates), Decimal(0))
+
+
+def _page_price(estimate: Estimate) -> Decimal:
+    """US dollars of a full page: `most` is whole pages, one at least."""
+    return estimate.most / max(1, -(-estimate.posts // PAGE_SIZE))
+
+
+def _with_a_page_more(estimate: Estimate) -> Decimal:
+    """US dollars, at most, of the pages that are expected and one more, since X seldom fills them all."""
+    return (-(-estimate.posts // PAGE_SIZE) + 1) * _page_price(estimate)
+
+
+def _expecting(estimate: Estimate, posts: int) -> Estimate:
+    """The estimate for so many posts, unless it expects more."""
+    if estimate.posts >= posts:
+        return estimate
+    price = _page_price(estimate)
+    return replace(estimate, posts=posts, usd=posts * price / PAGE_SIZE, most=-(-posts // PAGE_SIZE) * price)
 
 
 def _what(handles: Sequence[str]) -> str:

@@ -25,7 +25,15 @@ import structlog
 
 from bot.config import X
 from bot.database import Database, Transaction
-from bot.errors import MockingbirdError, NotPermitted, XAccountUnavailable, XError, XRateLimited, XUnreachable
+from bot.errors import (
+    MockingbirdError,
+    NotPermitted,
+    PriceExceeded,
+    XAccountUnavailable,
+    XError,
+    XRateLimited,
+    XUnreachable,
+)
 from bot.tweets.blocked import require_free
 from bot.tweets.charges import Charges
 from bot.tweets.costs import Call, Ledger
@@ -156,10 +164,13 @@ class Collector:
         known = place is not None and place.since_id is not None
         return Decimal(0) if known or await self._ledger.paid_today(_LOOK_UP, handle) else self._ledger.prices.user_read
 
-    async def fetch(self, handle: str, progress: Callable[[Progress], None] | None = None) -> Fetched:
+    async def fetch(
+        self, handle: str, progress: Callable[[Progress], None] | None = None, most: Decimal | None = None
+    ) -> Fetched:
         """Store what is new; `progress` is called after each page. What was stored stays stored, whatever is raised.
 
         `NotPermitted` before anything is asked of X, `BudgetExceeded` before the page that could go over the cap,
+        `PriceExceeded` before the one with which the fetch could cost more than `most` US dollars,
         `XRateLimited` with the time at which the next `fetch` may go on, and what else `XClient` raises.
         """
         handle = self._permitted(handle)
@@ -172,7 +183,7 @@ class Collector:
                 await self._register(handle, user)
                 place = _Place(user.id, await self._newest_in_archive(handle), None, None)
                 done = replace(done, usd=usd)
-            done = await self._read_to_the_end(place, done, progress or (lambda _: None))
+            done = await self._read_to_the_end(place, done, progress or (lambda _: None), most)
         return Fetched(done.new, await self._store.counts(handle), done.usd)
 
     async def handles(self) -> list[str]:
@@ -299,12 +310,16 @@ class Collector:
                 (user.id, basis, "[x] i_have_permission_to_train", handle),
             )
 
-    async def _read_to_the_end(self, place: _Place, done: Progress, progress: Callable[[Progress], None]) -> Progress:
+    async def _read_to_the_end(
+        self, place: _Place, done: Progress, progress: Callable[[Progress], None], most: Decimal | None
+    ) -> Progress:
         tokens: set[str | None] = set()
         self._seen = frozenset()
         try:
             while True:
                 tokens.add(place.token)
+                if most is not None and done.usd + PAGE_SIZE * self._most_for_a_post(place.user_id) > most:
+                    raise PriceExceeded(f"Fetching @{done.handle} costs more than was expected.")
                 place, done = await self._step(place, done, tokens)
                 progress(done)
                 if place.token is None:

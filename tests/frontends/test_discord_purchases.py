@@ -275,6 +275,30 @@ async def test_a_followed_account_that_has_probably_posted_since_is_priced_first
         assert labels(message) == ["Fetch for $0.145 and train", "Train on what is stored"]
 
 
+async def test_where_there_is_more_than_expected_it_is_asked_again(
+    scene: Scene, x: LoopbackX, clock: FakeClock
+) -> None:
+    """An account that was quiet has posted 330 times at once."""
+    for _ in range(2):
+        await scene.desk.collector.fetch("ada")
+        clock.advance(hours=9)
+    async with scene.running():
+        offer = await (await scene.press(await scene.train(), "Stop, and fetch what is new first")).answered(PATIENCE)
+        posts(x, clock, 330)
+        before = await scene.ledger.month_total()
+        await scene.press(offer, "Fetch for $0.00 and train")
+        await scene.says(offer, "There is more of @ada on X than was expected. It has cost $0.50 so far.")
+        assert "about 100 posts are to be fetched from X, for about $0.50." in offer.content
+        assert "It costs at most $1.00, or you are asked again." in offer.content
+        assert await scene.ledger.month_total() - before == Decimal("0.50")
+        await scene.press(offer, "Fetch for $0.50 and train")
+        await scene.says(offer, "about 200 posts are to be fetched from X, for about $1.00.")
+        await scene.press(offer, "Fetch for $1.00 and train")
+        await scene.says(offer, "**ada** learns")
+    assert await scene.ledger.month_total() - before == Decimal("1.65")
+    assert await scene.ledger.month_total() == x.bill()
+
+
 async def test_an_archive_is_trained_at_once_and_invented_accounts_are_never_looked_for(
     scene: Scene, x: LoopbackX
 ) -> None:

@@ -93,6 +93,7 @@ async def test_an_account_on_x_is_looked_up_priced_fetched_and_learned(scene: Sc
     assert x.requests == []
     await browser.submit("/purchases/1/look-up")
     assert "@ada: about 120 posts, for about $0.60" in browser.text
+    assert "It costs at most $1.50, or you are asked again." in browser.text
     assert "X this month: $0.01 of the cap of $20.00, $19.99 left." in browser.text
     assert x.bill() == Decimal("0.010")
     await browser.submit("/purchases/1/fetch")

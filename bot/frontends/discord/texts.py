@@ -145,8 +145,11 @@ def purchase(bought: Purchase) -> str:
         case PurchaseState.LOOKING:
             return f"{who}: looking it up on X.\n{month}"
         case PurchaseState.PRICED:
+            again = [plain(bought.reason)] if bought.reason else []
             lines = [f"{handles([each.handle])}: {_expected(each)}" for each in bought.estimates]
-            return "\n".join([*lines, month])
+            return "\n".join(
+                [*again, *lines, f"It costs at most {dollars(bought.most)}, or you are asked again.", month]
+            )
         case PurchaseState.FETCHING:
             return f"{_fetching(bought)}\n{month}"
         case PurchaseState.LEARNING:
