@@ -173,7 +173,7 @@ def _expected(estimate: Estimate) -> str:
 def _fetching(bought: Purchase) -> str:
     if bought.pauses_until is not None:
         return f"X takes no more requests for now; the fetch goes on at {bought.pauses_until:%H:%M} UTC."
-    cost = f"{dollars(bought.spent)} of about {dollars(bought.usd)}"
+    cost = f"{dollars(bought.spent)} of at most {dollars(bought.agreed or bought.most)}"
     if bought.progress is None:
         return f"Fetching {handles(bought.handles)} from X: {cost}."
     read = f"page {bought.progress.pages}, {bought.progress.read:,} posts"
