@@ -16,7 +16,7 @@ from typing import Any
 
 from bot.database import Database
 from bot.errors import UnknownHandle, UsageError
-from bot.personas.takedown import Room, Said, Subject
+from bot.personas.takedown import Room, Said, Subject, Takedown, Takedowns
 from bot.replies.conversation import Conversation, Platform
 from bot.replies.posts import Post, Posts, PostState
 from bot.shelf.card import model_card
@@ -26,6 +26,7 @@ from bot.training.evaluation import Evaluator
 from bot.training.evaluations import Evaluations
 from bot.training.purchases import forget_purchases
 from bot.training.trainings import Training, Trainings
+from bot.tweets.blocked import Blocked, Blocklist
 from bot.tweets.charges import forget_charges
 from bot.tweets.compliance import forget_place
 from bot.tweets.costs import Ledger
@@ -41,6 +42,9 @@ _EXPLAINED = {  # what stands in an export
     "trainings.json": "every training that used these tweets, and how it ended",
     "posts.jsonl": "every post that was generated in this voice, with its state and its id on X",
     "messages.jsonl": "every answer that was given in this voice: where and when; answers themselves are not stored",
+    "blocked.json": "that the account is not to be learned (again), since when and why",
+    "receipts.json": "what was found and deleted when the account was forgotten: figures, digests and ids; of personas "
+    "only how many there were, since a name may be another's",
     "costs.csv": "what reading this account and posting in its voice cost, in US dollars",
 }
 _BLEND = "a blend with other accounts, which are not named here"
@@ -122,6 +126,11 @@ class ShelfRoom(Room):
         """All that any version of was made from one of these accounts."""
         return self._shelf.of_handles(handles)
 
+    async def blends(self, handles: Sequence[str]) -> Iterable[str]:
+        """Those of which any version was made from others, too."""
+        names = self._shelf.of_handles(handles)
+        return [name for name in names if any(set(each.handles) - set(handles) for each in self._shelf.versions(name))]
+
     async def stop_speaking(self, subject: Subject) -> None:
         """Nobody is called that any more."""
         for persona in subject.personas:
@@ -170,6 +179,10 @@ class TrainingRoom(Room):
         """Those that were to be learned and never were; a name on the shelf is whose the shelf says it is."""
         known = {path.parent.parent.name for path in self._shelf.folder.glob("*/v*/manifest.json")}
         return {training.persona for training in await self._trainings.about(handles)} - known
+
+    async def blends(self, handles: Sequence[str]) -> Iterable[str]:
+        """Those that were to be learned from others, too."""
+        return {each.persona for each in await self._trainings.about(handles) if set(each.handles) - set(handles)}
 
     async def stop_learning(self, handles: Sequence[str]) -> None:
         """Whatever waits or runs, in whatever process, is cancelled."""
@@ -265,19 +278,28 @@ def rooms_to_empty(
     }
 
 
-async def export(store: TweetStore, rooms: Mapping[str, Room], handle: str, path: Path) -> list[str]:
+async def export(
+    store: TweetStore, rooms: Mapping[str, Room], blocklist: Blocklist, takedowns: Takedowns, handle: str, path: Path
+) -> list[str]:
     """Write a zip with all that is held about the account to `path`; the names in it.
 
     Raises `UnknownHandle` when nothing is held, `UsageError` when the file is there or can't be written.
     """
-    _, handles = await store.same_people(handle)
+    platform_id, handles = await store.same_people(handle)
     personas = sorted({name for room in rooms.values() for name in await room.personas(handles)})
-    if not personas and not await store.account(handle):
+    blends = sorted({name for room in rooms.values() for name in await room.blends(handles)})
+    blocked = [each for each in await blocklist.all() if each.handle in handles or _same(each.platform_id, platform_id)]
+    receipts = [each for each in await takedowns.all() if set(each.receipt.handles) & set(handles)]
+    if not personas and not blocked and not receipts and not await store.account(handle):
         raise UnknownHandle(f"Nothing is held about @{handles[0]}. Check the spelling.")
-    subject = Subject(handles, tuple(personas), "")
+    subject = Subject(handles, tuple(personas), "", tuple(blends))
     files: dict[str, str] = {}
     for room in rooms.values():
         files |= await room.export(subject)
+    files |= {
+        "blocked.json": _document([_blocked(each) for each in blocked]),
+        "receipts.json": _document([_receipt(each) for each in receipts]),
+    }
     files = {"README.md": _readme(handles), **files}
     try:
         with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
@@ -313,7 +335,7 @@ def _manifest(manifest: Manifest, subject: Subject) -> dict[str, Any]:
         document["metrics"].pop("figures", None)  # each account's own are among them
     return {
         **document,
-        "persona": _called(manifest.persona, subject, bool(others)),
+        "persona": _called(manifest.persona, subject),
         "handles": [handle for handle in manifest.handles if handle in subject.handles],
         "other accounts": others,
         "counts": [each for each in document["counts"] if each["handle"] in subject.handles],
@@ -324,7 +346,7 @@ def _manifest(manifest: Manifest, subject: Subject) -> dict[str, Any]:
 def _training(training: Training, subject: Subject) -> dict[str, Any]:
     others = len(set(training.handles) - set(subject.handles))
     return {
-        "persona": _called(training.persona, subject, bool(others)),
+        "persona": _called(training.persona, subject),
         "handles": [handle for handle in training.handles if handle in subject.handles],
         "other accounts": others,
         "cause": training.cause,
@@ -347,11 +369,33 @@ def _post(post: Post, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _called(persona: str, subject: Subject, is_blend: bool | None = None) -> str:
+def _called(persona: str, subject: Subject) -> str:
     """The persona's name, unless it may name somebody else."""
-    if is_blend is None:
-        is_blend = persona not in subject.handles
-    return _BLEND if is_blend else persona
+    return _BLEND if persona in subject.blends else persona
+
+
+def _same(one: str | None, other: str | None) -> bool:
+    return one is not None and one == other
+
+
+def _blocked(entry: Blocked) -> dict[str, Any]:
+    return {
+        "handle": entry.handle,
+        "id on X": entry.platform_id,
+        "reason": entry.reason,
+        "at": entry.at.isoformat() if entry.at else None,
+    }
+
+
+def _receipt(takedown: Takedown) -> dict[str, Any]:
+    """The receipt without who asked, and without the names of personas: whether one names others is not known now."""
+    document = takedown.as_json()
+    del document["asked_by"]
+    document["personas"] = len(takedown.receipt.personas)
+    found = dict(takedown.receipt.found or {})
+    if "versions" in found:
+        found["versions"] = list(found["versions"].values())
+    return {**document, "found": found}
 
 
 def _document(value: object) -> str:

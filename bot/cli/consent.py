@@ -102,7 +102,7 @@ async def export(config: Config, handle: str, path: Path | None, as_json: bool) 
     """Write a zip with all that is held about an account, to hand it to its owner."""
     file = path or Path(f"{normalise_handle(handle)}.zip")
     async with app.open_rooms(config) as rooms:
-        names = await export_all(rooms.store, rooms.emptied, handle, file)
+        names = await export_all(rooms.store, rooms.emptied, rooms.blocklist, rooms.takedowns, handle, file)
     if as_json:
         print_json({"path": str(file), "files": names})
     else:

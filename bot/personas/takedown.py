@@ -113,6 +113,7 @@ class Subject:
     handles: tuple[str, ...]
     personas: tuple[str, ...]
     label: str
+    blends: tuple[str, ...] = ()  # those of the personas that others are part of, too; known in an export
 
 
 class Room:
@@ -120,6 +121,10 @@ class Room:
 
     async def personas(self, handles: Sequence[str]) -> Iterable[str]:
         """The personas that were learned from one of these accounts, as far as this room knows."""
+        return ()
+
+    async def blends(self, handles: Sequence[str]) -> Iterable[str]:
+        """Those of `personas` that were learned from others, too."""
         return ()
 
     async def stop_learning(self, handles: Sequence[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import signal
 import sqlite3
 import sys
@@ -478,15 +477,20 @@ async def test_a_post_that_may_stand_is_listed_without_an_id(place: Town) -> Non
 # --- Handing over ---
 
 
+async def handed_over(place: Town, handle: str, path: Path) -> list[str]:
+    return await export(place.store, place.rooms, place.blocklist, place.takedowns, handle, path)
+
+
 async def test_an_export_holds_all_of_one_account_and_nobody_else(place: Town, tmp_path: Path) -> None:
     await place.answer("nell", "1", "1001")
     await place.answer("duo", "2", "1002")
+    await place.answer("keeper", "3", "1003")
     await place.post("nell", "555")
     await place.posts.propose("duo")
     await place.trainings.request(["nell", "otis"], "duo")
     await place.store.set_basis("nell", Basis.PERMISSION, "her e-mail of 2026-11-01")
     path = tmp_path / "nell.zip"
-    names = await export(place.store, place.rooms, "@Nell", path)
+    names = await handed_over(place, "@Nell", path)
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == names
         texts = {name: archive.read(name).decode() for name in names}
@@ -499,7 +503,9 @@ async def test_an_export_holds_all_of_one_account_and_nobody_else(place: Town, t
     assert (account["basis"], account["basis_note"]) == ("permission", "her e-mail of 2026-11-01")
     assert len(json.loads(texts["versions.json"])) == 3
     assert {name for name in names if name.startswith("cards/")} == {"cards/nell-v1.md", "cards/keeper-v1.md"}
-    assert len(texts["posts.jsonl"].splitlines()) == len(texts["messages.jsonl"].splitlines()) == 2
+    assert len(texts["posts.jsonl"].splitlines()) == 2
+    voices = [json.loads(line)["persona"] for line in texts["messages.jsonl"].splitlines()]
+    assert voices == ["nell", "a blend with other accounts, which are not named here", "keeper"]
     assert len(json.loads(texts["trainings.json"])) == 1
     assert "0.10" in texts["costs.csv"]
     everything = "\n".join(texts.values())
@@ -507,13 +513,25 @@ async def test_an_export_holds_all_of_one_account_and_nobody_else(place: Town, t
     for name in names:
         assert name == "README.md" or f"`{name.partition('/')[0]}" in texts["README.md"]
     with pytest.raises(UsageError, match="exists"):
-        await export(place.store, place.rooms, "nell", path)
+        await handed_over(place, "nell", path)
     with pytest.raises(UnknownHandle):
-        await export(place.store, place.rooms, "stranger", tmp_path / "no.zip")
+        await handed_over(place, "stranger", tmp_path / "no.zip")
 
 
-async def test_after_a_takedown_there_is_nothing_to_hand_over(place: Town, tmp_path: Path) -> None:
-    await place.takedowns.forget("nell", "command")
-    with pytest.raises(UnknownHandle):
-        await export(place.store, place.rooms, "nell", tmp_path / "no.zip")
-    shutil.rmtree(place.shelf.folder)
+async def test_after_a_takedown_the_receipt_and_the_blocked_line_are_all_that_is_held(
+    place: Town, tmp_path: Path
+) -> None:
+    await place.answer("duo", "1", "1001")
+    await place.takedowns.forget("nell", "discord:99", "asked by letter")
+    names = await handed_over(place, "nell", tmp_path / "nell.zip")
+    with zipfile.ZipFile(tmp_path / "nell.zip") as archive:
+        texts = {name: archive.read(name).decode() for name in names}
+    (blocked,) = json.loads(texts["blocked.json"])
+    assert (blocked["handle"], blocked["reason"]) == ("nell", "asked by letter")
+    (receipt,) = json.loads(texts["receipts.json"])
+    assert (receipt["handle"], receipt["personas"], receipt["found"]["tweets"]) == ("nell", 3, {"tweets": 40})
+    assert [each["id"] for each in receipt["said"]] == ["1001"]
+    assert len(receipt["found"]["versions"]) == 3
+    assert texts["tweets.jsonl"] == texts["posts.jsonl"] == texts["messages.jsonl"] == ""
+    everything = "\n".join(texts.values())
+    assert "duo" not in everything and "discord:99" not in everything
