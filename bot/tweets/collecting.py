@@ -7,7 +7,7 @@ the second reading only if midnight (UTC) lies between the two.
 
 What the account wrote itself is fetched whole. Retweets come cut off: nothing is learned from them, and having them
 whole would double the price. What an imported archive holds is not paid for again: fetching begins after its newest
-post. A page without what was asked for is paid and not stored, since its retweets would pass for the account's own.
+post. A page without times is paid and not stored; on one without references retweets are known by their first letters.
 
 What it does not know: accounts that were renamed. Posts and accounts that are gone by now are `compliance`'s.
 """
@@ -37,6 +37,7 @@ from bot.errors import (
 from bot.tweets.blocked import require_free
 from bot.tweets.charges import Charges
 from bot.tweets.costs import Call, Ledger
+from bot.tweets.forecast import ON_SCHEDULE
 from bot.tweets.counts import AccountCounts
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.tweet import Source, normalise_handle
@@ -189,7 +190,7 @@ class Collector:
     async def handles(self) -> list[str]:
         """The accounts that are fetched on schedule: those that were asked for once; the longest unread first."""
         rows = await self._database.all(
-            "SELECT handle FROM accounts WHERE platform_id IS NOT NULL ORDER BY coalesce(fetched_at, ''), handle"
+            f"SELECT handle FROM accounts WHERE {ON_SCHEDULE} ORDER BY coalesce(fetched_at, ''), handle"
         )
         return [row["handle"] for row in rows]
 
@@ -305,7 +306,7 @@ class Collector:
         async with self._database.transaction() as transaction:
             await self._store.add_within(transaction, handle, ())
             await transaction.run(
-                "UPDATE accounts SET platform_id = ?1, basis = coalesce(basis, ?2), "
+                "UPDATE accounts SET platform_id = ?1, checked_at = NULL, basis = coalesce(basis, ?2), "
                 "basis_note = iif(basis IS NULL, ?3, basis_note) WHERE handle = ?4",
                 (user.id, basis, "[x] i_have_permission_to_train", handle),
             )
@@ -325,6 +326,8 @@ class Collector:
                 if place.token is None:
                     return done
         finally:
+            if done.pages:
+                await self._store.judge(done.handle)
             if done.new:
                 self._on_stored()
 
@@ -423,9 +426,11 @@ class Collector:
         await transaction.run_many(
             "DELETE FROM tweets WHERE handle = ? AND key = ?", [(handle, key) for key in page.superseded]
         )
-        before = await transaction.one("SELECT count(*) AS tweets FROM tweets WHERE handle = ?", (handle,))
-        counts = await self._store.add_within(transaction, handle, page.tweets)
-        return counts.downloaded - (before["tweets"] if before else 0)
+        counted = "SELECT count(*) AS tweets FROM tweets WHERE handle = ?"
+        before = await transaction.one(counted, (handle,))
+        await self._store.add_within(transaction, handle, page.tweets)
+        after = await transaction.one(counted, (handle,))
+        return after["tweets"] - before["tweets"] if before and after else 0
 
     # What is stored
 
@@ -433,9 +438,9 @@ class Collector:
         return self._clock().astimezone(UTC).isoformat()
 
     async def _place(self, handle: str) -> _Place | None:
-        """Where the next fetch begins; None when the account was never fetched."""
-        row = await self._database.one("SELECT * FROM accounts WHERE handle = ?", (handle,))
-        if row is None or row["platform_id"] is None:
+        """Where the next fetch begins; None when the account was never fetched, or was closed since."""
+        row = await self._database.one(f"SELECT * FROM accounts WHERE handle = ? AND {ON_SCHEDULE}", (handle,))
+        if row is None:
             return None
         since_id = row["since_id"]
         if row["page_token"] is None:  # between two pages the question must stay the same

@@ -26,7 +26,12 @@ NOT_JUDGED = ""  # verdict of a row that is new or was changed, until its accoun
 # Times are ISO 8601 in UTC, so that text order is time order; X's ids grow with time, and a longer one is larger.
 _IN_ORDER = "ORDER BY added_at, created_at, length(key), key"
 
-_STALE = "SELECT handle FROM accounts WHERE judged IS NULL OR judged NOT LIKE profile || ? ORDER BY handle"
+_STALE = f"""
+    SELECT handle FROM accounts
+    WHERE judged IS NULL OR judged NOT LIKE profile || ?
+    OR handle IN (SELECT DISTINCT handle FROM tweets WHERE verdict = '{NOT_JUDGED}')
+    ORDER BY handle
+"""
 
 
 async def judge_account(transaction: Transaction, handle: str, part: int = PART) -> AccountCounts:
@@ -49,7 +54,7 @@ async def judge_account(transaction: Transaction, handle: str, part: int = PART)
 
 
 async def stale_accounts(database: Database) -> list[str]:
-    """Handles of the accounts that were judged by other rules than this program's, or never."""
+    """Handles of the accounts of which something was judged by other rules than this program's, or never."""
     return [row["handle"] for row in await database.all(_STALE, (f" {RULES} %",))]
 
 

@@ -68,7 +68,8 @@ class TweetStore:
         A tweet whose key is stored fills in what the stored one lacks. `basis` and `profile` None stay as they are.
         """
         async with self._database.transaction() as transaction:
-            return await self.add_within(transaction, handle, tweets, basis, profile)
+            await self.add_within(transaction, handle, tweets, basis, profile)
+            return await self._judge_within(transaction, normalise_handle(handle))
 
     async def add_within(
         self,
@@ -77,8 +78,12 @@ class TweetStore:
         tweets: Sequence[Tweet],
         basis: Basis | None = None,
         profile: Profile | None = None,
-    ) -> AccountCounts:
-        """As `add`, in a transaction of the caller's: a page and its token, say, are stored together or not at all."""
+    ) -> None:
+        """As `add`, in a transaction of the caller's: a page and its token, say, are stored together or not at all.
+
+        What is new is not judged, and so neither counted nor learned, until `judge`: to know what an account said
+        before takes reading all of it, which is done once after many pages.
+        """
         handle = normalise_handle(handle)
         now = self._clock().astimezone(UTC).isoformat()
         adding = Adding(transaction, now)
@@ -86,6 +91,14 @@ class TweetStore:
         await self._admit(transaction, (handle,), now, basis, profile)
         await adding.stage([each if each.handle == handle else replace(each, handle=handle) for each in tweets])
         await adding.merge((handle,))
+
+    async def judge(self, handle: str) -> AccountCounts:
+        """Judge what `add_within` stored, and give the account's counts."""
+        async with self._database.transaction() as transaction:
+            return await self._judge_within(transaction, normalise_handle(handle))
+
+    @staticmethod
+    async def _judge_within(transaction: Transaction, handle: str) -> AccountCounts:
         counts = await judge_account(transaction, handle)
         await transaction.run(_NEXT_REVISION)
         return counts
@@ -127,11 +140,9 @@ class TweetStore:
         return discarded
 
     async def judge_again(self) -> None:
-        """Judge all that was stored by a program with other rules than this one's."""
+        """Judge all that a program with other rules has judged, or one that was killed has not."""
         for handle in await stale_accounts(self._database):
-            async with self._database.transaction() as transaction:
-                await judge_account(transaction, handle)
-                await transaction.run(_NEXT_REVISION)
+            await self.judge(handle)
 
     async def counts(self, handle: str) -> AccountCounts:
         """The account's stored tweets in numbers. Raises `UnknownHandle`."""

@@ -182,11 +182,25 @@ async def test_a_basis_may_come_before_the_tweets(store: TweetStore) -> None:
     assert await store.basis("ann") is Basis.PUBLIC_OFFICIAL
 
 
+async def test_pages_are_judged_when_all_have_come_or_at_the_next_start(store: TweetStore, database: Database) -> None:
+    """Until then they are neither counted nor learned."""
+    await store.add("ann", [a_tweet(1)])
+    for number in (2, 3):
+        async with database.transaction() as transaction:
+            await store.add_within(transaction, "ann", [a_tweet(number)])
+        assert (await store.counts("ann")).kept == 1
+    assert (await store.judge("@Ann")).kept == 3
+    async with database.transaction() as transaction:
+        await store.add_within(transaction, "ann", [a_tweet(4)])
+    await store.judge_again()
+    assert (await store.counts("ann")).kept == 4
+
+
 async def test_what_is_added_within_a_transaction_falls_with_it(store: TweetStore, database: Database) -> None:
     await store.add("ann", [a_tweet(1)])
     with pytest.raises(LookupError):
         async with database.transaction() as transaction:
-            assert (await store.add_within(transaction, "ann", [a_tweet(2)])).kept == 2
+            await store.add_within(transaction, "ann", [a_tweet(2)])
             await transaction.run("UPDATE accounts SET page_token = 'next' WHERE handle = 'ann'")
             raise LookupError
     assert (await store.counts("ann")).kept == 1
