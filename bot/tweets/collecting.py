@@ -37,8 +37,8 @@ from bot.errors import (
 from bot.tweets.blocked import require_free
 from bot.tweets.charges import Charges
 from bot.tweets.costs import Call, Ledger
-from bot.tweets.forecast import ON_SCHEDULE
 from bot.tweets.counts import AccountCounts
+from bot.tweets.forecast import ON_SCHEDULE
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.tweet import Source, normalise_handle
 from bot.tweets.x_api import PAGE_SIZE, XClient

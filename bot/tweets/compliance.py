@@ -154,12 +154,12 @@ class ComplianceCheck:
             )
 
     async def _close(self, transaction: Transaction, handle: str) -> int:
-        """Remove what was fetched of the account, and take it off the schedule; how many tweets that were."""
+        """Remove what was fetched of the account, and take it off the schedule (`ON_SCHEDULE`); how many tweets."""
         rows = await transaction.all("SELECT key FROM tweets WHERE handle = ? AND source = ?", (handle, Source.X_API))
         await transaction.run(
-            "UPDATE accounts SET platform_id = NULL, since_id = NULL, page_token = NULL, page_newest_id = NULL, "
-            "fetched_at = NULL WHERE handle = ?",
-            (handle,),
+            "UPDATE accounts SET since_id = NULL, page_token = NULL, page_newest_id = NULL, fetched_at = NULL, "
+            "checked_at = ? WHERE handle = ?",
+            (self._now(), handle),
         )
         return await self._store.discard_within(transaction, handle, [row["key"] for row in rows])
 

@@ -14,6 +14,10 @@ from bot.config import Prices, X
 from bot.database import Database
 from bot.tweets.tweet import Source
 
+# Which accounts are fetched on schedule: those that were asked for once, unless X said since that they are closed.
+# Nothing that was fetched is left of such a one, only when it was checked; X's id stays, by which it can be blocked.
+ON_SCHEDULE = "platform_id IS NOT NULL AND (fetched_at IS NOT NULL OR page_token IS NOT NULL OR checked_at IS NULL)"
+
 _SPAN = timedelta(days=30)
 _DAY_MINUTES = 24 * 60
 
@@ -29,7 +33,7 @@ class Followed:
 
 async def followed(database: Database) -> Followed:
     """How many accounts are followed, and how much they post: each in the 30 days before its newest stored post."""
-    handles = [row["handle"] for row in await database.all("SELECT handle FROM accounts WHERE platform_id IS NOT NULL")]
+    handles = [row["handle"] for row in await database.all(f"SELECT handle FROM accounts WHERE {ON_SCHEDULE}")]
     recent = stored = 0
     for handle in handles:
         newest = await database.one("SELECT max(created_at) AS at FROM tweets WHERE handle = ?", (handle,))

@@ -15,6 +15,7 @@ import pytest
 import structlog
 
 from bot.loopback.x import LoopbackX, XRefusal
+from bot.tweets.forecast import followed
 from bot.tweets.store import Basis
 from bot.tweets.tweet import Source, Tweet
 from tests.cut_off import cut_off
@@ -72,6 +73,7 @@ async def test_what_was_fetched_of_a_closed_account_goes(x: LoopbackX, clock: Fa
     kept = fill(x, clock, "Bob", 2)
     for handle in ("ada", "bob"):
         await desk.collector.fetch(handle)
+    known = x.account("Ada").id
     close(x, "Ada", how)
     clock.advance(hours=12)
     revision = await desk.store.revision()
@@ -79,6 +81,9 @@ async def test_what_was_fetched_of_a_closed_account_goes(x: LoopbackX, clock: Fa
     assert (await desk.texts("ada"), await desk.texts("bob")) == ([], kept)
     assert await desk.store.revision() > revision
     assert await desk.collector.handles() == ["bob"]  # it is not fetched again unless somebody asks
+    assert (await followed(desk.database)).accounts == 1
+    user_id, _ = await desk.store.same_people("ada")
+    assert user_id == known  # by which it is known under a new name, should it be forgotten or blocked
     assert await desk.ledger.month_total() == x.bill()
 
 
@@ -109,6 +114,7 @@ async def test_an_account_that_opens_again_is_fetched_when_somebody_asks(
     assert await desk.texts("ada") == []
     await desk.collector.fetch("ada")
     assert await desk.texts("ada") == texts
+    assert await desk.collector.handles() == ["ada"]
     assert await desk.ledger.month_total() == x.bill()
 
 
