@@ -176,7 +176,8 @@ def _require_keys(config: Config) -> None:
 
 
 def _print_receipt(done: Takedown) -> None:
-    ended = f"finished {done.finished_at:%Y-%m-%d %H:%M:%S} UTC" if done.finished_at else "not finished yet"
+    waits = "all is removed here, not finished yet" if done.receipt.removed_at else "not finished yet"
+    ended = f"finished {done.finished_at:%Y-%m-%d %H:%M:%S} UTC" if done.finished_at else waits
     lines = [f"Receipt {done.id}: @{done.handle}, begun {done.begun_at:%Y-%m-%d %H:%M:%S} UTC, {ended}"]
     if len(done.receipt.handles) > 1:
         lines.append(f"  the same account: {', '.join(f'@{handle}' for handle in done.receipt.handles[1:])}")

@@ -13,7 +13,7 @@ import pytest
 
 from bot.config import Judging
 from bot.database import Database
-from bot.errors import JudgingFailed, UnknownHandle
+from bot.errors import JudgingFailed, NotPermitted, UnknownHandle
 from bot.shelf.bases import Base, BaseRecord
 from bot.shelf.figures import Figures, Samples
 from bot.shelf.manifest import Manifest
@@ -211,6 +211,11 @@ async def test_a_version_that_could_not_be_judged_is_kept_with_the_reason(
     assert scoring() == []
     _leaves_nothing_behind(tmp_path)
 
+    blocklist = Blocklist(database, clock)
+    await blocklist.add([Blocked("nell", None, "asked to be forgotten")])
+    with pytest.raises(NotPermitted, match="@nell is blocked"):
+        await house.evaluator.of_version(manifest)
+    await blocklist.remove("nell")
     async with database.transaction() as transaction:
         await transaction.run("DELETE FROM tweets WHERE handle = 'nell'")
         await transaction.run("DELETE FROM accounts WHERE handle = 'nell'")
