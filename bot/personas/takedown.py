@@ -188,9 +188,8 @@ class Takedowns:
         """What forgetting this account would find now; nothing is changed."""
         _, handles = await self._store.same_people(_name(handle))
         subject = Subject(handles, await self._personas(handles), "")
-        return Receipt(
-            handles=handles, personas=subject.personas, found=await self._find(subject), said=await self._said(subject)
-        )
+        said = await self._said(subject, await self._of(handles))
+        return Receipt(handles=handles, personas=subject.personas, found=await self._find(subject), said=said)
 
     async def forget(self, handle: str, asked_by: str, reason: str = "", delete_posts: bool = False) -> Takedown:
         """Forget this account, and finish whatever was interrupted before; the finished takedown.
@@ -302,7 +301,8 @@ class Takedowns:
         for room in self._rooms.values():
             await room.stop_speaking(takedown.subject)
         if takedown.receipt.found is None:
-            said = await self._said(takedown.subject)
+            earlier = [each for each in await self._of(takedown.receipt.handles) if each.finished_at is not None]
+            said = await self._said(takedown.subject, earlier)  # one under way takes back its own
             takedown = await self._note(takedown, found=await self._find(takedown.subject), said=said)
         for room in self._rooms.values():
             await room.remove(takedown.subject)
@@ -375,14 +375,13 @@ class Takedowns:
     async def _find(self, subject: Subject) -> dict[str, Any]:
         return {name: dict(found) for name, room in self._rooms.items() if (found := await room.find(subject))}
 
-    async def _said(self, subject: Subject) -> tuple[Said, ...]:
-        """What stands in public now, that of earlier takedowns of the same account included.
+    async def _of(self, handles: Sequence[str]) -> list[Takedown]:
+        """All takedowns of these handles."""
+        return [takedown for takedown in await self.all() if set(takedown.receipt.handles) & set(handles)]
 
-        What one takes back that is still under way is left to it.
-        """
-        earlier = [takedown for handle in subject.handles for takedown in await self.all(handle)]
-        ended = [takedown for takedown in earlier if takedown.finished_at is not None]
-        said = [each for takedown in ended for each in takedown.receipt.said if each.outcome != DELETED]
+    async def _said(self, subject: Subject, earlier: Iterable[Takedown]) -> tuple[Said, ...]:
+        """What stands in public now, that of these earlier takedowns of the same account included."""
+        said = [each for takedown in earlier for each in takedown.receipt.said if each.outcome != DELETED]
         for room in self._rooms.values():
             said += await room.said(subject)
         return tuple(

@@ -441,6 +441,7 @@ async def test_what_came_again_while_a_takedown_waits_is_forgotten_again(place: 
         await takedowns.forget("nell", "command", delete_posts=True)
     with pytest.raises(OutsideError):  # nothing came meanwhile: it is the same takedown
         await takedowns.forget("nell", "command")
+    assert [each.id for each in (await takedowns.preview("nell")).said] == ["1001"]  # it is said before what that costs
     await place.blocklist.remove("nell")
     await place.settle("nell")
     await takedowns.forget("nell", "command", delete_posts=True)
