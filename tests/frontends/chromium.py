@@ -32,6 +32,10 @@ _FLAGS = [
 ]
 
 
+class PageReplaced(Exception):
+    """The page was left while it was asked something."""
+
+
 class Tab:
     """One page. What it does is over when the call returns; what the page does then is awaited with `until`."""
 
@@ -48,6 +52,8 @@ class Tab:
             message = await self._socket.receive_json(timeout=PATIENCE)
             self._note(message)
             if message.get("id") == number:
+                if "navigated or closed" in str(message.get("error")):
+                    raise PageReplaced
                 assert "error" not in message, message["error"]
                 result: dict[str, Any] = message["result"]
                 return result
@@ -72,9 +78,10 @@ class Tab:
         """Wait until the expression is true, also while the page is being replaced by another."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                answer = await self.call("Runtime.evaluate", expression=condition, returnByValue=True)
-                if answer["result"].get("value") is True:
-                    return
+                with suppress(PageReplaced):
+                    answer = await self.call("Runtime.evaluate", expression=condition, returnByValue=True)
+                    if answer["result"].get("value") is True:
+                        return
                 await asyncio.sleep(0.02)
 
     async def press(self, key: str) -> None:
