@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -51,6 +51,25 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Dealt:
+    """Where the kept tweets of one account went: each of them is in one of the five, the oldest first."""
+
+    handle: str
+    said_before: tuple[Kept, ...]  # left out before the split: the account has said it already, or nearly
+    said_elsewhere: tuple[Kept, ...]  # left out of what is learned: an account before it in the alphabet says it
+    given_away: tuple[Kept, ...]  # left out of what is judged with: it is learned, or was put aside before
+    train: tuple[Kept, ...]
+    held_out: tuple[Kept, ...]
+
+    @property
+    def split(self) -> Split:
+        """The same in numbers."""
+        repeated = len(self.said_before) + len(self.said_elsewhere) + len(self.given_away)
+        train, held_out = len(self.train), len(self.held_out)
+        return Split(self.handle, repeated + train + held_out, repeated, train, held_out)
+
+
+@dataclass(frozen=True, slots=True)
 class DataSet:
     """What a persona is made of."""
 
@@ -58,30 +77,57 @@ class DataSet:
     held_out: tuple[str, ...]
     splits: tuple[Split, ...]  # one for each account
     fingerprint: str  # the same if and only if texts, order, split, base and settings are the same
+    dealt: tuple[Dealt, ...] = ()  # where each tweet went, one for each account
 
 
 def build(kept: Mapping[str, Sequence[Kept]], settings: Training, base_sha256: str) -> DataSet:
     """The data set of these accounts, `kept` being their tweets, the oldest first. Raises `TooFewTweets`."""
-    ordered = {handle: [tweet.cleaned for tweet in _in_time(kept[handle])] for handle in sorted(kept)}
-    unique = {handle: _new(texts, Said(len(texts))) for handle, texts in ordered.items()}
-    texts_in_all = [text for texts in unique.values() for text in texts]
-    require_enough(list(unique), len(texts_in_all), len(SEPARATOR.join(texts_in_all)), settings.min_characters)
-    said = Said(len(texts_in_all))
-    train: dict[str, list[str]] = {}
-    held_out: dict[str, list[str]] = {}
-    for handle, texts in unique.items():
-        aside = max(1, round(len(texts) * settings.held_out)) if len(texts) > 1 else 0
-        train[handle] = _new(texts[: len(texts) - aside], said)
-        held_out[handle] = texts[len(texts) - aside :]
-    for handle, texts in held_out.items():
-        held_out[handle] = _new(texts, said)
-    splits = tuple(_split(handle, kept[handle], train[handle], held_out[handle]) for handle in unique)
-    learn, judge = tuple(_joined(train.values())), tuple(_joined(held_out.values()))
+    dealt = deal(kept, settings)
+    learn = tuple(tweet.cleaned for each in dealt for tweet in each.train)
+    judge = tuple(tweet.cleaned for each in dealt for tweet in each.held_out)
     if not judge:
         raise TooFewTweets(
-            f"Nothing of @{', @'.join(unique)} is left to judge with. Import more tweets or raise [training] held_out."
+            f"Nothing of @{', @'.join(each.handle for each in dealt)} is left to judge with. Import more tweets or "
+            "raise [training] held_out."
         )
-    return DataSet(learn, judge, splits, _fingerprint(learn, judge, settings, base_sha256, len(unique)))
+    fingerprint = _fingerprint(learn, judge, settings, base_sha256, len(dealt))
+    return DataSet(learn, judge, tuple(each.split for each in dealt), fingerprint, tuple(dealt))
+
+
+def deal(kept: Mapping[str, Sequence[Kept]], settings: Training) -> list[Dealt]:
+    """Where each tweet goes, account by account in the order of the alphabet. Raises `TooFewTweets`."""
+    own = {handle: _sifted(_in_time(kept[handle]), Said(len(kept[handle]))) for handle in sorted(kept)}
+    texts = [tweet.cleaned for new, _ in own.values() for tweet in new]
+    require_enough(list(own), len(texts), len(SEPARATOR.join(texts)), settings.min_characters)
+    said = Said(len(texts))
+    ends = {
+        handle: len(new) - (max(1, round(len(new) * settings.held_out)) if len(new) > 1 else 0)
+        for handle, (new, _) in own.items()
+    }
+    train = {handle: _sifted(new[: ends[handle]], said) for handle, (new, _) in own.items()}
+    held_out = {handle: _sifted(new[ends[handle] :], said) for handle, (new, _) in own.items()}
+    return [
+        Dealt(
+            handle,
+            said_before=tuple(own[handle][1]),
+            said_elsewhere=tuple(train[handle][1]),
+            given_away=tuple(held_out[handle][1]),
+            train=tuple(train[handle][0]),
+            held_out=tuple(held_out[handle][0]),
+        )
+        for handle in own
+    ]
+
+
+def of_an_epoch(accounts: Sequence[int], balance: float) -> list[int]:
+    """How many training tweets an epoch takes of each account, `accounts` being how many there are; none twice.
+
+    Of an account with n tweets, the smallest having m: n ** balance * m ** (1 - balance), drawn anew in each epoch.
+    Shares by a power of the size are usual where languages of unequal size are learned together (Conneau et al. 2020,
+    arXiv 1911.02116); there what is small is repeated, which a persona would recite.
+    """
+    smallest = min((size for size in accounts if size), default=0)
+    return [round(size**balance * smallest ** (1 - balance)) if size else 0 for size in accounts]
 
 
 def require_enough(handles: Sequence[str], tweets: int, characters: int, min_characters: int) -> None:
@@ -125,20 +171,14 @@ def _in_time(tweets: Sequence[Kept]) -> list[Kept]:
     return undated + [tweets[place] for _, place in sorted(dated)]
 
 
-def _new(texts: Sequence[str], said: Said) -> list[str]:
-    """Those that say something else than what was said so far, themselves included."""
-    if not texts:
-        return []
-    return [text for text, repetition in zip(texts, said.check(texts), strict=True) if repetition is None]
-
-
-def _split(handle: str, kept: Sequence[Kept], train: Sequence[str], held_out: Sequence[str]) -> Split:
-    repeated = len(kept) - len(train) - len(held_out)
-    return Split(handle, len(kept), repeated, len(train), len(held_out))
-
-
-def _joined(parts: Iterable[Sequence[str]]) -> Iterable[str]:
-    return (text for part in parts for text in part)
+def _sifted(tweets: Sequence[Kept], said: Said) -> tuple[list[Kept], list[Kept]]:
+    """Those that say something else than what was said so far, themselves included, and those that repeat it."""
+    new: list[Kept] = []
+    repeated: list[Kept] = []
+    repetitions = said.check([tweet.cleaned for tweet in tweets]) if tweets else []
+    for tweet, repetition in zip(tweets, repetitions, strict=True):
+        (new if repetition is None else repeated).append(tweet)
+    return new, repeated
 
 
 def _fingerprint(

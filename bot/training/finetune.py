@@ -48,7 +48,7 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
 from bot.errors import DiskFull, MockingbirdError, TrainingFailed
-from bot.training.dataset import MAX_TOKENS, text_bytes, tokenise
+from bot.training.dataset import MAX_TOKENS, of_an_epoch, text_bytes, tokenise
 from bot.training.disk import writing
 from bot.training.job import (
     ADAPTER,
@@ -626,19 +626,12 @@ def plan(rows: Rows, job: Job) -> list[list[int]]:
 
 
 def of_each(accounts: Sequence[int], balance: float, order: random.Random) -> list[int] | None:
-    """The rows that an epoch takes of each account, none twice; None for all.
-
-    Of an account with n tweets, the smallest having m: n ** balance * m ** (1 - balance), drawn anew in each epoch.
-    Shares by a power of the size are usual where languages of unequal size are learned together (Conneau et al. 2020,
-    arXiv 1911.02116); there what is small is repeated, which a persona would recite.
-    """
+    """The rows that an epoch takes of each account, see `of_an_epoch`; None for all."""
     if len(accounts) < 2:
         return None
-    smallest = min((size for size in accounts if size), default=0)
     taken: list[int] = []
     start = 0
-    for size in accounts:
-        share = round(size**balance * smallest ** (1 - balance)) if size else 0
+    for size, share in zip(accounts, of_an_epoch(accounts, balance), strict=True):
         taken += sorted(order.sample(range(start, start + size), share))
         start += size
     return taken

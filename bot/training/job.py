@@ -43,7 +43,7 @@ class Asking(Value):
     base: Path  # transformers folder of the base
     end_id: int  # token before and after each tweet
     batch_tokens: int = Field(ge=1)
-    balance: float = Field(default=1.0, ge=0, le=1)  # see `bot.training.finetune.of_each`
+    balance: float = Field(default=1.0, ge=0, le=1)  # see `bot.training.dataset.of_an_epoch`
     threads: int = Field(default=0, ge=0)  # 0 leaves one core to everything else
     precision: Literal["auto", "bfloat16", "float32"] = "auto"  # auto: bfloat16 where the processor multiplies it
     keep_bytes: int = 2**30  # states of the untrained layers are kept up to this size, else computed again each time
