@@ -193,4 +193,10 @@ STEPS: tuple[str, ...] = (
     DROP TABLE training_points_before;
     DROP TABLE trainings_before;
     """,
+    # 3: what a reply answers.
+    """
+    ALTER TABLE tweets ADD COLUMN reply_to_id TEXT;    -- X's id of the very tweet that is answered, where it is told
+    -- X's API has always told it as an id; of archives and tables, where it may be a name, another import brings it.
+    UPDATE tweets SET reply_to_id = reply_to WHERE source = 'x_api' AND reply_to NOT GLOB '*[^0-9]*';
+    """,
 )

@@ -36,7 +36,7 @@ class Adding:
         """Take a batch."""
         self._has_bare = self._has_bare or any(tweet.id is None for tweet in tweets)
         rows = await asyncio.to_thread(_rows, tweets)
-        await self._transaction.run_many("INSERT INTO incoming VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        await self._transaction.run_many("INSERT INTO incoming VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     async def merge(self, handles: Sequence[str]) -> None:
         """Store what was staged; `handles` are the accounts it belongs to. Whatever changed is left to be judged."""
@@ -67,7 +67,8 @@ _STAGE = """
         created_at TEXT,
         is_retweet INTEGER NOT NULL,
         reply_to TEXT,
-        source TEXT NOT NULL
+        source TEXT NOT NULL,
+        reply_to_id TEXT
     )
 """
 
@@ -130,17 +131,20 @@ _TELLS_MORE = f"""
     OR excluded.is_retweet > tweets.is_retweet
 """
 _MERGE = f"""
-    INSERT INTO tweets (handle, key, text, cleaned, verdict, created_at, is_retweet, reply_to, source, added_at)
-    SELECT handle, key, text, '', '', created_at, is_retweet, reply_to, source, ? FROM incoming
+    INSERT INTO tweets
+        (handle, key, text, cleaned, verdict, created_at, is_retweet, reply_to, source, added_at, reply_to_id)
+    SELECT handle, key, text, '', '', created_at, is_retweet, reply_to, source, ?, reply_to_id FROM incoming
     WHERE true ORDER BY handle, key, number
     ON CONFLICT (handle, key) DO UPDATE SET
         text = iif({_IS_LONGER}, excluded.text, tweets.text),
         created_at = coalesce(tweets.created_at, excluded.created_at),
         is_retweet = max(tweets.is_retweet, excluded.is_retweet),
         reply_to = coalesce(tweets.reply_to, excluded.reply_to),
+        reply_to_id = coalesce(tweets.reply_to_id, excluded.reply_to_id),
         source = iif(excluded.source = '{Source.ARCHIVE}', excluded.source, tweets.source),
         verdict = iif({_TELLS_MORE}, '', tweets.verdict)
     WHERE {_TELLS_MORE} OR (tweets.reply_to IS NULL AND excluded.reply_to NOT NULL)
+        OR (tweets.reply_to_id IS NULL AND excluded.reply_to_id NOT NULL)
         OR (excluded.source = '{Source.ARCHIVE}' AND tweets.source != excluded.source)
 """
 
@@ -157,6 +161,7 @@ def _rows(tweets: Sequence[Tweet]) -> list[tuple[object, ...]]:
             tweet.is_retweet,
             tweet.reply_to,
             tweet.source,
+            tweet.reply_to_id,
         )
         for tweet in tweets
     ]

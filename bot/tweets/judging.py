@@ -126,4 +126,5 @@ def _tweet(row: Row) -> Tweet:
         is_retweet=bool(row["is_retweet"]),
         reply_to=row["reply_to"],
         source=Source(row["source"]),
+        reply_to_id=row["reply_to_id"],
     )

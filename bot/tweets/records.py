@@ -109,6 +109,16 @@ _REPLY_TO = (
     "referencedtweetsrepliedtoid",
     "referencedpostsrepliedtoid",
 )
+_REPLY_TO_ID = (
+    "inreplytostatusidstr",
+    "inreplytostatusid",
+    "inreplytotweetidstr",
+    "inreplytotweetid",
+    "replytostatusid",
+    "replytotweetid",
+    "referencedtweetsrepliedtoid",
+    "referencedpostsrepliedtoid",
+)
 _STATUS = re.compile(r"(?:twitter|x)\.com/(\w{1,20})/status(?:es)?/(\d{1,19})", re.ASCII)
 _NAME = re.compile(r"\s*@?\w{1,20}\s*", re.ASCII)
 _ADDRESS = re.compile(r"@(\w{1,20})", re.ASCII)
@@ -142,6 +152,7 @@ class Record(NamedTuple):
     created_at: datetime | None  # UTC
     is_retweet: bool
     reply_to: str | None
+    reply_to_id: str | None = None  # id of the very tweet that it answers
     written: str | None = None  # the time where only the whole file tells whether its day or its month comes first
 
 
@@ -194,6 +205,7 @@ class Columns:
     type: tuple[str, ...]
     references: tuple[str, ...]
     reply_to: tuple[str, ...]
+    reply_to_id: tuple[str, ...]
 
 
 @lru_cache(maxsize=256)
@@ -217,6 +229,7 @@ def columns(names: tuple[str, ...]) -> Columns:
         type=found(_TYPE),
         references=found(_REFERENCES),
         reply_to=found(_REPLY_TO),
+        reply_to_id=found(_REPLY_TO_ID),
     )
 
 
@@ -243,6 +256,7 @@ def record(row: Mapping[str, object], known: Columns | None = None) -> Record | 
         created_at,
         _is_retweet(row, known),
         _reply_to(row, known, text) if known.reply_to or known.references else None,
+        _reply_to_id(row, known) if known.reply_to_id or known.references else None,
         written if isinstance(written, str) else None,
     )
 
@@ -364,3 +378,12 @@ def _reply_to(row: Mapping[str, object], known: Columns, text: str) -> str | Non
             address = _ADDRESS.match(text)
             return _id(value) or _handle(value) or (address[1].lower() if address else storable(str(value))[:40])
     return _reference(row, known, "replied_to") if known.references else None
+
+
+def _reply_to_id(row: Mapping[str, object], known: Columns) -> str | None:
+    """The id of the very tweet that is answered; None for none, and for one that a spreadsheet has ruined."""
+    for name in known.reply_to_id:
+        value = row[name]
+        if value and _is_something(value) and (id_ := _id(value)):
+            return id_
+    return _id(_reference(row, known, "replied_to")) if known.references else None

@@ -50,6 +50,7 @@ class KeptTweet:
     cleaned: str  # one line, never empty
     created_at: datetime | None  # UTC; None where the source did not say
     added_at: datetime  # UTC; when it was first stored
+    prompt: str | None = None  # the tweet that it answers, cleaned like itself, where that is stored
 
 
 class TweetStore:
@@ -170,14 +171,18 @@ class TweetStore:
         async with self._sitting:
             return await portrait(self._database.path, handle)
 
-    async def kept(self, handle: str) -> list[KeptTweet]:
+    async def kept(self, handle: str, beside: Sequence[str] = ()) -> list[KeptTweet]:
         """What may be learned, the oldest first; tweets without a time come before all others.
 
-        Raises `UnknownHandle`.
+        What a reply answers comes with it when it is the account's own, or that of an account `beside` it, which is
+        learned by the same persona. Raises `UnknownHandle`.
         """
+        handle = await self._known(handle)
+        whose = (handle, *(other for other in map(normalise_handle, beside) if other != handle))
         rows = await self._database.all(
-            f"SELECT key, cleaned, created_at, added_at FROM tweets WHERE handle = ? AND verdict = ? {_BY_TIME}",
-            (await self._known(handle), Verdict.KEPT),
+            f"SELECT key, cleaned, created_at, added_at, {_ANSWERED.format(', '.join('?' * len(whose)))} AS prompt"
+            f" FROM tweets AS reply WHERE handle = ? AND verdict = ? {_BY_TIME}",
+            (Verdict.RETWEET, *whose, handle, Verdict.KEPT),
         )
         return await asyncio.to_thread(_kept_tweets, rows)
 
@@ -312,6 +317,14 @@ class TweetStore:
 # Times are ISO 8601 in UTC, so that text order is time order; X's ids grow with time, and a longer one is larger.
 _BY_TIME = "ORDER BY created_at, length(key), key"
 
+# Also a tweet that is not learned, say because it is short, can be what is answered; one that was passed on is somebody
+# else's. What was not judged yet has no cleaned text.
+_ANSWERED = """
+    (SELECT answered.cleaned FROM tweets AS answered
+     WHERE answered.key = reply.reply_to_id AND answered.cleaned != '' AND answered.verdict != ?
+         AND answered.handle IN ({}) ORDER BY answered.handle LIMIT 1)
+"""
+
 _NEXT_REVISION = """
     INSERT INTO marks (name, value) VALUES ('tweets-revision', '1')
     ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
@@ -331,6 +344,7 @@ def _kept_tweets(rows: Sequence[Row]) -> list[KeptTweet]:
             cleaned=row["cleaned"],
             created_at=datetime.fromisoformat(row["created_at"]) if row["created_at"] else None,
             added_at=datetime.fromisoformat(row["added_at"]),
+            prompt=row["prompt"],
         )
         for row in rows
     ]

@@ -27,6 +27,7 @@ class Tweet:
     is_retweet: bool  # by the source's own flag or type; the prefix "RT @" is judged in cleaning
     reply_to: str | None  # handle (lower case, no @) or id of what it answers; None if it answers nothing
     source: Source
+    reply_to_id: str | None = None  # X's id of the very tweet that it answers; None where the source does not tell
 
     @property
     def key(self) -> str:

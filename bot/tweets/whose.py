@@ -36,10 +36,12 @@ class Settled:
 
     def tweet(self, record: Record, owner: str) -> Tweet:
         """The record as a tweet of that account."""
-        _, text, id_, created_at, is_retweet, reply_to, written = record
+        _, text, id_, created_at, is_retweet, reply_to, reply_to_id, written = record
         if written is not None and self.order is not None:
             created_at = moment_in(self.order, written)
-        return Tweet(owner, text, id_ if self.with_id else None, created_at, is_retweet, reply_to, self.source)
+        if not self.with_id:  # whatever has spoilt one column of ids has spoilt the other
+            id_ = reply_to_id = None
+        return Tweet(owner, text, id_, created_at, is_retweet, reply_to, self.source, reply_to_id)
 
 
 class Survey:

@@ -249,6 +249,7 @@ def _read_post(post: Document, included: Mapping[str, Document], handle: str) ->
         is_retweet="retweeted" in references,
         reply_to=references.get("replied_to"),
         source=Source.X_API,
+        reply_to_id=references.get("replied_to"),
     )
 
 
