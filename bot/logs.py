@@ -25,7 +25,7 @@ TALKATIVE = (
     "requests_oauthlib",
     "aiosqlite",
 )  # tokens or texts at DEBUG
-QUIET = ("apscheduler", "aiohttp.access", "asyncio")  # a line for each tick or request
+QUIET = ("apscheduler", "aiohttp.access", "asyncio", "filelock")  # a line for each tick or request
 
 
 def configure(settings: Log, run: str) -> None:

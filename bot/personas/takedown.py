@@ -24,15 +24,15 @@ The rooms whose things are deleted are handed in (`Room`), since they stand abov
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
-from filelock import FileLock, Timeout
+from filelock import AsyncFileLock, FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from bot.database import Database, Row, Transaction
@@ -390,20 +390,9 @@ class Takedowns:
             }.values()
         )
 
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
+    def _alone(self) -> AsyncFileLock:
         """One takedown at a time, over all processes; the lock dies with its process."""
-        lock = FileLock(self._lock)
-        while True:
-            try:
-                lock.acquire(blocking=False)
-                break
-            except Timeout:
-                await asyncio.sleep(_LOOK_S)
-        try:
-            yield
-        finally:
-            lock.release()
+        return AsyncFileLock(self._lock, poll_interval=_LOOK_S, run_in_executor=False)
 
 
 # --- For those who speak ---

@@ -13,15 +13,14 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
 import structlog
-from filelock import FileLock, Timeout
+from filelock import AsyncFileLock, FileLock, Timeout
 
 from bot.config import Judging, Training
 from bot.errors import DiskFull, JudgingFailed, NotPermitted, TooFewTweets, UnknownPersona, UnreadableSource
@@ -42,6 +41,7 @@ MATERIAL = "material.json"  # `Material`
 ANSWER = "figures.json"  # `Figures`
 JUDGING = "judging"  # in a training's folder: where its version is judged
 
+LOCK = "evaluation.lock"  # in the data folder
 OTHERS = 8  # accounts at most that a version is told apart from
 OTHERS_LEARNED = 2_000  # of all their tweets at most that the author classifier learns from
 FEWEST = 20  # tweets of an account that count for anything
@@ -202,7 +202,7 @@ class Evaluator:
     def sweep(self) -> None:
         """Remove what an evaluation that was killed left behind, unless one is under way."""
         try:
-            with self._lock().acquire(blocking=False):
+            with FileLock(self._data / LOCK).acquire(blocking=False):
                 self._clear()
         except Timeout:
             return
@@ -211,24 +211,9 @@ class Evaluator:
         for folder in (self._folder, *(self._data / "trainings").glob(f"*/{JUDGING}")):
             shutil.rmtree(folder, ignore_errors=True)
 
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Wait until no process judges a version, and keep others from it while the body runs."""
-        lock = self._lock()
-        while True:
-            try:
-                lock.acquire(blocking=False)
-                break
-            except Timeout:
-                await asyncio.sleep(_LOOK_S)
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _lock(self) -> FileLock:
-        self._data.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._data / "evaluation.lock")
+    def _alone(self) -> AsyncFileLock:
+        """Waits until no process judges a version, and keeps others from it while the body runs."""
+        return AsyncFileLock(self._data / LOCK, poll_interval=_LOOK_S, run_in_executor=False)
 
     def _in_use(self, manifest: Manifest) -> Path | None:
         """Folder of the version in use, if that is another one on the same base."""

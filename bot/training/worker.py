@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
 import structlog
-from filelock import FileLock, Timeout
+from filelock import AsyncFileLock, FileLock, Timeout
 
 from bot.config import Judging, Model, Retraining
 from bot.config import Training as Settings
@@ -39,6 +38,7 @@ from bot.training.record import Training, TrainingPoint, TrainingResult, Trainin
 from bot.training.table import Outcome, TrainingTable
 from bot.tweets.store import TweetStore
 
+LOCK = "trainings.lock"  # in the data folder
 DISK_PAUSE_S = 60.0  # before another try when even the database can't be written
 
 OnPublished = Callable[[Manifest], Awaitable[None]]
@@ -94,7 +94,7 @@ class Worker:
     def nobody_works(self) -> bool:
         """Whether no process has a worker now."""
         try:
-            with FileLock(self._data / "trainings.lock").acquire(blocking=False):
+            with FileLock(self._data / LOCK).acquire(blocking=False):
                 return True
         except Timeout:
             return False
@@ -309,21 +309,9 @@ class Worker:
 
     # --- The lock and the folders ---
 
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Wait until no other process works on this data, and keep others from it while the body runs."""
-        self._data.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._data / "trainings.lock")
-        while True:
-            try:
-                lock.acquire(blocking=False)
-                break
-            except Timeout:
-                await asyncio.sleep(POLL_S)
-        try:
-            yield
-        finally:
-            lock.release()
+    def _alone(self) -> AsyncFileLock:
+        """Waits until no other process works on this data, and keeps others from it while the body runs."""
+        return AsyncFileLock(self._data / LOCK, poll_interval=POLL_S, run_in_executor=False)
 
     async def _sweep(self) -> None:
         """Remove what dead workers left behind and nobody needs to go on from."""
