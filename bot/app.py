@@ -43,6 +43,7 @@ from bot.shelf.shelf import Shelf
 from bot.training.child import ensure_base, started
 from bot.training.evaluation import Evaluator, Sampled
 from bot.training.evaluations import Evaluations
+from bot.training.exploring import Explorer
 from bot.training.job import DISK_FULL
 from bot.training.purchases import Purchases
 from bot.training.trainings import Training, Trainings
@@ -81,6 +82,7 @@ class Rooms:
     trainings: Trainings
     evaluator: Evaluator
     evaluations: Evaluations
+    explorer: Explorer
     speaker: Speaker
     conversation: Conversation
     posts: Posts
@@ -137,6 +139,7 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
             trainings=trainings,
             evaluator=evaluator,
             evaluations=evaluations,
+            explorer=Explorer(shelf, database.path, config.training),
             speaker=speaker,
             conversation=conversation,
             posts=posts,

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 import bot
 from bot.shelf.figures import Figures
-from bot.shelf.manifest import HandleCounts, Manifest, Metrics, Prediction
+from bot.shelf.manifest import HandleCounts, HandleSplit, Manifest, Metrics, Prediction
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -116,7 +116,7 @@ def test_every_setting_is_explained_by_a_comment() -> None:
 # The shelf's contract
 
 
-@pytest.mark.parametrize("model", [Manifest, HandleCounts, Metrics, Prediction])
+@pytest.mark.parametrize("model", [Manifest, HandleCounts, HandleSplit, Metrics, Prediction])
 def test_every_field_of_a_manifest_is_part_of_the_contract_on_disk(model: type[BaseModel]) -> None:
     described = set(TABLE_KEY.findall(read("models/README.md")))
     assert set(model.model_fields) - described == set()
@@ -124,7 +124,7 @@ def test_every_field_of_a_manifest_is_part_of_the_contract_on_disk(model: type[B
 
 def test_the_contract_on_disk_describes_no_field_that_does_not_exist() -> None:
     described = set(TABLE_KEY.findall(read("models/README.md"))) - {"Key", "---"}
-    known = {name for model in (Manifest, HandleCounts, Metrics, Prediction) for name in model.model_fields}
+    known = {name for model in (Manifest, HandleCounts, HandleSplit, Metrics, Prediction) for name in model.model_fields}
     assert described - known == set()
 
 

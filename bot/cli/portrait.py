@@ -24,21 +24,11 @@ Row = Sequence[str]
 def print_portrait(counts: AccountCounts, portrait: Portrait) -> None:
     """All of it, from the counts down to examples of what was kept and what was left out."""
     out.print(_head(counts, portrait), markup=False, highlight=False)
-    verdicts = [(verdict.value, _of(tweets, portrait.tweets), why(verdict)) for verdict, tweets in _some(portrait)]
-    _print("Why tweets are learned or not", ("verdict", "tweets", ""), verdicts)
-    if portrait.months:
-        title = "Activity: █ learned, ░ left out" + (f"; {portrait.undated:,} without a time" * bool(portrait.undated))
-        _print(title, ("when", "tweets", ""), _activity(portrait.months))
-    if portrait.lengths:
-        _print(
-            f"Lengths of what is learned: half have at most {portrait.lengths.median} characters, "
-            f"nine of ten at most {portrait.lengths.ninth_tenth}",
-            ("characters", "tweets", ""),
-            _lengths(portrait.lengths),
-        )
-        _print(_languages_title(portrait), ("language", "tweets"), _languages(portrait))
+    verdicts = [(verdict.value, share(tweets, portrait.tweets), why(verdict)) for verdict, tweets in _some(portrait)]
+    print_table("Why tweets are learned or not", ("verdict", "tweets", ""), verdicts)
+    print_distributions(portrait)
     if portrait.habits.own:
-        _print(f"Of {portrait.habits.own:,} tweets that are no retweets", ("with", "tweets"), _habits(portrait))
+        print_table(f"Of {portrait.habits.own:,} tweets that are no retweets", ("with", "tweets"), _habits(portrait))
     for verdict, texts in portrait.examples.items():
         shown = texts if verdict is Verdict.KEPT else texts[:MOST_LEFT_OUT]
         if shown:
@@ -47,7 +37,23 @@ def print_portrait(counts: AccountCounts, portrait: Portrait) -> None:
             out.print(f"· {text}", markup=False, highlight=False)
 
 
-def _print(title: str, columns: Row, rows: Iterable[Row]) -> None:
+def print_distributions(portrait: Portrait) -> None:
+    """When its tweets were written, how long they are, and in which languages."""
+    if portrait.months:
+        title = "Activity: █ learned, ░ left out" + (f"; {portrait.undated:,} without a time" * bool(portrait.undated))
+        print_table(title, ("when", "tweets", ""), _activity(portrait.months))
+    if portrait.lengths:
+        print_table(
+            f"Lengths of what is learned: half have at most {portrait.lengths.median} characters, "
+            f"nine of ten at most {portrait.lengths.ninth_tenth}",
+            ("characters", "tweets", ""),
+            _lengths(portrait.lengths),
+        )
+        print_table(_languages_title(portrait), ("language", "tweets"), _languages(portrait))
+
+
+def print_table(title: str, columns: Row, rows: Iterable[Row]) -> None:
+    """A table with a title; the second column is of numbers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number == 1 else "left", overflow="fold")
@@ -68,7 +74,8 @@ def _some(portrait: Portrait) -> Iterable[tuple[Verdict, int]]:
     return ((verdict, tweets) for verdict, tweets in portrait.verdicts.items() if tweets)
 
 
-def _of(part: int, whole: int) -> str:
+def share(part: int, whole: int) -> str:
+    """`3 (75%)`."""
     percent = part / whole * 100 if whole else 0.0
     return f"{part:,} ({'<1' if 0 < percent < 1 else round(percent)}%)"
 
@@ -102,12 +109,12 @@ def _languages_title(portrait: Portrait) -> str:
 def _languages(portrait: Portrait) -> Iterable[Row]:
     counts = list(portrait.languages.counts.items())
     for code, tweets in counts[:MOST_LANGUAGES]:
-        yield f"{NAMES.get(code, code)}", _of(tweets, portrait.languages.detected)
+        yield f"{NAMES.get(code, code)}", share(tweets, portrait.languages.detected)
     if rest := sum(tweets for _, tweets in counts[MOST_LANGUAGES:]):
-        yield f"{len(counts) - MOST_LANGUAGES} others", _of(rest, portrait.languages.detected)
+        yield f"{len(counts) - MOST_LANGUAGES} others", share(rest, portrait.languages.detected)
 
 
 def _habits(portrait: Portrait) -> Iterable[Row]:
     names = {"capitals": "a word in capitals", "replies": "replies to somebody"}
     for habit, tweets in portrait.habits.model_dump(exclude={"own"}).items():
-        yield names.get(habit, habit), _of(tweets, portrait.habits.own)
+        yield names.get(habit, habit), share(tweets, portrait.habits.own)

@@ -21,6 +21,27 @@ class HandleCounts(BaseModel):
     short: int
     duplicates: int
     kept: int
+    quotes: int | None = None  # of the retweets, those quoted by hand; None in older versions
+    near_duplicates: int | None = None  # of the duplicates, those that are not the very words; None in older versions
+
+
+class HandleSplit(BaseModel):
+    """What became of the kept tweets of one account; the first five are all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    handle: str
+    said_before: int  # left out: the account has said it before, in the same words or nearly
+    said_elsewhere: int  # left out of what is learned: another account's training tweet says it
+    given_away: int  # left out of what is judged with: a training tweet or one put aside before says it
+    train: int
+    held_out: int
+    epoch: int  # of the training tweets, how many an epoch takes
+    characters: int  # of the training tweets
+    tokens: int | None  # of the training tweets, one end token of each included
+    first: datetime | None  # UTC; of the oldest training tweet that has a time
+    boundary: datetime | None  # UTC; of the oldest held-out tweet
+    last: datetime | None  # UTC; of the newest held-out tweet
 
 
 class Metrics(BaseModel):
@@ -64,6 +85,7 @@ class Manifest(BaseModel):
     code_version: str
     seed: int
     counts: tuple[HandleCounts, ...]
+    splits: tuple[HandleSplit, ...] = ()  # one for each account; empty in older versions
     consent: dict[str, str] = {}  # account -> own, permission, public_official or invented; empty in older versions
     hyperparameters: dict[str, Any]
     metrics: Metrics

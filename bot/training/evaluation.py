@@ -32,9 +32,10 @@ from bot.training.child import ensure_base, started
 from bot.training.dataset import DataSet, Kept, build, words
 from bot.training.figures import even_choice
 from bot.training.job import DISK_FULL, TEXTS, Asking, Texts, Value
+from bot.training.rebuilding import rebuilt
 from bot.tweets.cleaning import Profile, Verdict, judge
 from bot.tweets.reading import read
-from bot.tweets.store import KeptTweet, TweetStore
+from bot.tweets.store import TweetStore
 
 SCORING = "bot.training.scoring"
 MATERIAL = "material.json"  # `Material`
@@ -153,9 +154,14 @@ class Evaluator:
         async with self._alone():
             await self._store.require_free(manifest.handles)
             kept = {handle: await self._store.kept(handle) for handle in manifest.handles}
-            data_set, same = await asyncio.to_thread(_data_set_of, manifest, kept, self._training)
+            found = await asyncio.to_thread(rebuilt, manifest, kept, self._training)
             candidate = Candidate(
-                manifest.handles, self._shelf.path(manifest), self._in_use(manifest), base, data_set, same
+                manifest.handles,
+                self._shelf.path(manifest),
+                self._in_use(manifest),
+                base,
+                found.data_set,
+                found.is_its_own,
             )
             return await self._figures(candidate, self._folder)
 
@@ -331,38 +337,6 @@ class _Said:
 
     cleaned: str
     created_at: datetime | None
-
-
-# --- The version's own tweets ---
-
-
-def _data_set_of(
-    manifest: Manifest, kept: Mapping[str, Sequence[KeptTweet]], settings: Training
-) -> tuple[DataSet, bool]:
-    """What the version was made of, if that can be put together again from what is stored; else what is stored now.
-
-    In the second case tweets that it has learned may stand on the held-out side, and the figures flatter it.
-    """
-    as_it_was = _settings_of(manifest, settings)
-    before = {
-        handle: [tweet for tweet in tweets if tweet.added_at <= manifest.tweets_read_at]
-        for handle, tweets in kept.items()
-    }
-    now = build(kept, as_it_was, manifest.base_sha256)
-    if now.fingerprint == manifest.fingerprint:
-        return now, True
-    try:
-        then = build(before, as_it_was, manifest.base_sha256)
-    except TooFewTweets:
-        return now, False
-    return (then, True) if then.fingerprint == manifest.fingerprint else (now, False)
-
-
-def _settings_of(manifest: Manifest, settings: Training) -> Training:
-    """The settings with which the version was trained, as far as it tells them; however few its tweets."""
-    told = {name: value for name, value in manifest.hyperparameters.items() if name in Training.model_fields}
-    told.pop("threads", None)
-    return settings.model_copy(update={**told, "seed": manifest.seed, "min_characters": 0})
 
 
 def _texts_of(data_set: DataSet) -> Texts:

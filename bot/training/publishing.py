@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from bot.config import Training
 from bot.errors import DiskFull
 from bot.pictures import curve, pipeline, predictions
@@ -20,6 +22,7 @@ from bot.shelf.figures import Figures
 from bot.shelf.manifest import HandleCounts, Manifest, Metrics
 from bot.shelf.shelf import Shelf, file_sha256
 from bot.training.dataset import DataSet
+from bot.training.ingredients import splits_of
 from bot.training.job import ADAPTER, ADAPTER_CONFIG, Result
 from bot.training.record import TrainingPoint, course_of
 
@@ -124,6 +127,7 @@ def _manifest(shelf: Shelf, result: Result, provenance: Provenance, now: datetim
         code_version=importlib.metadata.version("mockingbird"),
         seed=provenance.settings.seed,
         counts=provenance.counts,
+        splits=splits_of(provenance.data_set, _tokenizer(provenance.base), provenance.settings.balance),
         consent=provenance.consent,
         hyperparameters=hyperparameters_of(provenance.settings, result),
         metrics=metrics_of(result, provenance),
@@ -131,3 +135,8 @@ def _manifest(shelf: Shelf, result: Result, provenance: Provenance, now: datetim
         predictions=result.predictions,
         sha256={},
     )
+
+
+def _tokenizer(base: Base) -> Tokenizer | None:
+    path = base.model / TOKENIZER
+    return Tokenizer.from_file(str(path)) if path.is_file() else None

@@ -305,6 +305,8 @@ class Worker:
             short=counts.short,
             duplicates=counts.duplicates,
             kept=counts.kept,
+            quotes=counts.quotes,
+            near_duplicates=counts.near_duplicates,
         )
 
     # --- The lock and the folders ---

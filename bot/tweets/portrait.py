@@ -131,7 +131,7 @@ def portray(handle: str, tweets: Iterable[StoredTweet], language: Callable[[str]
         handle=handle,
         tweets=sum(verdicts.values()),
         verdicts=verdicts,
-        examples={verdict: drawing.newest.get(verdict, _Newest()).texts() for verdict in Verdict},
+        examples={verdict: drawing.newest.get(verdict, Newest()).texts() for verdict in Verdict},
         first=drawing.first,
         last=drawing.last,
         months=tuple(_months(drawing.months, drawing.months_kept)),
@@ -177,7 +177,7 @@ class _Drawing:
 
     def __init__(self) -> None:
         self.verdicts: Counter[Verdict] = Counter()
-        self.newest: dict[Verdict, _Newest] = {}
+        self.newest: dict[Verdict, Newest] = {}
         self.first: datetime | None = None
         self.last: datetime | None = None
         self.months: Counter[int] = Counter()  # by months since the year 0
@@ -192,7 +192,7 @@ class _Drawing:
         is_kept = tweet.verdict is Verdict.KEPT
         self.verdicts[tweet.verdict] += 1
         self.sources[tweet.source] += 1
-        self.newest.setdefault(tweet.verdict, _Newest()).add(tweet)
+        self.newest.setdefault(tweet.verdict, Newest()).add(tweet)
         self._add_time(tweet.created_at, is_kept)
         if tweet.verdict is not Verdict.RETWEET:
             self._add_habits(tweet)
@@ -218,13 +218,14 @@ class _Drawing:
             self.habits[habit] += pattern.search(words) is not None
 
 
-class _Newest:
+class Newest:
     """The newest few tweets of all that came."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, str, str]] = []  # time, then X's ids, which grow; then the text to show
 
     def add(self, tweet: StoredTweet) -> None:
+        """One more, which may be among them."""
         at = tweet.created_at.timestamp() if tweet.created_at else -math.inf
         place = (at, len(tweet.key), tweet.key, tweet.cleaned or tweet.text)
         if len(self._heap) < MOST_EXAMPLES:

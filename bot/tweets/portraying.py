@@ -57,12 +57,14 @@ async def portrait(database: Path, handle: str) -> Portrait:
     return Portrait.model_validate_json(out)
 
 
-def stored(database: Path, handle: str) -> Iterator[StoredTweet]:
-    """What the table `tweets` holds of an account, one after the other."""
+def stored(database: Path, handle: str, until: datetime | None = None) -> Iterator[StoredTweet]:
+    """What the table `tweets` holds of an account, one after the other; only what was stored by `until` (UTC)."""
     uri = f"{database.resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
         rows = connection.execute(
-            "SELECT key, text, cleaned, verdict, created_at, reply_to, source FROM tweets WHERE handle = ?", (handle,)
+            "SELECT key, text, cleaned, verdict, created_at, reply_to, source FROM tweets"
+            " WHERE handle = ?1 AND (?2 IS NULL OR added_at <= ?2)",
+            (handle, until.astimezone(UTC).isoformat() if until else None),
         )
         for key, text, cleaned, verdict, created_at, reply_to, source in rows:
             at = datetime.fromisoformat(created_at).astimezone(UTC) if created_at else None
