@@ -47,6 +47,14 @@ class Model(Section):
     base: str = "embedded"
     weights: Literal["int8", "float32"] = "int8"
     threads: Annotated[int, Field(ge=0)] = 0
+    more_engines: Annotated[int, Field(ge=1)] = 2
+
+
+class Hub(Section):
+    """Hugging Face's hub: where bases come from, and where `mockingbird push` puts a version."""
+
+    endpoint: str = ""
+    token_env: str = "HF_TOKEN"
 
 
 class Generation(Section):
@@ -72,6 +80,7 @@ class Training(Section):
     patience: Annotated[int, Field(ge=1)] = 2
     held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
     balance: Share = 0.5
+    prompted: Share = 0.5
     seed: int = 1
     threads: Annotated[int, Field(ge=0)] = 0
     min_characters: Annotated[int, Field(ge=0)] = 6_000
@@ -96,6 +105,16 @@ class Judging(Section):
     max_exact_copies: Share = 0.05
     max_near_copies: Share = 0.15
     max_more_toxicity: Share = 0.02
+
+
+class Tracking(Section):
+    """Where a training is shown beside the record that its version holds."""
+
+    service: Literal["", "wandb", "trackio"] = ""
+    mode: Literal["online", "offline"] = "online"
+    project: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "mockingbird"
+    send_tweets: bool = False
+    limit_seconds: Annotated[float, Field(gt=0)] = 300.0
 
 
 class Replies(Section):
@@ -170,10 +189,12 @@ class Config(Section):
 
     paths: Paths = Paths()
     model: Model = Model()
+    hub: Hub = Hub()
     generation: Generation = Generation()
     training: Training = Training()
     retraining: Retraining = Retraining()
     judging: Judging = Judging()
+    tracking: Tracking = Tracking()
     replies: Replies = Replies()
     discord: Discord = Discord()
     x: X = X()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import os
 import secrets
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -30,6 +31,8 @@ def cli(context: click.Context, config_file: Path | None) -> None:
     """Learns the voice of an X account and speaks it in Discord, on X and on a web page."""
     config = load(config_file)
     logs.configure(config.log, run=secrets.token_hex(4))
+    if config.hub.endpoint:
+        os.environ["HF_ENDPOINT"] = config.hub.endpoint  # the hub's library knows no other way; for our children
     context.obj = config
 
 

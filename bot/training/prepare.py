@@ -142,6 +142,7 @@ def _gated(spec: str) -> str:
 
 def _load(origin: Origin, spec: str) -> tuple[PreTrainedModel, Tokenizer]:
     """Model in float32 and its fast tokenizer."""
+    import httpx2
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
@@ -153,7 +154,7 @@ def _load(origin: Origin, spec: str) -> tuple[PreTrainedModel, Tokenizer]:
         model = AutoModelForCausalLM.from_pretrained(
             origin.place, local_files_only=origin.local_only, dtype="float32", **options
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, httpx2.HTTPError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
         raise BaseUnavailable(_unavailable(origin, spec, error)) from error
@@ -171,8 +172,19 @@ def _unavailable(origin: Origin, spec: str, error: Exception) -> str:
         return f"The folder {spec} holds no causal language model that transformers can load. Choose another, {INSTEAD}"
     if origin.local_only:
         return f"The hub can't be reached and {spec} was not downloaded before. Check the network, {INSTEAD}"
+    if _broke_off(error):
+        return f"The download of {spec} broke off, again and again. Check the network and try again, {INSTEAD}"
     first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return f"{spec} can't be loaded as a causal language model ({first_line}). Choose another base, {INSTEAD}"
+
+
+def _broke_off(error: BaseException | None) -> bool:
+    """Whether the network is behind it; transformers then goes on to look for other files, and complains of those."""
+    import httpx2
+
+    while error is not None and not isinstance(error, httpx2.TransportError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _end_id(tokenizer: Tokenizer, model: PreTrainedModel) -> int:
