@@ -50,6 +50,8 @@ class Recipe(BaseModel):
     seed: int
     threads: int
     judgings: int = 8  # over the run
+    bfloat16: bool = False  # the ancestor had a GPU and float32; on two cores the largest accounts take hours so
+    save: Path | None = None  # folder for what was learned, in float16
 
 
 def text_of(train: dict[str, list[str]], seed: int, end: str) -> str:
@@ -127,13 +129,18 @@ def main() -> None:
             output_dir=folder, per_device_train_batch_size=1, num_train_epochs=1, learning_rate=LEARNING_RATE,
             lr_scheduler_type="cosine", warmup_steps=0, seed=recipe.seed, save_strategy="no", report_to=[],
             logging_strategy="no", disable_tqdm=True, use_cpu=not torch.cuda.is_available(),
+            bf16=recipe.bfloat16,
         )  # fmt: skip
         Trainer(model=model, args=arguments, train_dataset=train, callbacks=[judge]).train()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if recipe.save is not None:
+        model.half().save_pretrained(recipe.save)
+        tokenizer.save(str(recipe.save / "tokenizer.json"))
     say(
         done=True,
         seconds=judge.seconds,
         tokens=sum(len(block["input_ids"]) for block in train),
-        peak_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        peak_mb=round(peak / 1024),
         size_mb=round(sum(weight.numel() * 4 for weight in model.parameters()) / 1e6),
     )
 

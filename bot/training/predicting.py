@@ -51,9 +51,14 @@ def _said(model: torch.nn.Module, tokenizer: Tokenizer, job: Job, prompt: str, c
         check()
         return torch.zeros(len(ids), dtype=torch.bool)
 
+    def contiguous(_: torch.nn.Module, states: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return tuple(each.contiguous() for each in states)
+
     limit = getattr(model.config, "max_position_embeddings", LONGEST)
     given = [job.end_id, *tokenizer.encode(prompt, add_special_tokens=False).ids]
     torch.manual_seed(job.seed)
+    # The last states of all rows are a slice, for which torch would copy the whole head once for each row.
+    hook = model.get_output_embeddings().register_forward_pre_hook(contiguous)  # type: ignore[operator]
     rows = model.generate(  # type: ignore[operator]
         input_ids=torch.tensor([given] * TRIES),
         attention_mask=torch.ones(TRIES, len(given), dtype=torch.long),
@@ -66,6 +71,7 @@ def _said(model: torch.nn.Module, tokenizer: Tokenizer, job: Job, prompt: str, c
         pad_token_id=job.end_id,
         stopping_criteria=[go_on],
     )
+    hook.remove()
     return [_first_line(tokenizer, row, job.end_id) for row in rows[:, 1:].tolist()]
 
 
