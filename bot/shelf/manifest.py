@@ -46,6 +46,16 @@ class HandleSplit(BaseModel):
 
 class Metrics(BaseModel):
     """Figures on the held-out tweets, each scored alone after the end token, its closing end token included."""
+class Answering(BaseModel):
+    """The held-out replies of which it is known what they answer, behind that and alone, in nats per token."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    held_out: int  # how many they are
+    loss: float  # behind what they answer, which itself is not scored
+    loss_alone: float  # the same tokens after the end token alone
+
+
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,6 +69,7 @@ class Metrics(BaseModel):
     unjudged: str | None = None  # why there are no figures although they were wanted, in a sentence
 
 
+    answering: Answering | None = None  # None without such replies, and in older versions
 class Prediction(BaseModel):
     """One thing that the version says when asked; never a tweet that it learned from."""
 
@@ -105,6 +116,8 @@ class Manifest(BaseModel):
         return f"{', '.join(others)} and {last}" if others else last
 
     @property
+    answers: int = 0  # replies that it learned with what they answer, see `bot.shelf.answering`
+    tracked: Tracked | None = None  # None where no tracker is set up, or none could be reached
     def number(self) -> int:
         """`v12` -> 12; versions are ordered by it."""
         return int(self.version.removeprefix("v"))

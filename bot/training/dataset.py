@@ -4,6 +4,9 @@ Three rules. Texts are made unique before the split, near-duplicates included, s
 recite (Lee et al. 2021, arXiv 2107.06499). The newest tenth of each account is kept aside, because the future is what
 a voice must fit. And a held-out tweet that says the same or nearly the same as a learned one, whoever wrote it, is
 left out, because it would flatter.
+
+A reply comes with what it answers, its prompt, where that is stored (`bot.shelf.answering` has the format). A prompt is
+read and not learned; still, what is judged with is no prompt of what is learned.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -21,6 +24,7 @@ from tokenizers import Tokenizer
 
 from bot.config import Training
 from bot.errors import TooFewTweets
+from bot.shelf.answering import LONGEST, asking_ids
 from bot.tweets.counts import SEPARATOR
 from bot.tweets.repetition import Said
 
@@ -38,6 +42,9 @@ class Kept(Protocol):
     @property
     def created_at(self) -> datetime | None: ...
 
+    @property
+    def prompt(self) -> str | None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -48,6 +55,7 @@ class Split:
     repeated: int  # left out: the same words as another tweet, or nearly
     train: int
     held_out: int
+    answers: int = 0  # of the training tweets, those that come with what they answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +65,14 @@ class Dealt:
     handle: str
     said_before: tuple[Kept, ...]  # left out before the split: the account has said it already, or nearly
     said_elsewhere: tuple[Kept, ...]  # left out of what is learned: an account before it in the alphabet says it
-    given_away: tuple[Kept, ...]  # left out of what is judged with: it is learned, or was put aside before
+    known_already: tuple[Kept, ...]  # left out of what is judged with: it is learned, or was put aside before
     train: tuple[Kept, ...]
     held_out: tuple[Kept, ...]
 
     @property
     def split(self) -> Split:
         """The same in numbers."""
-        repeated = len(self.said_before) + len(self.said_elsewhere) + len(self.given_away)
+        repeated = len(self.said_before) + len(self.said_elsewhere) + len(self.known_already)
         train, held_out = len(self.train), len(self.held_out)
         return Split(self.handle, repeated + train + held_out, repeated, train, held_out)
 
@@ -76,8 +84,15 @@ class DataSet:
     train: tuple[str, ...]  # account by account, the oldest first
     held_out: tuple[str, ...]
     splits: tuple[Split, ...]  # one for each account
-    fingerprint: str  # the same if and only if texts, order, split, base and settings are the same
+    fingerprint: str  # the same if and only if texts, order, split, prompts, base and settings are the same
     dealt: tuple[Dealt, ...] = ()  # where each tweet went, one for each account
+    prompts: tuple[str | None, ...] = ()  # what each training tweet answers; None where that is not known
+    held_out_prompts: tuple[str | None, ...] = ()  # likewise of each held-out tweet
+
+    @property
+    def answers(self) -> int:
+        """Training tweets that come with what they answer."""
+        return sum(split.answers for split in self.splits)
 
 
 def build(kept: Mapping[str, Sequence[Kept]], settings: Training, base_sha256: str) -> DataSet:
@@ -90,8 +105,12 @@ def build(kept: Mapping[str, Sequence[Kept]], settings: Training, base_sha256: s
             f"Nothing of @{', @'.join(each.handle for each in dealt)} is left to judge with. Import more tweets or "
             "raise [training] held_out."
         )
-    fingerprint = _fingerprint(learn, judge, settings, base_sha256, len(dealt))
-    return DataSet(learn, judge, tuple(each.split for each in dealt), fingerprint, tuple(dealt))
+    prompts = {each.handle: _prompts(each.train, settings, judge) for each in dealt}
+    asked = tuple(prompt for each in dealt for prompt in prompts[each.handle])
+    asked_aside = tuple(prompt for each in dealt for prompt in _prompts(each.held_out, settings))
+    splits = [replace(each.split, answers=_known(prompts[each.handle])) for each in dealt]
+    fingerprint = _fingerprint([learn, judge], [asked, asked_aside], settings, base_sha256, len(dealt))
+    return DataSet(learn, judge, tuple(splits), fingerprint, tuple(dealt), asked, asked_aside)
 
 
 def deal(kept: Mapping[str, Sequence[Kept]], settings: Training) -> list[Dealt]:
@@ -111,7 +130,7 @@ def deal(kept: Mapping[str, Sequence[Kept]], settings: Training) -> list[Dealt]:
             handle,
             said_before=tuple(own[handle][1]),
             said_elsewhere=tuple(train[handle][1]),
-            given_away=tuple(held_out[handle][1]),
+            known_already=tuple(held_out[handle][1]),
             train=tuple(train[handle][0]),
             held_out=tuple(held_out[handle][0]),
         )
@@ -156,6 +175,22 @@ def tokenise(tokenizer: Tokenizer, texts: Sequence[str], end_id: int, limit: int
     return [[end_id, *encoding.ids, end_id][:limit] for encoding in encoded]
 
 
+def behind_prompts(
+    tokenizer: Tokenizer, prompts: Sequence[str | None], rows: Sequence[Sequence[int]], limit: int = MAX_TOKENS
+) -> dict[int, tuple[list[int], int]]:
+    """Each tweet whose prompt is known, by its number: its ids behind the prompt, and how many of these are the prompt.
+
+    `rows` are the tweets alone, as `tokenise` gives them; `prompts` is empty or as long. A prompt gives way to its
+    reply: together they have `limit` tokens at most, and a reply that leaves no room for any has none.
+    """
+    found = {}
+    for number, (prompt, row) in enumerate(zip(prompts, rows, strict=bool(prompts))):
+        asked = asking_ids(tokenizer, prompt, limit - len(row)) if prompt else []
+        if asked:
+            found[number] = [row[0], *asked, *row[1:]], len(asked)
+    return found
+
+
 def text_bytes(tokenizer: Tokenizer, texts: Sequence[str], tokens: Sequence[Sequence[int]]) -> int:
     """Bytes in UTF-8 of what the tokens stand for; of a text that was cut off, of what is left of it."""
     return sum(
@@ -181,11 +216,33 @@ def _sifted(tweets: Sequence[Kept], said: Said) -> tuple[list[Kept], list[Kept]]
     return new, repeated
 
 
+def _prompts(tweets: Sequence[Kept], settings: Training, judge: Sequence[str] = ()) -> list[str | None]:
+    """What each tweet answers, unless it says the same as one of `judge` or prompts are not wanted."""
+    aside = {words(text) for text in judge}
+    prompts = [tweet.prompt if settings.prompted else None for tweet in tweets]
+    return [prompt if prompt and words(prompt) not in aside else None for prompt in prompts]
+
+
+def _known(prompts: Sequence[str | None]) -> int:
+    return sum(prompt is not None for prompt in prompts)
+
+
 def _fingerprint(
-    train: Sequence[str], held_out: Sequence[str], settings: Training, base_sha256: str, accounts: int
+    texts: Sequence[Sequence[str]],
+    prompts: Sequence[Sequence[str | None]],
+    settings: Training,
+    base_sha256: str,
+    accounts: int,
 ) -> str:
-    """Of everything that decides what comes out; threads and the lower limit do not, nor for one account its weight."""
-    without = {"threads", "min_characters"} | ({"balance"} if accounts == 1 else set())
+    """Of everything that decides what comes out.
+
+    Threads and the lower limit do not, nor for one account its weight, nor without any prompt how often it is given.
+    """
+    is_asked = any(map(_known, prompts))
+    without = {"threads", "min_characters"}
+    without |= {"balance"} if accounts == 1 else set()
+    without |= set() if is_asked else {"prompted"}
     relevant = settings.model_dump(mode="json", exclude=without)
-    whole = json.dumps([train, held_out, relevant, base_sha256, MAX_TOKENS], sort_keys=True)
-    return hashlib.sha256(whole.encode()).hexdigest()
+    whole: list[object] = [*texts, relevant, base_sha256, MAX_TOKENS]
+    whole += [*prompts, LONGEST] if is_asked else []
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

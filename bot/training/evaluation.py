@@ -153,7 +153,7 @@ class Evaluator:
             )
         async with self._alone():
             await self._store.require_free(manifest.handles)
-            kept = {handle: await self._store.kept(handle) for handle in manifest.handles}
+            kept = {handle: await self._store.kept(handle, manifest.handles) for handle in manifest.handles}
             found = await asyncio.to_thread(rebuilt, manifest, kept, self._training)
             candidate = Candidate(
                 manifest.handles,
@@ -343,6 +343,7 @@ def _texts_of(data_set: DataSet) -> Texts:
     return Texts(train=data_set.train, held_out=data_set.held_out)
 
 
+    prompt: str | None = None  # what it answers is of no use here
 def _write(path: Path, value: Value) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

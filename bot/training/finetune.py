@@ -32,7 +32,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import FileIO
 from typing import Any, Literal, TextIO
@@ -48,7 +48,8 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
 from bot.errors import DiskFull, MockingbirdError, TrainingFailed
-from bot.training.dataset import MAX_TOKENS, of_an_epoch, text_bytes, tokenise
+from bot.shelf.manifest import Answering
+from bot.training.dataset import MAX_TOKENS, behind_prompts, of_an_epoch, text_bytes, tokenise
 from bot.training.disk import writing
 from bot.training.job import (
     ADAPTER,
@@ -279,6 +280,8 @@ def body_with(body: nn.Module, parts: dict[str, nn.Module]) -> nn.Module:
 
 
 # --- 4. Tweets as rows -----------------------------------------------------------------------------------------------
+#
+# A reply whose prompt is known is two rows: alone, and behind what it answers. An epoch takes one of them.
 
 
 @dataclass(frozen=True)
@@ -287,24 +290,48 @@ class Rows:
 
     ids: list[Tensor]  # (t,) each
     states: list[Tensor] = field(default_factory=list)  # (t, h) each; empty when there is no room for them
-    accounts: tuple[int, ...] = ()  # how many of them are each account's, in their order
+    accounts: tuple[int, ...] = ()  # how many of the tweets are each account's, in their order
+    asked: tuple[int, ...] = ()  # tokens of each row, after its first one, that are only read: its prompt; () is none
+    answering: dict[int, int] = field(default_factory=dict)  # a tweet's row to that in which it follows its prompt
 
     def batch(self, picked: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Ids (b, t), shorter rows filled up on the right, and where a real token follows (b, t)."""
+        """Ids (b, t), shorter rows filled up on the right, and where a token follows that is to be learned (b, t)."""
         chosen = [self.ids[index] for index in picked]
         lengths = torch.tensor([len(row) for row in chosen])
-        wide = width(int(lengths.max()))
-        return filled(chosen, wide), torch.arange(wide)[None, :] < lengths[:, None] - 1
+        asked = torch.tensor([self.asked[index] if self.asked else 0 for index in picked])
+        places = torch.arange(width(int(lengths.max())))[None, :]
+        return filled(chosen, places.shape[1]), (places >= asked[:, None]) & (places < lengths[:, None] - 1)
 
     def kept(self, picked: Sequence[int]) -> Tensor:
         """States (b, t, h) that were computed before."""
         chosen = [self.states[index] for index in picked]
         return filled(chosen, width(max(len(row) for row in chosen)))
 
+    def predicted(self, picked: Sequence[int]) -> int:
+        """Tokens of these rows that are predicted: all but the first of each, and but its prompt."""
+        return sum(len(self.ids[index]) - 1 - (self.asked[index] if self.asked else 0) for index in picked)
+
+    @property
+    def tweets(self) -> int:
+        """How many tweets there are; their rows come first, those in which they follow their prompts after them."""
+        return len(self.ids) - len(self.answering)
+
     @property
     def tokens(self) -> int:
-        """Tokens that are predicted: all but the first of each tweet."""
-        return sum(len(ids) - 1 for ids in self.ids)
+        """Tokens that are predicted when each tweet is taken once."""
+        return self.predicted(range(self.tweets))
+
+    def with_prompts(self, pairs: dict[int, tuple[list[int], int]]) -> Rows:
+        """These tweets, and some of them once more behind their prompts, as `behind_prompts` gives them."""
+        behind = [torch.tensor(ids) for ids, _ in pairs.values()]
+        asked = (*(0 for _ in self.ids), *(tokens for _, tokens in pairs.values()))
+        rows = {tweet: len(self.ids) + place for place, tweet in enumerate(pairs)}
+        return replace(self, ids=[*self.ids, *behind], asked=asked, answering=rows)
+
+    def alone(self, pairs: Iterable[int]) -> Rows:
+        """Of these rows some, with what was made of them."""
+        picked = list(pairs)
+        return Rows([self.ids[index] for index in picked], [self.states[index] for index in picked if self.states])
 
 
 def batches(
@@ -342,7 +369,8 @@ def width(tokens: int) -> int:
 
 def keep_states(rows: Rows, halves: Halves | Whole, job: Asking, stop: Stop) -> Rows:
     """The rows with what the lower half makes of them, computed once for all epochs, if there is room for it."""
-    if halves.head is None or rows.tokens * halves.head.shape[1] * halves.head.element_size() > job.keep_bytes:
+    tokens = sum(len(ids) for ids in rows.ids)
+    if halves.head is None or tokens * halves.head.shape[1] * halves.head.element_size() > job.keep_bytes:
         return rows
     states: list[Tensor] = [torch.empty(0)] * len(rows.ids)
     for picked in batches(rows, 4 * job.batch_tokens):
@@ -441,7 +469,7 @@ def choose(halves: Halves | Whole, rows: Rows, job: Job) -> Choice | None:
         seen += int(real.sum())
         if seen >= LIKELY_FROM:
             break
-    said = torch.unique(torch.cat(rows.ids))
+    said = torch.unique(torch.cat(rows.ids[: rows.tweets]))  # prompts are not said
     likely[said] = torch.inf
     order = likely.argsort(descending=True, stable=True)
     count = len(said) + LIKELY_TOKENS
@@ -566,7 +594,7 @@ class Run:
         """The gradient of the mean loss over the picked tweets, in `parts` passes; the summed loss, and its tokens."""
         self.optimizer.zero_grad()
         size = math.ceil(len(picked) / self.parts)
-        tokens = sum(len(self.train.ids[index]) - 1 for index in picked)
+        tokens = self.train.predicted(picked)
         loss = 0.0
         for start in range(0, len(picked), size):
             total, _ = nats(self.halves, self.train, picked[start : start + size], vocabulary)
@@ -622,7 +650,18 @@ def plan(rows: Rows, job: Job) -> list[list[int]]:
     """The batches of all epochs in their order: the same for the same seed, whenever it is asked."""
     order = random.Random(job.seed)
     epochs = [of_each(rows.accounts, job.balance, order) for _ in range(job.epochs)]
-    return [picked for among in epochs for picked in batches(rows, job.batch_tokens, order, among)]
+    return [
+        picked
+        for among in epochs
+        for picked in batches(rows, job.batch_tokens, order, prompted(rows, among, job.prompted, order))
+    ]
+
+
+def prompted(rows: Rows, among: Sequence[int] | None, share: float, order: random.Random) -> Sequence[int]:
+    """The rows that an epoch takes for these tweets (None: all): a reply is behind its prompt as often as `share`."""
+    tweets = range(rows.tweets) if among is None else among
+    is_behind = {tweet for tweet in tweets if tweet in rows.answering and order.random() < share}
+    return [rows.answering[tweet] if tweet in is_behind else tweet for tweet in tweets]
 
 
 def of_each(accounts: Sequence[int], balance: float, order: random.Random) -> list[int] | None:
@@ -678,6 +717,7 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
     halves = cut(model, lowest_layer(model, job))
     report(Event(event="preparing"))
     tweets = Rows([torch.tensor(ids) for ids in train_ids], accounts=texts.accounts)
+    tweets = tweets.with_prompts(behind_prompts(tokenizer, texts.prompts, train_ids, limit))
     train = keep_states(tweets, halves, job, stop)
     held_out = keep_states(Rows([torch.tensor(ids) for ids in held_out_ids]), halves, job, stop)
     base = score(halves, held_out, size, job, stop)  # a new adapter changes nothing yet
@@ -693,6 +733,8 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
     if best is None:
         raise TrainingFailed("The loss became infinite before anything was learned. Lower [training] learning_rate.")
     write_adapter(adapted, run.progress.best_weights, job)
+    pairs = behind_prompts(tokenizer, texts.held_out_prompts, held_out_ids, limit)
+    answering = score_answering(halves, held_out, pairs, job, stop)
     with autocast(halves):
         said = predictions(adapted, tokenizer, job, texts, stop.check)
     result = Result(
@@ -708,6 +750,7 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
         seconds=run.progress.seconds,
         predictions=said,
         languages=languages(texts.train),
+        answering=answering,
         run=circumstances(run, model),
     )
     (job.folder / RESULT).write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -726,6 +769,17 @@ def score_of_previous(
     adapted.set_adapter("default")
     adapted.delete_adapter("previous")
     return result
+
+
+def score_answering(
+    halves: Halves | Whole, held_out: Rows, pairs: dict[int, tuple[list[int], int]], job: Job, stop: Stop
+) -> Answering | None:
+    """The held-out replies behind what they answer, and the same ones alone: whether the model makes use of it."""
+    if not pairs:
+        return None
+    behind = Rows([torch.tensor(ids) for ids, _ in pairs.values()], asked=tuple(tokens for _, tokens in pairs.values()))
+    loss, alone = (score(halves, rows, 1, job, stop).loss for rows in (behind, held_out.alone(pairs)))
+    return Answering(held_out=len(pairs), loss=loss, loss_alone=alone)
 
 
 def write_adapter(adapted: peft.PeftModel, weights: dict[str, Tensor], job: Job) -> None:
@@ -754,7 +808,7 @@ def circumstances(run: Run, model: PreTrainedModel) -> dict[str, Any]:
         "parts": run.parts,
         "learned_parameters": sum(weight.numel() for weight in run.weights.values()),
         "always_weighed_tokens": len(run.choice.always) if run.choice else model.config.vocab_size,
-        "train_tweets": len(run.train.ids),
+        "train_tweets": run.train.tweets,
         "train_tokens": run.train.tokens,
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         **{name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.shelf.manifest import Prediction
+from bot.shelf.manifest import Answering, Prediction
 
 TEXTS = "tweets.json"  # `Texts`
 CHECKPOINT = "checkpoint.pt"
@@ -35,6 +35,8 @@ class Texts(Value):
     train: tuple[str, ...]
     held_out: tuple[str, ...]
     accounts: tuple[int, ...] = ()  # how many of the training tweets are each account's, in their order; () is one
+    prompts: tuple[str | None, ...] = ()  # what each training tweet answers, where that is known; () is nothing
+    held_out_prompts: tuple[str | None, ...] = ()  # likewise of each held-out tweet
 
 
 class Asking(Value):
@@ -60,6 +62,7 @@ class Job(Asking):
     layers: int = Field(ge=0)  # upper layers that learn; 0 is all
     epochs: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+    prompted: float = Field(default=0.5, ge=0, le=1)  # how often a reply is learned behind what it answers
     patience: int = Field(ge=1)  # evaluations without improvement before learning stops
     seed: int
     parts: int = Field(default=1, ge=1)  # passes in which a batch is taken: more of them need less memory
@@ -106,4 +109,5 @@ class Result(Value):
     seconds: float  # of learning and evaluating, over all the process's lives
     predictions: tuple[Prediction, ...] = ()  # what it says when asked
     languages: tuple[str, ...] = ()  # of the tweets that it learned from, the commonest first
+    answering: Answering | None = None  # on the held-out replies of which it is known what they answer
     run: dict[str, Any]  # what else it takes to repeat it: precision, threads, versions, sizes

@@ -61,6 +61,7 @@ def metrics_of(result: Result, provenance: Provenance) -> Metrics:
         unjudged=provenance.unjudged,
     )
 
+        answering=result.answering,
 
 def hyperparameters_of(settings: Training, result: Result) -> dict[str, Any]:
     """What was set, and what came of it in steps, seconds and bytes."""
@@ -140,3 +141,4 @@ def _manifest(shelf: Shelf, result: Result, provenance: Provenance, now: datetim
 def _tokenizer(base: Base) -> Tokenizer | None:
     path = base.model / TOKENIZER
     return Tokenizer.from_file(str(path)) if path.is_file() else None
+        answers=provenance.data_set.answers,

@@ -174,7 +174,7 @@ class Worker:
         await self._store.require_free(training.handles)
         consent = await require_basis(self._store, training.handles)
         counts = [await self._counts(handle) for handle in training.handles]
-        kept = {handle: await self._store.kept(handle) for handle in training.handles}
+        kept = {handle: await self._store.kept(handle, training.handles) for handle in training.handles}
         data_set = await asyncio.to_thread(build, kept, self._settings, base.record.sha256)
         known = self._made_of(training.persona, data_set)
         if known is not None:
@@ -318,6 +318,7 @@ class Worker:
     async def _sweep(self) -> None:
         """Remove what dead workers left behind and nobody needs to go on from."""
         self._shelf.sweep()
+            prompted=self._settings.prompted,
         if self._evaluator is not None:
             self._evaluator.sweep()
         await self._table.let_go()
@@ -333,7 +334,13 @@ class Worker:
 def _write_texts(job: Job, data_set: DataSet) -> None:
     """The data set where the child looks for it."""
     accounts = tuple(split.train for split in data_set.splits)
-    texts = Texts(train=data_set.train, held_out=data_set.held_out, accounts=accounts)
+    texts = Texts(
+        train=data_set.train,
+        held_out=data_set.held_out,
+        accounts=accounts,
+        prompts=data_set.prompts,
+        held_out_prompts=data_set.held_out_prompts,
+    )
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
         (job.folder / TEXTS).write_text(texts.model_dump_json(), encoding="utf-8")

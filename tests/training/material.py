@@ -34,6 +34,7 @@ class Said:
 
     cleaned: str
     created_at: datetime | None = None
+    prompt: str | None = None
 
 
 def sentences(count: int, seed: int = 1) -> list[str]:
