@@ -482,6 +482,7 @@ async def _web(stack: AsyncExitStack, rooms: Rooms, purchases: Purchases) -> Web
         rooms.ledger,
         rooms.shelf,
         rooms.store,
+        rooms.explorer,
         drain,
     )
     return await stack.enter_async_context(page)

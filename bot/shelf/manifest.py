@@ -33,7 +33,7 @@ class HandleSplit(BaseModel):
     handle: str
     said_before: int  # left out: the account has said it before, in the same words or nearly
     said_elsewhere: int  # left out of what is learned: another account's training tweet says it
-    given_away: int  # left out of what is judged with: a training tweet or one put aside before says it
+    known_already: int  # left out of what is judged with: a training tweet or one put aside before says it
     train: int
     held_out: int
     epoch: int  # of the training tweets, how many an epoch takes

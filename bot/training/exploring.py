@@ -110,7 +110,7 @@ async def explore(order: Order) -> Ingredients:
 
 async def _kept(store: TweetStore, handle: str, beside: Sequence[str]) -> list[KeptTweet]:
     try:
-        return await store.kept(handle)
+        return await store.kept(handle, beside)
     except UnknownHandle:
         return []
 
@@ -144,7 +144,7 @@ def _fates(data_set: DataSet | None, handle: str) -> dict[str, str]:
         tweet.key: step
         for dealt in (data_set.dealt if data_set else ())
         if dealt.handle == handle
-        for step in ("said_before", "said_elsewhere", "given_away", "train", "held_out")
+        for step in ("said_before", "said_elsewhere", "known_already", "train", "held_out")
         for tweet in getattr(dealt, step)
     }
 

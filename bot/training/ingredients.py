@@ -45,7 +45,7 @@ STEPS = {  # in their order
     "repeated": Described("said twice", "another tweet of the data set says it, or nearly", True),
     "said_before": Described("said before", "the account says it twice, or nearly", True),
     "said_elsewhere": Described("said elsewhere", "another account is learned saying it, or nearly", True),
-    "given_away": Described("given away", "so new that it would be kept aside, but learned already", True),
+    "known_already": Described("known already", "so new that it would be kept aside, but learned already", True),
     "train": Described("learned from", "all but the newest"),
     "held_out": Described("kept aside", "the newest, to judge with"),
 }
@@ -132,7 +132,7 @@ def _split(dealt: Dealt, epoch: int, tokenizer: Tokenizer | None) -> HandleSplit
         handle=dealt.handle,
         said_before=len(dealt.said_before),
         said_elsewhere=len(dealt.said_elsewhere),
-        given_away=len(dealt.given_away),
+        known_already=len(dealt.known_already),
         train=len(dealt.train),
         held_out=len(dealt.held_out),
         epoch=epoch,
@@ -213,7 +213,7 @@ def tally(counts: HandleCounts, split: HandleSplit | None) -> dict[str, int]:
         "kept": counts.kept,
     }
     if split:
-        parts = ("said_before", "said_elsewhere", "given_away", "train", "held_out")
+        parts = ("said_before", "said_elsewhere", "known_already", "train", "held_out")
         found |= {name: getattr(split, name) for name in parts}
     return found
 

@@ -18,11 +18,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bot.config import Training as Settings
 from bot.config import Web
 from bot.database import Database
 from bot.frontends.web.frontend import WebFrontend
 from bot.generation.draft import Drafts, Sampling
 from bot.shelf.manifest import HandleCounts, Metrics
+from bot.training.exploring import Explorer
 from bot.training.record import latest
 from bot.training.trainings import TrainingPoint, TrainingResult, TrainingState
 from bot.tweets.reading import read
@@ -141,6 +143,7 @@ async def show(port: int, password: str | None, is_empty: bool, step: int) -> No
                 rooms.ledger,
                 rooms.shelf,
                 rooms.store,
+                Explorer(rooms.shelf, database.path, Settings()),
                 0,
             )
             async with page, asyncio.TaskGroup() as group:

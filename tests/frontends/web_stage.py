@@ -17,6 +17,7 @@ from typing import Self
 import aiohttp
 
 from bot.config import Generation, Prices, Replies, Web
+from bot.config import Training as Settings
 from bot.database import Database
 from bot.errors import Refused
 from bot.frontends.web.frontend import WebFrontend
@@ -24,6 +25,7 @@ from bot.generation.draft import Sampling
 from bot.replies.conversation import Conversation
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
+from bot.training.exploring import Explorer
 from bot.training.purchases import Purchases
 from bot.training.trainings import Training, TrainingPoint, TrainingState
 from bot.tweets.collecting import Collector
@@ -227,6 +229,7 @@ class Stage:
             self.ledger,
             self.shelf,
             self.store,
+            Explorer(self.shelf, self.database.path, Settings()),
             drain_seconds=PATIENCE,
             clock=self.clock,
         )

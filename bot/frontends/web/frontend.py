@@ -20,6 +20,7 @@ from bot.frontends.web.accounts import AccountsPage
 from bot.frontends.web.approval import ApprovalPage
 from bot.frontends.web.channel import ChannelPage
 from bot.frontends.web.chat import Chat
+from bot.frontends.web.data import DataPage
 from bot.frontends.web.guard import Guard, is_loopback
 from bot.frontends.web.learning import Learning
 from bot.frontends.web.login import LoginPage
@@ -32,6 +33,7 @@ from bot.frontends.web.trainings import TrainingsPage
 from bot.replies.conversation import Conversation
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
+from bot.training.exploring import Explorer
 from bot.training.purchases import Purchases
 from bot.tweets.costs import Ledger
 from bot.tweets.store import TweetStore
@@ -64,6 +66,7 @@ class WebFrontend:
         ledger: Ledger,
         shelf: Shelf,
         store: TweetStore,
+        explorer: Explorer,
         drain_seconds: float = 10.0,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -86,6 +89,7 @@ class WebFrontend:
             PurchasePage(renderer, purchases, self._closing),
             CostsPage(renderer, ledger),
             AccountsPage(renderer, store),
+            DataPage(renderer, shelf, store, explorer),
             TrainingsPage(renderer, trainings, self._closing),
             ApprovalPage(renderer, posts, shelf),
             LoginPage(guard, sessions),

@@ -115,10 +115,13 @@ class Part:
     shade: str  # class of the stretch
 
 
-def proportions(parts: Sequence[Part]) -> Markup:
-    """A bar divided as the counts are; decoration, since the counts always stand beside it."""
-    total = sum(part.count for part in parts) or 1
-    at, stretches = 0.0, []
+def proportions(parts: Sequence[Part], start: int = 0, whole: int = 0) -> Markup:
+    """A bar divided as the counts are; decoration, since the counts always stand beside it.
+
+    It begins after `start` and is as long as its counts, out of `whole`; without that it is a whole itself.
+    """
+    total = whole or sum(part.count for part in parts) or 1
+    at, stretches = start / total * 400, []
     for part in parts:
         width = part.count / total * 400
         stretches.append(f'<rect class="{part.shade}" x="{at:.1f}" width="{width:.1f}" height="10"/>')
