@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from bot.config import Config, secret
 from bot.database import Database
-from bot.errors import BaseUnavailable, ConfigError, DiskFull, MockingbirdError, NotPermitted
+from bot.errors import ConfigError, MockingbirdError, NotPermitted
 from bot.forgetting import rooms_to_empty
 from bot.frontends.discord import sync as discord_sync
 from bot.frontends.discord.frontend import DiscordFrontend
@@ -32,6 +32,7 @@ from bot.frontends.x.frontend import XFrontend
 from bot.frontends.x.outlet import XOutlet
 from bot.generation.draft import Sampling
 from bot.generation.engine import Engine
+from bot.generation.engines import Engines, ready_graph
 from bot.generation.graph_description import graph_folder
 from bot.generation.samples import Order, sample
 from bot.generation.speaker import Speaker
@@ -39,12 +40,13 @@ from bot.personas.takedown import Outlet, Room, Takedown, Takedowns
 from bot.replies.conversation import Conversation, Platform
 from bot.replies.posts import Posts
 from bot.shelf.bases import Base
+from bot.shelf.forms import form_of, whole_model
 from bot.shelf.shelf import Shelf
-from bot.training.child import ensure_base, started
+from bot.training.child import ensure_base
+from bot.training.decisions import Decision, Decisions, What
 from bot.training.evaluation import Evaluator, Sampled
 from bot.training.evaluations import Evaluations
 from bot.training.exploring import Explorer
-from bot.training.job import DISK_FULL
 from bot.training.purchases import Purchases
 from bot.training.trainings import Training, Trainings
 from bot.tweets.blocked import Blocklist
@@ -84,6 +86,7 @@ class Rooms:
     evaluations: Evaluations
     explorer: Explorer
     speaker: Speaker
+    decisions: Decisions
     conversation: Conversation
     posts: Posts
     blocklist: Blocklist
@@ -137,6 +140,7 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
             shelf=shelf,
             ledger=ledger,
             trainings=trainings,
+            HUB: HubOutlet(config.hub),
             evaluator=evaluator,
             evaluations=evaluations,
             explorer=Explorer(shelf, database.path, config.training),
@@ -147,6 +151,7 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
             takedowns=Takedowns(database, store, blocklist, emptied, outlets, config.paths.data, now),
             emptied=emptied,
         )
+            decisions=decisions,
         if examples:
             await _import_examples(rooms)
         yield rooms
@@ -154,8 +159,11 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
 
 async def _sample(config: Config, base: Base, adapter: Path, texts: Path, count: int, seed: int) -> Sampled:
     """What a version says by itself, drawn from the graph of its base: a `Sampler`."""
-    model = config.model.model_copy(update={"base": base.record.spec})
-    await ready_base(config.model_copy(update={"model": model}), log.info)
+    if form_of(adapter) == "whole":
+        async with Shelf(config.paths.models).building():
+            await ready_graph(whole_model(adapter), config.model.weights, log.info)
+    else:
+        await ready_graph(base, config.model.weights, log.info)
     return await sample(
         Order(
             data=config.paths.data,
@@ -174,26 +182,21 @@ async def _sample(config: Config, base: Base, adapter: Path, texts: Path, count:
 async def ready_base(config: Config, progress: Callable[[str], None]) -> Base:
     """The configured base with its graph, made now if need be, in child processes. Raises `BaseUnavailable`."""
     base = await ensure_base(config.model.base, config.paths.data, progress)
-    folder = graph_folder(base.graphs, config.model.weights)
-    if not (folder / "graph.json").is_file():
-        progress("Building the graph that the engine runs")
-        arguments = (str(base.model), str(folder), config.model.weights)
-        async with started("bot.generation.graph", *arguments) as child:
-            code = await child.ended()
-        if code == DISK_FULL:
-            raise DiskFull(child.last_words)
-        if code:
-            raise BaseUnavailable(child.last_words or "Building the engine's graph failed. Is there enough memory?")
+    await ready_graph(base, config.model.weights, progress)
     return base
 
 
 @asynccontextmanager
-async def open_engine(config: Config, progress: Callable[[str], None]) -> AsyncIterator[Engine]:
-    """The engine on the configured base."""
+async def open_engines(rooms: Rooms, progress: Callable[[str], None]) -> AsyncIterator[Engines]:
+    """What speaks: the engine on the configured base, and with it those that are opened when they are asked for."""
+    config, waiting = rooms.config, rooms.config.generation.max_waiting
     base = await ready_base(config, progress)
     folder = graph_folder(base.graphs, config.model.weights)
-    async with Engine(base, folder, config.model.threads, config.generation.max_waiting) as engine:
-        yield engine
+    async with (
+        Engine(base, folder, config.model.threads, waiting) as first,
+        Engines(first, rooms.shelf, config.paths.data, config.model, waiting, progress) as engines,
+    ):
+        yield engines
 
 
 @asynccontextmanager
@@ -400,13 +403,13 @@ def _only_one(stack: AsyncExitStack, config: Config) -> None:
 async def _speak(engines: AsyncExitStack, rooms: Rooms) -> None:
     """Bring the engine up; a base that can't be had leaves everything else running and is told to whoever asks."""
     try:
-        engine = await engines.enter_async_context(open_engine(rooms.config, log.info))
+        opened = await engines.enter_async_context(open_engines(rooms, log.info))
     except MockingbirdError as error:
         log.error("no drafts can be made", reason=str(error))
         rooms.speaker.silent_because(str(error))
         return
-    rooms.speaker.speak_with(engine)
-    log.info("ready to speak", personas=rooms.shelf.personas(), base=engine.base.record.spec)
+    rooms.speaker.speak_with(opened)
+    log.info("ready to speak", personas=rooms.shelf.personas(), base=opened.first.base.record.spec)
 
 
 async def _retrain(rooms: Rooms, bell: Bell) -> None:

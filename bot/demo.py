@@ -169,6 +169,7 @@ async def _keep_up(stage: Stage) -> None:
         while len(shelf.versions(LEARNED_BEFORE)) == before:  # noqa: ASYNC110 - another process changes the shelf
             await asyncio.sleep(0.5)
     old, newest = shelf.versions(LEARNED_BEFORE)[-2:]
+    assert newest.metrics is not None  # only what was adopted has none
     stage.tell.line(
         "retrainer",
         f"{newest.version} was trained: held-out loss {newest.metrics.held_out_loss:.3f}, "

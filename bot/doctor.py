@@ -19,7 +19,7 @@ from bot.config import Config, secret
 from bot.database import Database
 from bot.errors import MockingbirdError
 from bot.frontends.discord.invite import invite_link
-from bot.shelf.bases import find_base
+from bot.shelf.bases import Base, find_base
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf, file_sha256
 from bot.tweets.costs import Ledger, dollars
@@ -125,15 +125,25 @@ def _shelf(config: Config) -> Iterator[Finding]:
                 f"{manifest.version} is damaged ({', '.join(damaged)}). `mockingbird rollback {name}` or train again."
             )
             yield Finding(name, Grade.WRONG, text)
-        elif base and manifest.base_sha256 != base.record.sha256:
-            text = f"{manifest.version} was trained on {manifest.base}, so it can't speak now. Train it again."
+        elif manifest.form == "adapter" and base and not _has_base(config, manifest, base):
+            text = f"{manifest.version} was trained on {manifest.base}, which is not prepared. Train it again."
             yield Finding(name, Grade.WRONG, text)
         else:
-            yield Finding(name, Grade.OK, f"{manifest.version}, held-out loss {manifest.metrics.held_out_loss:.3f}")
+            yield Finding(name, Grade.OK, f"{manifest.version}, {_loss(manifest)}")
     default = config.replies.default_persona
     if shelf.personas() and default not in shelf.personas():
         text = f"{default} is not on the shelf. Name one of {', '.join(shelf.personas())}."
         yield Finding("[replies] default_persona", Grade.WRONG, text)
+
+
+def _has_base(config: Config, manifest: Manifest, configured: Base) -> bool:
+    """Whether the adapter's base is the configured one, or another that is prepared."""
+    own = find_base(config.paths.data, manifest.base)
+    return manifest.base_sha256 in (configured.record.sha256, own.record.sha256 if own else None)
+
+
+def _loss(manifest: Manifest) -> str:
+    return f"held-out loss {manifest.metrics.held_out_loss:.3f}" if manifest.metrics else "not judged yet"
 
 
 def _damaged(shelf: Shelf, manifest: Manifest) -> list[str]:

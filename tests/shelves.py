@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.pictures.curve import Course, Dot
+from bot.shelf.forms import TOKENIZER, WEIGHTS, files_of
 from bot.shelf.manifest import HandleCounts, Manifest, Metrics, Prediction
-from bot.shelf.shelf import Shelf
+from bot.shelf.shelf import Shelf, file_sha256
 from bot.training.publishing import drawn
 
 
@@ -56,3 +58,14 @@ def shelf_with(folder: Path, *personas: str) -> Shelf:
         shelf.place(shelf.staging(persona, "1"), manifest(persona))
         shelf.use(persona, "v1")
     return shelf
+
+
+def whole_version(shelf: Shelf, persona: str, model: Path, **changes: object) -> Manifest:
+    """A version v1 in use that is a whole model, its files those of the transformers folder `model`."""
+    staging = shelf.staging(persona, "1")
+    for name in (*files_of("whole"), TOKENIZER):
+        shutil.copyfile(model / name, staging / name)
+    weights = {WEIGHTS: file_sha256(staging / WEIGHTS)}
+    placed = manifest(persona).model_copy(update={"form": "whole", "sha256": weights, **changes})
+    shelf.place(staging, placed)
+    return shelf.use(persona, "v1")

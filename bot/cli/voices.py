@@ -16,7 +16,7 @@ from bot.config import Config
 from bot.errors import TrainingFailed, UsageError
 from bot.generation.draft import Drafts, Sampling
 from bot.shelf.card import PREDICTIONS
-from bot.shelf.manifest import Manifest
+from bot.shelf.manifest import Manifest, Metrics
 from bot.training.record import Training, TrainingPoint, TrainingState
 from bot.tweets.tweet import normalise_handle
 
@@ -40,7 +40,7 @@ async def train(config: Config, handles: Sequence[str], name: str | None, as_jso
                 "state": training.state.value,
                 "version": training.version,
                 "reason": training.reason,
-                "metrics": manifest.metrics.model_dump() if manifest else None,
+                "metrics": manifest.metrics.model_dump() if manifest and manifest.metrics else None,
                 "picture": str(picture) if picture and picture.is_file() else None,
             }
         )
@@ -79,8 +79,8 @@ async def say(
         persona = normalise_handle(persona)
         await rooms.conversation.require_here(persona)
         rooms.shelf.current(persona)  # a wrong name need not wait for the engine
-        async with app.open_engine(config, note) as engine:
-            rooms.speaker.speak_with(engine)
+        async with app.open_engines(rooms, note) as engines:
+            rooms.speaker.speak_with(engines)
             made = await rooms.speaker.drafts(persona, count=count, sampling=sampling, start=start, seed=seed)
     if as_json:
         print_json(_drafts_json(made))
@@ -195,6 +195,13 @@ def _drafts_json(made: Drafts) -> dict[str, Any]:
     return {"persona": made.persona, "version": made.version, "drafts": drafts}
 
 
+def _judged(metrics: Metrics | None) -> tuple[str, str, str]:
+    """Loss, the base's, and bits per byte; dashes where nobody could judge it."""
+    if metrics is None:
+        return "–", "–", "–"
+    return f"{metrics.held_out_loss:.3f}", f"{metrics.base_held_out_loss:.3f}", f"{metrics.bits_per_byte:.3f}"
+
+
 def _print_versions(manifests: Iterable[Manifest], current: str | None) -> None:
     table = Table("persona", "version", "accounts", "tweets kept", "held-out loss", "base", "bits/byte", "created")
     for each in manifests:
@@ -204,9 +211,7 @@ def _print_versions(manifests: Iterable[Manifest], current: str | None) -> None:
             each.version + mark,
             ", ".join(f"@{handle}" for handle in each.handles),
             f"{sum(count.kept for count in each.counts):,}",
-            f"{each.metrics.held_out_loss:.3f}",
-            f"{each.metrics.base_held_out_loss:.3f}",
-            f"{each.metrics.bits_per_byte:.3f}",
+            *_judged(each.metrics),
             f"{each.created:%Y-%m-%d %H:%M}",
         )
     out.print(table)

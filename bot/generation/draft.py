@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.config import Generation
+from bot.shelf.manifest import Manifest
+
+OWN_SETTINGS = ("temperature", "top_p", "top_k")  # that a version may bring along
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,7 @@ class Sampling:
     top_p: float  # nucleus: the smallest set of tokens with this probability mass; 1 is off
     top_k: int  # only the k likeliest tokens; 0 is off
     max_tokens: int  # a draft ends here at the latest
+    asked: frozenset[str] = frozenset()  # fields that the request itself named: no version's own settings replace them
 
     @classmethod
     def from_settings(
@@ -26,7 +30,13 @@ class Sampling:
             settings.top_p if top_p is None else top_p,
             settings.top_k,
             settings.max_tokens,
+            frozenset(name for name, value in (("temperature", temperature), ("top_p", top_p)) if value is not None),
         )
+
+    def as_made_for(self, version: Manifest) -> Sampling:
+        """The settings that came with a model that was adopted, where there are any and the request named none."""
+        own = version.hyperparameters.get("generation", {})
+        return replace(self, **{name: own[name] for name in OWN_SETTINGS if name in own and name not in self.asked})
 
 
 @dataclass(frozen=True, slots=True)

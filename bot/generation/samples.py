@@ -24,6 +24,7 @@ from bot.generation.novelty import NoveltyIndex
 from bot.generation.speaker import judged
 from bot.shelf.bases import Base, find_base
 from bot.shelf.figures import Samples
+from bot.shelf.forms import form_of, whole_model
 from bot.training.child import started
 from bot.training.evaluation import Sampled
 from bot.training.job import DISK_FULL, Texts
@@ -45,7 +46,7 @@ class Order(Value):
     base: str  # as the configuration names it
     weights: Weights  # of the graph
     threads: int  # 0 is all cores
-    adapter: Path  # folder of the version
+    adapter: Path | None  # folder of the version, of either form; None speaks as the bare base
     texts: Path  # file with the `Texts` that drafts must not come too near to
     count: int
     seed: int  # of the first; the next ones count up
@@ -92,10 +93,13 @@ async def _draw(order: Order, base: Base) -> None:
     index = NoveltyIndex((str(number), text) for number, text in enumerate([*real.train, *real.held_out]))
     sampling = Sampling.from_settings(order.settings)
     threads = order.threads or len(os.sched_getaffinity(0))
+    adapter = order.adapter
+    if adapter is not None and form_of(adapter) == "whole":
+        base, adapter = whole_model(adapter), None
     async with Engine(base, graph_folder(base.graphs, order.weights), threads, max_waiting=1) as engine:
         for first in range(order.seed, order.seed + order.count, ROWS):
             seeds = tuple(range(first, min(first + ROWS, order.seed + order.count)))
-            spoken = await engine.generate(Request(order.adapter, "", seeds, sampling))
+            spoken = await engine.generate(Request(adapter, "", seeds, sampling))
             drafts = [judged(each, "", index, order.settings.min_novelty) for each in spoken]
             texts = tuple(" ".join(each.text.split()) for each in spoken)
             batch = Batch(texts=texts, passed=sum(not isinstance(draft, str) for draft in drafts))

@@ -14,21 +14,25 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from bot.errors import Busy, MockingbirdError, Refused
 from bot.generation.draft import Draft, Drafts, Sampling
-from bot.generation.engine import Engine, Request, Spoken
+from bot.generation.engine import Request, Spoken
+from bot.generation.engines import Engines
 from bot.generation.length import fit, whole_sentences
 from bot.generation.novelty import NoveltyIndex, words
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
 
+from bot.tweets.cleaning import Profile, clean
 ROUNDS = 4  # of generating until enough drafts are fit
 LOADING_S = 10.0  # how long a request waits for an engine that is being loaded
 SEEDS = 2**31  # seeds that nobody asked for are drawn below this
 MAX_ROWS = 8  # generated together
 _SPACE = re.compile(r"\s+")
+LONGEST_ABOUT = 4_000  # characters of a message that are looked at, its last ones
 
 
 class RealTweet(Protocol):
@@ -55,18 +59,18 @@ class RealTweets(Protocol):
 class Speaker:
     """Speaks for every persona on the shelf."""
 
-    def __init__(self, shelf: Shelf, tweets: RealTweets, min_novelty: float, engine: Engine | None = None) -> None:
+    def __init__(self, shelf: Shelf, tweets: RealTweets, min_novelty: float) -> None:
         self._shelf = shelf
         self._tweets = tweets
         self._min_novelty = min_novelty
-        self._engine = engine
+        self._engines: Engines | None = None
         self._settled = asyncio.Event()  # an engine is there, or never will be
         self._silent: MockingbirdError = Busy("The base model is still being prepared. Try again in a minute.", 60.0)
         self._indexes: dict[tuple[str, ...], tuple[int, NoveltyIndex]] = {}
 
-    def speak_with(self, engine: Engine) -> None:
-        """From now on this engine speaks; until the first one is there, requests wait a little, then are put off."""
-        self._engine = engine
+    def speak_with(self, engines: Engines) -> None:
+        """From now on these engines speak; until they are there, requests wait a little, then are put off."""
+        self._engines = engines
         self._settled.set()
 
     def silent_because(self, reason: str) -> None:
@@ -79,8 +83,8 @@ class Speaker:
         revision = await self._tweets.revision()
         for handles in [handles for handles, (seen, _) in self._indexes.items() if seen != revision]:
             del self._indexes[handles]
-        if self._engine is not None:
-            await self._engine.drop_what_is_gone()
+        if self._engines is not None:
+            await self._engines.drop_what_is_gone()
 
     async def drafts(
         self,
@@ -99,7 +103,7 @@ class Speaker:
         came out was fit to be sent.
         """
         manifest = self._shelf.current(persona)
-        engine = await self._engine_for(manifest)
+        engines = await self._ready()
         index = await self._index(manifest.handles)
         first = secrets.randbelow(SEEDS) if seed is None else seed
         drafts: list[Draft] = []
@@ -123,20 +127,15 @@ class Speaker:
             raise Refused(f"Nothing that {persona} came up with was fit to be sent ({why}). Ask again.")
         return Drafts(persona, manifest.version, tuple(ranked(drafts, about)))
 
-    async def _engine_for(self, manifest: Manifest) -> Engine:
-        """The engine, once it is there. Raises `Busy`, or `Refused` when it can't speak for that version."""
-        if self._engine is None:
+    async def _ready(self) -> Engines:
+        """The engines, once they are there. Raises `Busy`, or `Refused` when there will be none."""
+        if self._engines is None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOADING_S):
                     await self._settled.wait()
-        if self._engine is None:
+        if self._engines is None:
             raise self._silent
-        if manifest.base_sha256 != self._engine.base.record.sha256:
-            raise Refused(
-                f"{manifest.persona} was trained on the base {manifest.base}, this service speaks with "
-                f"{self._engine.base.record.spec}. Set [model] base back, or train {manifest.persona} again."
-            )
-        return self._engine
+        return self._engines
 
     async def _index(self, handles: tuple[str, ...]) -> NoveltyIndex:
         """The index over the handles' tweets as they are stored now."""

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.pictures.predictions import breakable
-from bot.shelf.manifest import Manifest
+from bot.shelf.manifest import Manifest, Metrics
 
 
-def scene(manifest: Manifest) -> dict[str, Any]:
-    """The scene that `pipeline.typ` draws."""
+def scene(manifest: Manifest, metrics: Metrics) -> dict[str, Any]:
+    """The scene that `pipeline.typ` draws; `metrics` are the version's."""
     downloaded = sum(counts.downloaded for counts in manifest.counts)
     kept = sum(counts.kept for counts in manifest.counts)
-    settings, metrics = manifest.hyperparameters, manifest.metrics
+    settings = manifest.hyperparameters
     learned = settings.get("train_tweets", kept - metrics.held_out_tweets)
     accounts = manifest.people if len(manifest.handles) < 3 else f"{len(manifest.handles)} accounts"
     stations = [

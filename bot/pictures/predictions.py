@@ -8,7 +8,7 @@ from typing import Any
 import regex
 
 from bot.pictures.bird import bird_svg
-from bot.shelf.manifest import Manifest, Prediction
+from bot.shelf.manifest import Manifest, Metrics, Prediction
 
 LONGEST_WORD = 16  # graphemes; a longer one may be broken after any of them, where a line ends
 UNPROMPTED = "The first thing it said"  # stands where a prompt would
@@ -27,7 +27,6 @@ def scene(manifest: Manifest, prediction: Prediction) -> dict[str, Any]:
     """The scene that `predictions.typ` draws."""
     language = _language(prediction.text)
     start = prediction.prompt if prediction.text.startswith(prediction.prompt) else ""
-    metrics = manifest.metrics
     return {
         "name": manifest.persona,
         "people": manifest.people,
@@ -40,9 +39,16 @@ def scene(manifest: Manifest, prediction: Prediction) -> dict[str, Any]:
         "lang": language,
         "rtl": is_right_to_left(prediction.text),
         "han": f"Noto Sans CJK {_HAN.get(language, 'SC')}",
-        "figure": f"Held-out loss {metrics.held_out_loss:.2f}, the base's {metrics.base_held_out_loss:.2f}",
+        "figure": _figure(manifest.metrics),
         "mark": "Written by Mockingbird",
     }
+
+
+def _figure(metrics: Metrics | None) -> str:
+    """How good it is; nothing where nobody could judge it."""
+    if metrics is None:
+        return ""
+    return f"Held-out loss {metrics.held_out_loss:.2f}, the base's {metrics.base_held_out_loss:.2f}"
 
 
 def breakable(text: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.shelf.figures import Figures
+
+Form = Literal["adapter", "whole"]  # beside the base that it stands on; or a model of its own
 
 
 class HandleCounts(BaseModel):
@@ -44,8 +46,6 @@ class HandleSplit(BaseModel):
     last: datetime | None  # UTC; of the newest held-out tweet
 
 
-class Metrics(BaseModel):
-    """Figures on the held-out tweets, each scored alone after the end token, its closing end token included."""
 class Answering(BaseModel):
     """The held-out replies of which it is known what they answer, behind that and alone, in nats per token."""
 
@@ -56,6 +56,8 @@ class Answering(BaseModel):
     loss_alone: float  # the same tokens after the end token alone
 
 
+class Metrics(BaseModel):
+    """Figures on the held-out tweets, each scored alone after the end token, its closing end token included."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -86,20 +88,22 @@ class Manifest(BaseModel):
 
     persona: str
     version: Annotated[str, Field(pattern=r"^v[1-9][0-9]*$")]
-    parent: str | None  # the version that was in use when this one was trained
+    form: Form = "adapter"
+    parent: str | None  # the version that was in use when this one was made
+    adopted_from: str | None = None  # hub id, or name of the folder, of a model that somebody else trained
     handles: tuple[str, ...]  # sorted
-    base: str  # as the configuration names it
+    base: str  # as the configuration names it; what a whole model that was adopted is only set beside
     base_sha256: str  # of the base's model.safetensors
-    fingerprint: str  # of the data set: texts, order, split and settings
-    tweets_read_at: datetime  # UTC; what was stored later is new to this version
+    fingerprint: str  # of the data set: texts, order, split and settings; empty when it was adopted
+    tweets_read_at: datetime  # UTC; what was stored later is new to this version; when it was adopted, that moment
     created: datetime  # UTC
     code_version: str
     seed: int
-    counts: tuple[HandleCounts, ...]
+    counts: tuple[HandleCounts, ...]  # empty when it was adopted: nobody here knows
     splits: tuple[HandleSplit, ...] = ()  # one for each account; empty in older versions
     consent: dict[str, str] = {}  # account -> own, permission, public_official or invented; empty in older versions
     hyperparameters: dict[str, Any]
-    metrics: Metrics
+    metrics: Metrics | None  # None when it was adopted and no tweet is stored that it could be judged by
     languages: tuple[str, ...] = ()  # of its tweets, ISO 639-1, the commonest first; empty in older versions
     predictions: tuple[Prediction, ...] = ()  # the first is in the picture; empty in older versions
     sha256: dict[str, str]  # file name -> digest, for every other file of the version

@@ -11,12 +11,15 @@ import hashlib
 import os
 import shutil
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
+from filelock import AsyncFileLock, FileLock, Timeout
 from pydantic import ValidationError
 
 from bot.errors import DiskFull, OutsideError, UnknownPersona, UnknownVersion
 from bot.personas.name import is_persona_name
+from bot.shelf.forms import GRAPHS, TOKENIZER, files_of
 from bot.shelf.manifest import Manifest
 
 STAGING = ".staging-"
@@ -46,9 +49,7 @@ class Shelf:
         for manifest in self.versions(persona):
             if manifest.version == version:
                 return manifest
-        raise UnknownVersion(
-            f"{persona} has no version {version}. `mockingbird versions {persona}` lists those it has."
-        )
+        raise self._no_version(persona, version)
 
     def current(self, persona: str) -> Manifest:
         """The version in use. Raises `UnknownPersona`."""
@@ -121,7 +122,7 @@ class Shelf:
             ) from error
 
     def sweep(self) -> None:
-        """Remove what interrupted runs left half made."""
+        """Remove what interrupted runs left half made, and graphs of versions that are gone."""
         for staging in self.folder.glob(f"*/{STAGING}*"):
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -158,3 +159,14 @@ def _write_durably(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    def building(self) -> AsyncFileLock:
+        """Held while the graph of a version is built: whoever removes a persona waits for it, nobody builds twice."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return AsyncFileLock(self.folder / BUILDING, poll_interval=_LOOK_S, run_in_executor=False)
+
+        if not self.folder.is_dir():
+            return
+        with suppress(Timeout), FileLock(self.folder / BUILDING).acquire(blocking=False):
+            for graphs in self.folder.glob(f"*/{GRAPHS}*"):
+                if not (graphs.parent / graphs.name.removeprefix(GRAPHS) / "manifest.json").is_file():
+                    shutil.rmtree(graphs, ignore_errors=True)

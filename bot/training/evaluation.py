@@ -41,8 +41,9 @@ SCORING = "bot.training.scoring"
 MATERIAL = "material.json"  # `Material`
 ANSWER = "figures.json"  # `Figures`
 JUDGING = "judging"  # in a training's folder: where its version is judged
-
+ADOPTING = "adopting"  # in the data folder: where a model that is adopted lies until it is on the shelf
 LOCK = "evaluation.lock"  # in the data folder
+
 OTHERS = 8  # accounts at most that a version is told apart from
 OTHERS_LEARNED = 2_000  # of all their tweets at most that the author classifier learns from
 FEWEST = 20  # tweets of an account that count for anything
@@ -106,7 +107,7 @@ class Candidate:
 
     handles: tuple[str, ...]
     adapter: Path  # its folder
-    in_use: Path | None  # folder of the version in use, if that is another one on the same base
+    in_use: Path | None  # folder of the version in use, if that is another one and a whole model or on the same base
     base: Base
     data_set: DataSet
     same_data_set: bool = True  # whether the version was made of it
@@ -146,12 +147,12 @@ class Evaluator:
         `BaseUnavailable`, `DiskFull`.
         """
         base = await ensure_base(manifest.base, self._data, log.info)
-        if base.record.sha256 != manifest.base_sha256:
+        if manifest.form == "adapter" and base.record.sha256 != manifest.base_sha256:
             raise JudgingFailed(
                 f"{manifest.persona} {manifest.version} was trained on another {manifest.base} than the one that is "
                 "prepared. Train it again."
             )
-        async with self._alone():
+        async with self.alone():
             await self._store.require_free(manifest.handles)
             kept = {handle: await self._store.kept(handle, manifest.handles) for handle in manifest.handles}
             found = await asyncio.to_thread(rebuilt, manifest, kept, self._training)
@@ -170,8 +171,12 @@ class Evaluator:
 
         Waits while another version is judged. Raises `JudgingFailed`, `BaseUnavailable`, `DiskFull`.
         """
-        async with self._alone():
-            return await self._figures(candidate, folder / JUDGING)
+        async with self.alone():
+            return await self.of_model(candidate, folder)
+
+    async def of_model(self, candidate: Candidate, folder: Path) -> Figures:
+        """The same for whoever is `alone` already."""
+        return await self._figures(candidate, folder / JUDGING)
 
     async def _figures(self, candidate: Candidate, folder: Path) -> Figures:
         """The figures; `folder` holds tweets meanwhile and is gone afterwards."""
@@ -202,7 +207,7 @@ class Evaluator:
 
         Whatever is judged from then on is not shown tweets of accounts that are blocked already.
         """
-        async with self._alone():
+        async with self.alone():
             self._clear()
 
     def sweep(self) -> None:
@@ -214,20 +219,21 @@ class Evaluator:
             return
 
     def _clear(self) -> None:
-        for folder in (self._folder, *(self._data / "trainings").glob(f"*/{JUDGING}")):
+        for folder in (self._folder, self._data / ADOPTING, *(self._data / "trainings").glob(f"*/{JUDGING}")):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _alone(self) -> AsyncFileLock:
+    def alone(self) -> AsyncFileLock:
         """Waits until no process judges a version, and keeps others from it while the body runs."""
         return AsyncFileLock(self._data / LOCK, poll_interval=_LOOK_S, run_in_executor=False)
 
     def _in_use(self, manifest: Manifest) -> Path | None:
-        """Folder of the version in use, if that is another one on the same base."""
+        """Folder of the version in use, if that is another one and a whole model or on the same base."""
         try:
             current = self._shelf.current(manifest.persona)
         except UnknownPersona:  # none was good enough yet
             return None
-        comparable = current.version != manifest.version and current.base_sha256 == manifest.base_sha256
+        on_the_same = current.form == "whole" or current.base_sha256 == manifest.base_sha256
+        comparable = current.version != manifest.version and on_the_same
         return self._shelf.path(current) if comparable else None
 
     async def _score(self, candidate: Candidate, folder: Path) -> Figures:
@@ -337,13 +343,13 @@ class _Said:
 
     cleaned: str
     created_at: datetime | None
+    prompt: str | None = None  # what it answers is of no use here
 
 
 def _texts_of(data_set: DataSet) -> Texts:
     return Texts(train=data_set.train, held_out=data_set.held_out)
 
 
-    prompt: str | None = None  # what it answers is of no use here
 def _write(path: Path, value: Value) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

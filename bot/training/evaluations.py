@@ -50,4 +50,6 @@ class Evaluations:
             "SELECT figures FROM evaluations WHERE persona = ? AND version = ? AND at >= ? ORDER BY id DESC LIMIT 1",
             (manifest.persona, manifest.version, manifest.created.astimezone(UTC).isoformat()),
         )
-        return Figures.model_validate_json(row["figures"]) if row else manifest.metrics.figures
+        if row:
+            return Figures.model_validate_json(row["figures"])
+        return manifest.metrics.figures if manifest.metrics else None

@@ -13,12 +13,13 @@ from __future__ import annotations
 import errno
 import importlib.util
 import os
+import pickle
 import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -38,7 +39,19 @@ EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110d
 HUB_TIMEOUT_S = 10.0
 FLOAT16_LIMIT = 65_504.0
 
-INSTEAD = 'or set [model] base = "embedded", which needs no download.'
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What somebody can do whose model can't be had: the ends of the sentences that say so."""
+
+    correct: str  # when it is named wrongly
+    choose: str  # when another has to be taken
+    otherwise: str  # whatever was advised
+
+
+FOR_A_BASE = Advice(
+    "Correct [model] base", "Choose another base", ', or set [model] base = "embedded", which needs no download.'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +92,11 @@ def _make(spec: str, folder: Path) -> None:
 
 def _write(spec: str, folder: Path) -> None:
     """All files of the base into a new folder, base.json last."""
-    model, tokenizer = _load(_origin(spec), spec)
-    end_id = _end_id(tokenizer, model)
+    model, tokenizer = load(origin(spec, FOR_A_BASE), spec, FOR_A_BASE)
+    end_id = end_token(tokenizer, model, FOR_A_BASE)
     inside = folder / "model"
     inside.mkdir(parents=True)
-    _save(model, end_id, inside)
+    save(model, end_id, inside)
     tokenizer.save(str(inside / "tokenizer.json"))
     record = BaseRecord(
         spec=spec,
@@ -94,15 +107,16 @@ def _write(spec: str, folder: Path) -> None:
     (folder / "base.json").write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _origin(spec: str) -> Origin:
+def origin(spec: str, advice: Advice) -> Origin:
+    """Where the model of that name is to be had. Raises `BaseUnavailable`."""
     if spec == "embedded":
         return _embedded()
     folder = Path(spec).expanduser()
     if folder.is_dir():
         return Origin(str(folder), local_only=True)
     if spec.startswith((".", "/", "~")):
-        raise BaseUnavailable(f"There is no folder {spec}. Correct [model] base, {INSTEAD}")
-    return _hub(spec)
+        raise BaseUnavailable(f"There is no folder {spec}. {advice.correct}{advice.otherwise}")
+    return _hub(spec, advice)
 
 
 def _embedded() -> Origin:
@@ -117,7 +131,7 @@ def _embedded() -> Origin:
     return Origin(str(file.parent), gguf_file=file.name, local_only=True)
 
 
-def _hub(spec: str) -> Origin:
+def _hub(spec: str, advice: Advice) -> Origin:
     """One quick question to the hub, so that what is wrong is known in seconds and not after the library's retries."""
     import httpx2
     from huggingface_hub import HfApi
@@ -126,23 +140,28 @@ def _hub(spec: str) -> Origin:
     try:
         HfApi().model_info(spec, timeout=HUB_TIMEOUT_S)
     except HFValidationError as error:
-        raise BaseUnavailable(f"{spec!r} is neither a folder nor a hub id. Correct [model] base, {INSTEAD}") from error
+        raise BaseUnavailable(
+            f"{spec!r} is neither a folder nor a hub id. {advice.correct}{advice.otherwise}"
+        ) from error
     except GatedRepoError as error:
-        raise BaseUnavailable(_gated(spec)) from error
+        raise BaseUnavailable(_gated(spec, advice)) from error
     except RepositoryNotFoundError as error:
-        raise BaseUnavailable(f"The hub knows no model {spec}. Correct [model] base, {INSTEAD}") from error
+        raise BaseUnavailable(f"The hub knows no model {spec}. {advice.correct}{advice.otherwise}") from error
     except (httpx2.HTTPError, OSError):
         return Origin(spec, local_only=True)  # an earlier download may be enough
     return Origin(spec)
 
 
-def _gated(spec: str) -> str:
-    return f"{spec} is gated on the hub. Ask for access there and set HF_TOKEN, {INSTEAD}"
+def _gated(spec: str, advice: Advice) -> str:
+    return f"{spec} is gated on the hub. Ask for access there and set HF_TOKEN{advice.otherwise}"
 
 
-def _load(origin: Origin, spec: str) -> tuple[PreTrainedModel, Tokenizer]:
-    """Model in float32 and its fast tokenizer."""
+def load(origin: Origin, spec: str, advice: Advice) -> tuple[PreTrainedModel, Tokenizer]:
+    """Model in float32 and its fast tokenizer. Raises `BaseUnavailable`, also for weights that would run a program:
+    what torch wrote in the old form is read as numbers only (`weights_only`).
+    """
     import httpx2
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
@@ -151,31 +170,62 @@ def _load(origin: Origin, spec: str) -> tuple[PreTrainedModel, Tokenizer]:
     options = {"gguf_file": origin.gguf_file} if origin.gguf_file else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(origin.place, local_files_only=origin.local_only, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            origin.place, local_files_only=origin.local_only, dtype="float32", **options
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            origin.place,
+            local_files_only=origin.local_only,
+            dtype="float32",
+            output_loading_info=True,
+            weights_only=True,
+            **options,
         )
-    except (OSError, ValueError, KeyError, ImportError, httpx2.HTTPError) as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    except pickle.UnpicklingError as error:
+        raise BaseUnavailable(
+            f"The weights of {spec} hold more than numbers: loading them could run a program, so they were not loaded. "
+            f"{advice.choose}{advice.otherwise}"
+        ) from error
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError, httpx2.HTTPError) as error:
+        if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "can't allocate memory" in str(error):
             raise
-        raise BaseUnavailable(_unavailable(origin, spec, error)) from error
-    if not hasattr(tokenizer, "backend_tokenizer"):
-        raise BaseUnavailable(f"{spec} has no tokenizer.json and none can be made. Choose another base, {INSTEAD}")
-    return model, tokenizer.backend_tokenizer
+        raise BaseUnavailable(_unavailable(origin, spec, error, advice)) from error
+    model, found = loaded
+    if found["missing_keys"]:  # they would be noise
+        missing = min(found["missing_keys"])
+        raise BaseUnavailable(
+            f"{spec} lacks {len(found['missing_keys'])} of its weights, such as {missing}. "
+            f"{advice.choose}{advice.otherwise}"
+        )
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    if fast is None or not _reads(fast, model.config.vocab_size):
+        raise BaseUnavailable(f"{spec} has no tokenizer that fits its weights. {advice.choose}{advice.otherwise}")
+    return model, fast
 
 
-def _unavailable(origin: Origin, spec: str, error: Exception) -> str:
+def _reads(tokenizer: Tokenizer, vocabulary: int) -> bool:
+    """Whether it cuts a sentence into tokens that the model knows, and puts it together again.
+
+    Of files that it can't read transformers may make a tokenizer that knows hardly a token.
+    """
+    sentence = "The lamp was lit before the fog came in."
+    ids = tokenizer.encode(sentence, add_special_tokens=False).ids
+    return len(ids) > 1 and max(ids) < vocabulary and tokenizer.decode(ids).strip() == sentence
+
+
+def _unavailable(origin: Origin, spec: str, error: Exception, advice: Advice) -> str:
     from huggingface_hub.errors import GatedRepoError
 
     if isinstance(error.__cause__, GatedRepoError):  # a gated model's page is open, its files are not
-        return _gated(spec)
+        return _gated(spec, advice)
     if Path(origin.place).is_dir():
-        return f"The folder {spec} holds no causal language model that transformers can load. Choose another, {INSTEAD}"
+        return (
+            f"The folder {spec} holds no causal language model that transformers can load. "
+            f"{advice.choose}{advice.otherwise}"
+        )
     if origin.local_only:
-        return f"The hub can't be reached and {spec} was not downloaded before. Check the network, {INSTEAD}"
+        return f"The hub can't be reached and {spec} was not downloaded before. Check the network{advice.otherwise}"
     if _broke_off(error):
-        return f"The download of {spec} broke off, again and again. Check the network and try again, {INSTEAD}"
+        return f"The download of {spec} broke off, again and again. Check the network and try again{advice.otherwise}"
     first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return f"{spec} can't be loaded as a causal language model ({first_line}). Choose another base, {INSTEAD}"
+    return f"{spec} can't be loaded as a causal language model ({first_line}). {advice.choose}{advice.otherwise}"
 
 
 def _broke_off(error: BaseException | None) -> bool:
@@ -187,17 +237,18 @@ def _broke_off(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _end_id(tokenizer: Tokenizer, model: PreTrainedModel) -> int:
+def end_token(tokenizer: Tokenizer, model: PreTrainedModel, advice: Advice) -> int:
+    """The token id that stands before and after each tweet. Raises `BaseUnavailable` when there is none."""
     own = model.config.eos_token_id
     found = tokenizer.token_to_id(END_TOKEN)
     if found is not None:
         return found
     if own is None:
-        raise BaseUnavailable(f"This base has no token that ends a text. Choose another base, {INSTEAD}")
+        raise BaseUnavailable(f"It has no token that ends a text. {advice.choose}{advice.otherwise}")
     return int(own[0] if isinstance(own, list) else own)
 
 
-def _save(model: PreTrainedModel, end_id: int, folder: Path) -> None:
+def save(model: PreTrainedModel, end_id: int, folder: Path) -> None:
     """config.json and model.safetensors, as of a model that never was quantised and that ends at `end_id`."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -224,10 +275,16 @@ def _disk_error(spec: str, error: OSError) -> MockingbirdError:
     return BaseUnavailable(f"The base {spec} can't be written ({error.strerror}). Check [paths] data.")
 
 
-def main(arguments: list[str]) -> int:
-    """Exit code 0 when the base is ready; else the error's own, with its sentence as the last line on stderr."""
+def settle_hub() -> None:
+    """Before huggingface_hub is imported: its waits are short, and nobody is told or asked more than is needed."""
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(int(HUB_TIMEOUT_S)))
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # else old weights are offered a conversion there
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0 when the base is ready; else the error's own, with its sentence as the last line on stderr."""
+    settle_hub()
     spec, data = arguments
     try:
         prepare_base(spec, Path(data))

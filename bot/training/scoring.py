@@ -1,6 +1,6 @@
 """Finds out the figures of one version: `python -m bot.training.scoring`, a `Question` on standard input.
 
-A process of its own, because it loads the base and two adapters with torch, and classifiers with scikit-learn. The
+A process of its own, because it loads the base and two versions with torch, and classifiers with scikit-learn. The
 tweets and the samples come in a file, the figures go out in another.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import FileIO
 from itertools import chain
 from pathlib import Path
@@ -20,14 +20,15 @@ from transformers import PreTrainedModel
 
 from bot.errors import DiskFull, JudgingFailed, MockingbirdError
 from bot.shelf.figures import AccountLoss, Figures, Others, StyleMargin
+from bot.shelf.forms import TOKENIZER, form_of, whole_model
 from bot.training import classifiers, finetune
 from bot.training.dataset import MAX_TOKENS, text_bytes, tokenise
 from bot.training.evaluation import Material, Question, Voice
 from bot.training.figures import copies, diversity, even_choice, shapes
-from bot.training.job import DISK_FULL, Score
+from bot.training.job import DISK_FULL, Asking, Score
 from bot.training.orphans import end_with_parent
 
-JUDGED, IN_USE = "judged", "in_use"  # peft's names for the two adapters
+BASE, JUDGED, IN_USE = "base", "judged", "in_use"  # the latter two are peft's names, too, where they are adapters
 
 
 class Scorer:
@@ -35,35 +36,22 @@ class Scorer:
 
     def __init__(self, question: Question) -> None:
         self._question = question
-        self._tokenizer = Tokenizer.from_file(str(question.base / "tokenizer.json"))
-        self._model = finetune.load(question)
-        self._adapted = peft.PeftModel.from_pretrained(self._model, question.adapter, JUDGED)
-        if question.in_use is not None:
-            self._adapted.load_adapter(str(question.in_use), IN_USE)
-        self._halves = finetune.cut(self._model, lowest_adapted(self._model, self._adapted))
+        versions = {JUDGED: question.adapter, IN_USE: question.in_use}
+        adapters = {name: folder for name, folder in versions.items() if folder and form_of(folder) == "adapter"}
+        self._adapted = AdaptedModel(question, adapters)
+        self._whole = {
+            name: AloneModel(question, folder)
+            for name, folder in versions.items()
+            if folder and form_of(folder) == "whole"
+        }
 
     def score(self, voice: Voice) -> AccountLoss:
         """That account's held-out tweets, or an even choice of them; each alone after the end token."""
-        question = self._question
-        texts = even_choice(voice.held_out, question.tweets)
-        limit = min(MAX_TOKENS, self._model.config.max_position_embeddings)
-        ids = tokenise(self._tokenizer, texts, question.end_id, limit)
-        size = text_bytes(self._tokenizer, texts, ids)
-        stop = finetune.Stop()
-        # Below the lowest layer that an adapter touches all three say the same, so that is computed once.
-        rows = finetune.keep_states(finetune.Rows([torch.tensor(row) for row in ids]), self._halves, question, stop)
-
-        def ask() -> Score:
-            return finetune.score(self._halves, rows, size, question, stop)
-
-        with self._adapted.disable_adapter():
-            base = ask()
-        self._adapted.set_adapter(JUDGED)
-        judged = ask()
-        in_use = None
-        if question.in_use is not None:
-            self._adapted.set_adapter(IN_USE)
-            in_use = ask()
+        texts = even_choice(voice.held_out, self._question.tweets)
+        scores = self._adapted.scores(texts) | {name: model.score(texts) for name, model in self._whole.items()}
+        judged = scores[JUDGED]
+        base = in_tokens_of(judged, scores[BASE])
+        in_use = in_tokens_of(judged, scores[IN_USE]) if IN_USE in scores else None
         return AccountLoss(
             handle=voice.handle,
             tweets=len(texts),
@@ -76,7 +64,71 @@ class Scorer:
         )
 
 
-def lowest_adapted(model: PreTrainedModel, adapted: peft.PeftModel) -> int:
+class AdaptedModel:
+    """The base, alone and with each of the adapters."""
+
+    def __init__(self, question: Question, adapters: Mapping[str, Path]) -> None:
+        self._question = question
+        self._tokenizer = Tokenizer.from_file(str(question.base / TOKENIZER))
+        self._model = finetune.load(question)
+        self._adapters = tuple(adapters)
+        self._adapted: peft.PeftModel | None = None
+        for name, folder in adapters.items():
+            if self._adapted is None:
+                self._adapted = peft.PeftModel.from_pretrained(self._model, folder, name)
+            else:
+                self._adapted.load_adapter(str(folder), name)
+        self._halves = finetune.cut(self._model, lowest_adapted(self._adapted) if self._adapted else 0)
+
+    def scores(self, texts: Sequence[str]) -> dict[str, Score]:
+        """By the adapter's name, and `BASE`."""
+        rows, size = rows_of(self._model, self._tokenizer, self._question.end_id, texts)
+        stop = finetune.Stop()
+        # Below the lowest layer that an adapter touches all say the same, so that is computed once.
+        rows = finetune.keep_states(rows, self._halves, self._question, stop)
+
+        def ask() -> Score:
+            return finetune.score(self._halves, rows, size, self._question, stop)
+
+        if self._adapted is None:
+            return {BASE: ask()}
+        with self._adapted.disable_adapter():
+            found = {BASE: ask()}
+        for name in self._adapters:
+            self._adapted.set_adapter(name)
+            found[name] = ask()
+        return found
+
+
+class AloneModel:
+    """A whole model, with its own tokens."""
+
+    def __init__(self, asking: Asking, folder: Path) -> None:
+        self._asking = asking.model_copy(update={"base": folder, "end_id": whole_model(folder).record.end_id})
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._model = finetune.load(self._asking)
+
+    def score(self, texts: Sequence[str]) -> Score:
+        """It on these texts."""
+        rows, size = rows_of(self._model, self._tokenizer, self._asking.end_id, texts)
+        return finetune.score(finetune.cut(self._model, 0), rows, size, self._asking, finetune.Stop())
+
+
+def rows_of(
+    model: PreTrainedModel, tokenizer: Tokenizer, end_id: int, texts: Sequence[str]
+) -> tuple[finetune.Rows, int]:
+    """The texts as that model reads them, and their bytes."""
+    limit = min(MAX_TOKENS, model.config.max_position_embeddings)
+    ids = tokenise(tokenizer, texts, end_id, limit)
+    return finetune.rows_of(ids, model), text_bytes(tokenizer, texts, ids)
+
+
+def in_tokens_of(judged: Score, other: Score) -> Score:
+    """The other's loss for each token of the judged one, which may cut texts into other tokens than the other does."""
+    return other.model_copy(update={"loss": other.bits_per_byte / judged.bits_per_byte * judged.loss})
+
+
+def lowest_adapted(adapted: peft.PeftModel) -> int:
     """Number of the lowest layer that any of the adapters touches."""
     touched = [config.layers_to_transform for config in adapted.peft_config.values()]
     return min((min(layers) if layers else 0 for layers in touched), default=0)

@@ -100,7 +100,9 @@ def parse_handles(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in re.split(r"[\s,@]+", text) if name))
 
 
-def _figure(metrics: Metrics) -> str:
+def _figure(metrics: Metrics | None) -> str:
+    if metrics is None:
+        return "not judged yet"
     return f"held-out loss {metrics.held_out_loss:.3f} (base {metrics.base_held_out_loss:.3f})"
 
 
@@ -278,6 +280,9 @@ def about_to_forget(handle: str, found: Receipt, everywhere: bool) -> str:
         lines.append(
             f"{len(standing):,} messages on Discord and {len(posted):,} posts on X were said in its voice. {fate}"
         )
+    pushed = sum(1 for said in found.said if said.platform == "hub")
+    if pushed:
+        lines.append(f"On Hugging Face's hub {'go' if everywhere else 'stay'}: {pushed:,} repositories.")
     return "\n".join(lines)
 
 
@@ -294,5 +299,5 @@ def forgotten(done: Takedown) -> str:
         f"`mockingbird receipts {plain(done.handle)}` shows it."
     ]
     if done.receipt.said:
-        lines.append(f"Of {len(done.receipt.said):,} messages and posts in its voice {len(left):,} still stand.")
+        lines.append(f"Of {len(done.receipt.said):,} messages, posts and pushed models in its voice {len(left):,} still stand.")
     return "\n".join(lines)

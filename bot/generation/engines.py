@@ -1,0 +1,183 @@
+"""The engines of a service: one for the base that most personas share, and one for each voice that has its own.
+
+Outcome: `async with engines.lend(manifest) as voice` gives the engine that speaks as that version, and the adapter to
+ask it for. The configured base is always open. A whole model is opened when it is first asked for, and so is another
+base that is prepared and that a version was trained on; of these no more than `[model] more_engines` are in memory, and
+the one that was used longest ago makes room for the next. An engine is never closed while it is lent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bot.config import Model
+from bot.errors import BaseUnavailable, Busy, DiskFull, Refused
+from bot.generation.engine import Engine
+from bot.generation.graph_description import Weights, graph_folder
+from bot.shelf.bases import Base, find_base
+from bot.shelf.forms import WholeModel, whole_model
+from bot.shelf.manifest import Manifest
+from bot.shelf.shelf import Shelf
+from bot.training.child import started
+from bot.training.job import DISK_FULL
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What it takes to speak as one version."""
+
+    engine: Engine
+    adapter: Path | None  # the version's folder; None where the engine holds all of it
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """An engine that is open beside that of the configured base."""
+
+    base: Base
+    engine: Engine
+    lent: int = 0  # requests that speak with it now
+
+
+class Engines:
+    """`async with Engines(first, shelf, data, model, max_waiting, progress) as engines`."""
+
+    def __init__(
+        self,
+        first: Engine,
+        shelf: Shelf,
+        data: Path,
+        model: Model,
+        max_waiting: int,
+        progress: Callable[[str], None],
+    ) -> None:
+        """`first` is the configured base's, open; `data` holds the bases; `max_waiting` requests wait for an engine."""
+        self.first = first
+        self._shelf = shelf
+        self._data = data
+        self._model = model
+        self._max_waiting = max_waiting
+        self._progress = progress
+        self._held: OrderedDict[tuple[Path, str], _Held] = OrderedDict()  # the one used longest ago first
+        self._opening = asyncio.Lock()  # one at a time: building takes memory
+        self._waiting = 0
+        self._given_back = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._held:
+            _, held = self._held.popitem()
+            await _close(held)
+
+    @asynccontextmanager
+    async def lend(self, manifest: Manifest) -> AsyncIterator[Voice]:
+        """The voice of that version while the body runs.
+
+        Raises `Busy` when too many wait for an engine, `Refused` for a version whose base is not here, `UnknownPersona`
+        when it is taken down meanwhile, `BaseUnavailable` and `DiskFull` when its graph can't be built.
+        """
+        folder = self._shelf.path(manifest)
+        if manifest.form == "adapter" and manifest.base_sha256 == self.first.base.record.sha256:
+            yield Voice(self.first, folder)
+            return
+        held = await self._take(manifest)
+        try:
+            yield Voice(held.engine, folder if manifest.form == "adapter" else None)
+        finally:
+            held.lent -= 1
+            self._given_back.set()
+            if not held.lent and held not in self._held.values():  # it was let go meanwhile
+                await _close(held)
+
+    async def drop_what_is_gone(self) -> None:
+        """Forget versions that are no longer on the shelf: their adapters, and engines that hold nothing else."""
+        await self.first.drop_what_is_gone()
+        for key, held in list(self._held.items()):
+            if not (held.base.model / "config.json").exists():
+                del self._held[key]  # nobody is lent it any more, and whoever speaks last closes it
+                if not held.lent:
+                    await _close(held)
+            else:
+                await held.engine.drop_what_is_gone()
+
+    async def _take(self, manifest: Manifest) -> _Held:
+        base = self._base_of(manifest)
+        key = base.model, base.record.sha256
+        if key not in self._held:
+            if self._waiting >= self._max_waiting:
+                raise Busy("Many are asking at once. Try again in a minute.", 60.0)
+            self._waiting += 1
+            try:
+                async with self._opening:
+                    if key not in self._held:
+                        await self._make_room()
+                        self._held[key] = await self._open(base, manifest)
+            finally:
+                self._waiting -= 1
+        held = self._held[key]
+        held.lent += 1
+        self._held.move_to_end(key)
+        return held
+
+    async def _make_room(self) -> None:
+        """Close those used longest ago that nobody speaks with, until one more may be open."""
+        while len(self._held) >= self._model.more_engines:
+            idle = next((key for key, held in self._held.items() if not held.lent), None)
+            if idle is not None:
+                await _close(self._held.pop(idle))
+            else:
+                self._given_back.clear()
+                await self._given_back.wait()
+
+    async def _open(self, base: Base, manifest: Manifest) -> _Held:
+        if isinstance(base, WholeModel):
+            async with self._shelf.building():
+                self._shelf.current(manifest.persona)  # nothing is built of somebody who is being taken down
+                graph = await ready_graph(base, self._model.weights, self._progress)
+        else:
+            graph = await ready_graph(base, self._model.weights, self._progress)
+        engine = Engine(base, graph, self._model.threads, self._max_waiting)
+        await engine.__aenter__()
+        return _Held(base, engine)
+
+    def _base_of(self, manifest: Manifest) -> Base:
+        """What the version is spoken with. Raises `Refused` when its base is not here."""
+        if manifest.form == "whole":
+            return whole_model(self._shelf.path(manifest), manifest.sha256["model.safetensors"])
+        base = find_base(self._data, manifest.base)
+        if base is None or base.record.sha256 != manifest.base_sha256:
+            raise Refused(
+                f"{manifest.persona} was trained on the base {manifest.base}, this service speaks with "
+                f"{self.first.base.record.spec}. Set [model] base back, or train {manifest.persona} again."
+            )
+        return base
+
+
+async def _close(held: _Held) -> None:
+    await held.engine.__aexit__(None, None, None)
+
+
+async def ready_graph(base: Base, weights: Weights, progress: Callable[[str], None]) -> Path:
+    """Folder of the base's graph, built now if need be, in a child process. Raises `BaseUnavailable`, `DiskFull`."""
+    folder = graph_folder(base.graphs, weights)
+    if (folder / "graph.json").is_file():
+        return folder
+    progress(f"Building the graph of {base.record.spec} that the engine runs; this happens once")
+    async with started("bot.generation.graph", str(base.model), str(folder), weights) as child:
+        code = await child.ended()
+    if code == DISK_FULL:
+        raise DiskFull(child.last_words)
+    if code:
+        raise BaseUnavailable(child.last_words or "Building the engine's graph failed. Is there enough memory?")
+    return folder
