@@ -29,6 +29,7 @@ from bot.errors import Busy, Refused
 from bot.generation.draft import Sampling
 from bot.generation.graph_description import GraphDescription, Site
 from bot.generation.sampling import draw
+from bot.shelf.answering import asking_ids
 from bot.shelf.bases import Base
 
 Arguments = TypeVarTuple("Arguments")
@@ -57,6 +58,7 @@ class Request:
     start: str  # data: a control token written out in it stays text
     seeds: tuple[int, ...]  # one row for each
     sampling: Sampling
+    asked: str = ""  # what the rows answer, one cleaned line, for a version that has learned to; data likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,9 @@ class Engine:
         self._banned = [token for token in added if added[token].special and token != self._end]
 
     def _speak(self, request: Request, nobody_waits: threading.Event) -> list[Spoken]:
-        prompt = [self._end, *self._tokenizer.encode(request.start).ids]
+        start = self._tokenizer.encode(request.start).ids
+        room = self._shape.positions - request.sampling.max_tokens - len(start) - 1
+        prompt = [self._end, *asking_ids(self._tokenizer, request.asked, room), *start]
         capacity = len(prompt) + request.sampling.max_tokens
         if capacity > self._shape.positions:
             raise Refused("That beginning is too long to go on from. Give a few words or a sentence.")
