@@ -69,9 +69,9 @@ class Metrics(BaseModel):
     previous_held_out_loss: float | None = None  # of the version in use, on the same tweets
     figures: Figures | None = None  # everything else that it is judged by; None in older versions
     unjudged: str | None = None  # why there are no figures although they were wanted, in a sentence
-
-
     answering: Answering | None = None  # None without such replies, and in older versions
+
+
 class Prediction(BaseModel):
     """One thing that the version says when asked; never a tweet that it learned from."""
 
@@ -79,6 +79,16 @@ class Prediction(BaseModel):
 
     prompt: str  # what it was given as the beginning; empty when nothing
     text: str  # the whole of it, the beginning included
+
+
+class Tracked(BaseModel):
+    """The run that an experiment tracker shows of the training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service: str  # wandb, trackio
+    run: str  # its id there
+    url: str | None = None  # where it can be seen; None when it lies in the data folder
 
 
 class Manifest(BaseModel):
@@ -106,6 +116,8 @@ class Manifest(BaseModel):
     metrics: Metrics | None  # None when it was adopted and no tweet is stored that it could be judged by
     languages: tuple[str, ...] = ()  # of its tweets, ISO 639-1, the commonest first; empty in older versions
     predictions: tuple[Prediction, ...] = ()  # the first is in the picture; empty in older versions
+    answers: int = 0  # replies that it learned with what they answer, see `bot.shelf.answering`
+    tracked: Tracked | None = None  # None where no tracker is set up, or none could be reached
     sha256: dict[str, str]  # file name -> digest, for every other file of the version
 
     @property
@@ -120,8 +132,6 @@ class Manifest(BaseModel):
         return f"{', '.join(others)} and {last}" if others else last
 
     @property
-    answers: int = 0  # replies that it learned with what they answer, see `bot.shelf.answering`
-    tracked: Tracked | None = None  # None where no tracker is set up, or none could be reached
     def number(self) -> int:
         """`v12` -> 12; versions are ordered by it."""
         return int(self.version.removeprefix("v"))
