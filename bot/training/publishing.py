@@ -59,9 +59,9 @@ def metrics_of(result: Result, provenance: Provenance) -> Metrics:
         previous_held_out_loss=result.previous.loss if result.previous else None,
         figures=provenance.figures,
         unjudged=provenance.unjudged,
+        answering=result.answering,
     )
 
-        answering=result.answering,
 
 def hyperparameters_of(settings: Training, result: Result) -> dict[str, Any]:
     """What was set, and what came of it in steps, seconds and bytes."""
@@ -133,6 +133,7 @@ def _manifest(shelf: Shelf, result: Result, provenance: Provenance, now: datetim
         hyperparameters=hyperparameters_of(provenance.settings, result),
         metrics=metrics_of(result, provenance),
         languages=result.languages,
+        answers=provenance.data_set.answers,
         predictions=result.predictions,
         sha256={},
     )
@@ -141,4 +142,3 @@ def _manifest(shelf: Shelf, result: Result, provenance: Provenance, now: datetim
 def _tokenizer(base: Base) -> Tokenizer | None:
     path = base.model / TOKENIZER
     return Tokenizer.from_file(str(path)) if path.is_file() else None
-        answers=provenance.data_set.answers,

@@ -285,6 +285,7 @@ class Worker:
             learning_rate=self._settings.learning_rate,
             batch_tokens=self._settings.batch_tokens,
             balance=self._settings.balance,
+            prompted=self._settings.prompted,
             patience=self._settings.patience,
             seed=self._settings.seed,
             threads=self._settings.threads,
@@ -318,7 +319,6 @@ class Worker:
     async def _sweep(self) -> None:
         """Remove what dead workers left behind and nobody needs to go on from."""
         self._shelf.sweep()
-            prompted=self._settings.prompted,
         if self._evaluator is not None:
             self._evaluator.sweep()
         await self._table.let_go()
