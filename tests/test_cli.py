@@ -133,3 +133,38 @@ async def test_doctor_finds_what_is_wrong_and_what_to_do(tmp_path: Path) -> None
     assert outcome.code == 0
     assert "client_id=123456789012345678" in "".join(outcome.out.split())
     assert token not in outcome.out
+
+
+async def test_what_a_version_was_made_of_is_one_document_or_a_page_that_adds_up(tmp_path: Path) -> None:
+    shipped = {"paths": {"models": str(ROOT / "models"), "examples": str(ROOT / "examples")}}
+    config = write_config(tmp_path, shipped)
+    shown = await mockingbird(config, "explore", "lighthouse_nell", "--json")
+    assert shown.code == 0
+    made = json.loads(shown.out)
+    assert set(made) == {"persona", "version", "stored", "epochs", "accounts", "together", "portrait"}
+    (account,) = made["accounts"]
+    assert set(account) == {
+        "handle", "steps", "epoch", "characters", "tokens", "first", "boundary", "last", "new"
+    }  # fmt: skip
+    assert set(account["steps"][0]) == {"name", "is_left_out", "tweets", "examples"}
+    remaining = 0
+    for step in account["steps"]:
+        if step["name"] == "train":
+            break
+        assert step["is_left_out"] or remaining in (0, step["tweets"])
+        remaining = remaining - step["tweets"] if step["is_left_out"] else step["tweets"]
+    assert remaining == sum(step["tweets"] for step in account["steps"] if step["name"] in ("train", "held_out"))
+    printed = await mockingbird(config, "explore", "lighthouse_nell", "--version", made["version"])
+    assert max(map(len, printed.out.splitlines())) <= 80
+    for each in ("= downloaded", "− retweets", "█", "kept aside from", "English", "@lighthouse_nell"):
+        assert each in printed.out, each
+
+
+async def test_pictures_are_drawn_again_into_a_folder_and_never_into_the_shelf(tmp_path: Path) -> None:
+    config = write_config(tmp_path, {"paths": {"models": str(ROOT / "models")}})
+    drawn = await mockingbird(config, "draw", "lighthouse_nell", "--to", str(tmp_path / "new"), "--json")
+    made = json.loads(drawn.out)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(made["drawn"] + made["taken_over"])
+    assert made["taken_over"] == ["curve.png"]  # the rows of its training are not here
+    again = await mockingbird(config, "draw", "lighthouse_nell", "--to", str(tmp_path / "new"))
+    assert (again.code, "Name an empty folder" in " ".join(again.err.split())) == (2, True)

@@ -11,11 +11,11 @@ import sys
 import click
 from rich.markup import escape
 
-from bot.cli import accounts, consent, exploring, judging, service, voices
+from bot.cli import accounts, consent, drawing, exploring, judging, service, voices
 from bot.cli.terminal import cli, err
 from bot.errors import MockingbirdError
 
-__all__ = ["accounts", "cli", "consent", "exploring", "judging", "main", "service", "voices"]
+__all__ = ["accounts", "cli", "consent", "drawing", "exploring", "judging", "main", "service", "voices"]
 
 
 def main() -> None:

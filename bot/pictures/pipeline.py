@@ -22,7 +22,7 @@ def scene(manifest: Manifest, metrics: Metrics) -> dict[str, Any]:
         ("Split", f"{learned:,} to learn from, the newest {metrics.held_out_tweets:,} to judge with"),
         ("Learned", _learning(settings)),
         ("Judged", f"held-out loss {metrics.held_out_loss:.2f}, the base’s {metrics.base_held_out_loss:.2f}"),
-        ("Speaks", "copies of tweets are dropped before anybody sees them"),
+        ("Speaks", "whatever comes near to a real tweet is dropped"),
     ]
     return {"han": "Noto Sans CJK SC", "stations": [(title, breakable(words)) for title, words in stations]}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 import regex
@@ -10,6 +11,7 @@ import regex
 from bot.pictures.bird import bird_svg
 from bot.shelf.manifest import Manifest, Metrics, Prediction
 
+LONGEST_PEOPLE = 60  # characters of the line that says whom it was learned from
 LONGEST_WORD = 16  # graphemes; a longer one may be broken after any of them, where a line ends
 UNPROMPTED = "The first thing it said"  # stands where a prompt would
 
@@ -29,7 +31,7 @@ def scene(manifest: Manifest, prediction: Prediction) -> dict[str, Any]:
     start = prediction.prompt if prediction.text.startswith(prediction.prompt) else ""
     return {
         "name": manifest.persona,
-        "people": manifest.people,
+        "people": people(manifest.handles),
         "kind": manifest.kind,
         "version": manifest.version,
         "bird": bird_svg(manifest.persona),
@@ -49,6 +51,19 @@ def _figure(metrics: Metrics | None) -> str:
     if metrics is None:
         return ""
     return f"Held-out loss {metrics.held_out_loss:.2f}, the base's {metrics.base_held_out_loss:.2f}"
+
+
+def people(handles: Sequence[str], most: int = LONGEST_PEOPLE) -> str:
+    """`@a, @b and @c`; where that is too long for a line, `@a, @b and 3 others`. Nothing of nobody."""
+    text = ""
+    names = [f"@{handle}" for handle in handles]
+    for shown in range(len(names), 0, -1):
+        others = len(names) - shown
+        *first, last = [*names[:shown], f"{others} other{'s' if others > 1 else ''}"] if others else names
+        text = f"{', '.join(first)} and {last}" if first else last
+        if len(text) <= most:
+            break
+    return text
 
 
 def breakable(text: str) -> str:

@@ -83,6 +83,15 @@ class TrainingTable:
         )
         return [point_of(row) for row in rows]
 
+    async def points_of(self, persona: str, version: str) -> list[TrainingPoint]:
+        """Everything that the training measured of which that version came; empty where nobody knows any more."""
+        row = await self._database.one(
+            "SELECT min(id) AS id FROM trainings WHERE persona = ? AND version = ?"
+            " AND id IN (SELECT training_id FROM training_points)",
+            (persona, version),
+        )
+        return await self.points(row["id"]) if row and row["id"] is not None else []
+
     async def take(self) -> Training | None:
         """The next to work on, running from now on; None when nothing waits.
 

@@ -118,6 +118,10 @@ class Trainings:
         """Everything measured so far, by step."""
         return await self._table.points(number)
 
+    async def points_of(self, persona: str, version: str) -> list[TrainingPoint]:
+        """Everything that the training measured of which that version came; empty where nobody knows any more."""
+        return await self._table.points_of(persona, version)
+
     async def watch(self, number: int) -> AsyncIterator[Training]:
         """That training as it stands and whenever it changes, until it has ended or was forgotten. Raises `Refused`."""
         seen = await self.training(number)

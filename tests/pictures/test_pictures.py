@@ -17,7 +17,7 @@ from bot.pictures import painter, pipeline, predictions
 from bot.pictures.bird import bird_svg
 from bot.pictures.curve import Course, Dot, plot, scene, told
 from bot.pictures.drawing import PNG, draw
-from bot.pictures.predictions import breakable, is_right_to_left
+from bot.pictures.predictions import LONGEST_PEOPLE, breakable, is_right_to_left, people
 from bot.shelf.manifest import Manifest, Prediction
 from tests.shelves import manifest
 
@@ -73,6 +73,16 @@ def test_what_is_joined_is_one_emoji(paint: Callable[..., bytes]) -> None:
     """Skin tones, families and flags are not their parts side by side."""
     for joined, parts in (("👍🏿", "👍"), ("👩‍🚀", "👩🚀"), ("🇩🇪", "🇪🇩"), ("❤️‍🔥", "❤️🔥")):
         assert paint(joined) != paint(parts)
+
+
+@given(st.lists(st.from_regex(r"[a-z0-9_]{1,40}", fullmatch=True), max_size=9))
+def test_whom_it_was_learned_from_fits_a_line_and_counts_everybody(handles: list[str]) -> None:
+    line = people(handles)
+    assert len(line) <= LONGEST_PEOPLE
+    named = line.count("@")
+    others = regex.search(r"and (\d+) others?$", line)
+    assert named + (int(others[1]) if others else 0) == len(handles)
+    assert line.startswith("".join(f"@{handle}" for handle in handles[:1]))
 
 
 def test_a_long_name_and_three_handles_have_room(paint: Callable[..., bytes]) -> None:
