@@ -26,7 +26,13 @@ PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(en
 SOMEBODYS_PATH = re.compile(r"(?<![\w.:~/-])/(?:home|root|Users|work|workspace|mnt)(?![\w-])|\.\./" + "shared")
 NOT_LOOKED_AT = (".ci/",)
 
-CONTRACT: tuple[type[BaseModel], ...] = (Manifest, HandleCounts, HandleSplit, Metrics, Prediction)  # what models/README.md describes
+CONTRACT: tuple[type[BaseModel], ...] = (
+    Manifest,
+    HandleCounts,
+    HandleSplit,
+    Metrics,
+    Prediction,
+)  # what models/README.md describes
 
 LINK = re.compile(r"\[[^\]]*\]\((?!\w+:)([^)#\s]*)(?:#[^)\s]*)?\)")
 TABLE_KEY = re.compile(r"^\| `?([\w.-]+)`? \|", re.MULTILINE)
