@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import TooFewTweets
+from bot.shelf.answering import LONGEST
 from bot.shelf.bases import END_TOKEN
-from bot.training.dataset import build, text_bytes, tokenise, words
+from bot.training.dataset import behind_prompts, build, text_bytes, tokenise, words
+from bot.tweets.cleaning import Profile, clean
 from tests.tiny_base import tiny_tokenizer
 from tests.training.material import FIRST_DAY, Said, dated, sentences, settings
 
@@ -123,3 +127,64 @@ def test_nothing_is_both_learned_and_judged_with(texts: list[str], share: float)
     assert not learned & judged
     assert learned | judged == {words(text) for text in texts}
     assert len(made.train) + len(made.held_out) == len(learned | judged)
+
+
+# --- Replies with what they answer ---
+
+
+def asked(texts: Sequence[str], prompts: Mapping[int, str]) -> list[Said]:
+    """The texts as kept tweets, one a day, some of which answer something."""
+    return [replace(tweet, prompt=prompts.get(day)) for day, tweet in enumerate(dated(texts))]
+
+
+def test_a_reply_comes_with_what_it_answers_on_both_sides() -> None:
+    """And without, where nobody wants that."""
+    texts = sentences(40)
+    kept = {"nell": asked(texts, {3: "Who is there?", 38: "And now?"})}
+    made = build(kept, settings(), BASE)
+    assert dict(zip(made.train, made.prompts, strict=True))[texts[3]] == "Who is there?"
+    assert dict(zip(made.held_out, made.held_out_prompts, strict=True))[texts[38]] == "And now?"
+    assert (made.answers, [split.answers for split in made.splits]) == (1, [1])
+    without = build(kept, settings(prompted=0), BASE)
+    assert (without.answers, set(without.prompts + without.held_out_prompts)) == (0, {None})
+
+
+def test_what_is_judged_with_is_no_prompt_of_what_is_learned() -> None:
+    """Of two accounts one may answer what the other said in the tenth that is kept aside."""
+    nell, otis = sentences(40), sentences(70)[40:]
+    kept = {"nell": asked(nell, {3: otis[29].upper(), 4: otis[0]}), "otis": dated(otis)}
+    made = build(kept, settings(), BASE)
+    assert otis[29] in made.held_out
+    assert [prompt for prompt in made.prompts if prompt] == [otis[0]]
+
+
+def test_prompts_change_the_fingerprint_and_an_account_without_any_keeps_its_own() -> None:
+    texts = sentences(40)
+    kept = [{"nell": asked(texts, prompts)} for prompts in ({}, {3: "Who?"}, {3: "What?"}, {38: "Who?"})]
+    assert len({build(each, settings(), BASE).fingerprint for each in kept}) == 4
+    prompted = {each: build(kept[1], settings(prompted=each), BASE).fingerprint for each in (0.0, 0.5, 1.0)}
+    assert len(set(prompted.values())) == 3
+    alone = {build(kept[0], settings(prompted=each), BASE).fingerprint for each in (0.0, 0.5)}
+    assert alone == {prompted[0.0]}
+
+
+@given(st.text(max_size=300), st.sampled_from(sentences(30)), st.integers(20, 80))
+def test_a_pair_is_the_end_what_is_answered_a_line_break_and_the_reply(prompt: str, text: str, limit: int) -> None:
+    """Whatever is answered: it loses its beginning where it is too long, and the reply is that of the tweet alone."""
+    tokenizer = tiny_tokenizer()
+    end = tokenizer.token_to_id(END_TOKEN) or 0
+    line = clean(prompt, Profile.MOCKINGBIRD)
+    (alone,) = tokenise(tokenizer, [text], end, limit)
+    pairs = behind_prompts(tokenizer, [line or None], [alone], limit)
+    room = limit - len(alone) - 1
+    if not line or room < 1:
+        assert not pairs
+        return
+    ids, read = pairs[0]
+    assert len(ids) <= limit
+    assert (ids[0], ids[1 + read :]) == (alone[0], alone[1:])
+    asked, line_break = ids[1:read], tokenizer.decode(ids[read : read + 1])
+    assert line_break == "\n"
+    assert end not in asked
+    whole = tokenizer.encode(line, add_special_tokens=False).ids
+    assert asked == whole[-min(room, LONGEST - 1) :]
