@@ -57,6 +57,12 @@ class Hub(Section):
     token_env: str = "HF_TOKEN"
 
 
+class ShelfRules(Section):
+    """What is kept of what was learned."""
+
+    keep_versions: Annotated[int, Field(ge=0)] = 5
+
+
 class Generation(Section):
     """How drafts are sampled and which are let through."""
 
@@ -134,6 +140,7 @@ class Discord(Section):
     gateway_url: str = "wss://gateway.discord.gg/"
 
 
+    announce_versions: bool = True
 class X(Section):
     """Reading from and posting to X."""
 
@@ -192,6 +199,7 @@ class Config(Section):
     hub: Hub = Hub()
     generation: Generation = Generation()
     training: Training = Training()
+    shelf: ShelfRules = ShelfRules()
     retraining: Retraining = Retraining()
     judging: Judging = Judging()
     tracking: Tracking = Tracking()

@@ -21,7 +21,7 @@ from bot.errors import MockingbirdError
 from bot.frontends.discord.invite import invite_link
 from bot.shelf.bases import Base, find_base
 from bot.shelf.manifest import Manifest
-from bot.shelf.shelf import Shelf, file_sha256
+from bot.shelf.shelf import Shelf
 from bot.tweets.costs import Ledger, dollars
 from bot.tweets.forecast import a_day, followed, runs_out
 
@@ -119,7 +119,7 @@ def _shelf(config: Config) -> Iterator[Finding]:
         except MockingbirdError as error:
             yield Finding(name, Grade.WRONG, str(error))
             continue
-        damaged = _damaged(shelf, manifest)
+        damaged = shelf.damaged(manifest)
         if damaged:
             text = (
                 f"{manifest.version} is damaged ({', '.join(damaged)}). `mockingbird rollback {name}` or train again."
@@ -144,16 +144,6 @@ def _has_base(config: Config, manifest: Manifest, configured: Base) -> bool:
 
 def _loss(manifest: Manifest) -> str:
     return f"held-out loss {manifest.metrics.held_out_loss:.3f}" if manifest.metrics else "not judged yet"
-
-
-def _damaged(shelf: Shelf, manifest: Manifest) -> list[str]:
-    """Files of the version whose bytes are not those that were published."""
-    folder = shelf.path(manifest)
-    return [
-        name
-        for name, digest in manifest.sha256.items()
-        if not (folder / name).is_file() or file_sha256(folder / name) != digest
-    ]
 
 
 def _discord(config: Config, environment: Mapping[str, str]) -> Iterator[Finding]:

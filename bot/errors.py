@@ -75,6 +75,14 @@ class BaseUnavailable(OutsideError):
     """The base model can't be had: hub unreachable, repository unknown or gated, folder incomplete."""
 
 
+class DamagedVersion(OutsideError):
+    """The files of a version are not those that were published."""
+
+
+class HubError(OutsideError):
+    """Hugging Face's hub refused, does not know the token, or can't be reached."""
+
+
 class DiskFull(OutsideError):
     """The disk has no room for what was to be written; nothing published was touched."""
 

@@ -195,6 +195,31 @@ STEPS: tuple[str, ...] = (
     """,
     # 3: what a reply answers.
     """
+    CREATE TABLE decisions (                   -- about versions; a takedown's stands in takedowns, and removes these
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        persona TEXT NOT NULL,
+        from_version TEXT,                     -- in use until then, or null
+        to_version TEXT NOT NULL,              -- the version that it is about
+        what TEXT NOT NULL,                    -- put in use, adopted, rolled back, kept, unchanged, pruned
+        why TEXT NOT NULL,                     -- in words
+        by TEXT NOT NULL,                      -- command, retraining, or a platform with an id on it: discord:17
+        training_id INTEGER UNIQUE,            -- that led to it; such a decision is made once
+        at TEXT NOT NULL,
+        done INTEGER NOT NULL                  -- 0 from just before the shelf changes until just after
+    ) STRICT;
+    ALTER TABLE trainings ADD COLUMN stage TEXT;       -- of one that runs: base, reading, learning, judging
+    ALTER TABLE trainings ADD COLUMN stage_since TEXT;
+    CREATE TABLE pushes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        persona TEXT NOT NULL,
+        version TEXT NOT NULL,
+        form TEXT NOT NULL,                    -- as it lies on the hub: adapter, whole
+        repo TEXT NOT NULL,                    -- on Hugging Face's hub, owner/name
+        at TEXT NOT NULL,                      -- before anything was written there
+        commit_id TEXT                         -- there; null as long as it is unknown whether it arrived
+    ) STRICT;
+    ALTER TABLE trainings ADD COLUMN tracked TEXT;     -- JSON: the run that a tracker shows of it
+    ALTER TABLE trainings ADD COLUMN tracking_remark TEXT;  -- in words: what went wrong with that
     ALTER TABLE tweets ADD COLUMN reply_to_id TEXT;    -- X's id of the very tweet that is answered, where it is told
     -- X's API has always told it as an id; of archives and tables, where it may be a name, another import brings it.
     UPDATE tweets SET reply_to_id = reply_to WHERE source = 'x_api' AND reply_to NOT GLOB '*[^0-9]*';

@@ -98,12 +98,14 @@ class Speaker:
     ) -> Drafts:
         """`count` drafts in that persona's voice, the best first; fewer when the limit of tries was reached.
 
-        `start` is how each begins; `about` is a message to answer, data only, which ranks the drafts; `seed` is the
-        first draft's seed, the next ones count up. Raises `UnknownPersona`, `Busy`, and `Refused` when nothing that
-        came out was fit to be sent.
+        `start` is how each begins; `about` is a message to answer, data only: it ranks the drafts, and a version that
+        learned replies with what they answer is asked in that form (`bot.shelf.answering`). `seed` is the first
+        draft's seed, the next ones count up. Raises `UnknownPersona`, `Busy`, `DamagedVersion`, and `Refused` when
+        nothing that came out was fit to be sent.
         """
         manifest = self._shelf.current(persona)
         engines = await self._ready()
+        await asyncio.to_thread(self._shelf.verified, manifest)
         index = await self._index(manifest.handles)
         first = secrets.randbelow(SEEDS) if seed is None else seed
         drafts: list[Draft] = []

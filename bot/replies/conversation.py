@@ -237,6 +237,14 @@ class Conversation:
 
         await until_arrived(on_its_way)
 
+    async def channels_with(self, platform: str, persona: str) -> list[str]:
+        """The channels on that platform in which this persona was chosen."""
+        rows = await self._database.all(
+            "SELECT channel_id FROM channels WHERE platform = ? AND persona = ? ORDER BY channel_id",
+            (platform, persona),
+        )
+        return [row["channel_id"] for row in rows]
+
     async def channels_of(self, personas: Sequence[str]) -> int:
         """In how many channels one of these personas was chosen."""
         row = await self._database.one(f"SELECT count(*) FROM channels WHERE {_one_of(personas)}", personas)

@@ -17,12 +17,15 @@ from pathlib import Path
 from filelock import AsyncFileLock, FileLock, Timeout
 from pydantic import ValidationError
 
-from bot.errors import DiskFull, OutsideError, UnknownPersona, UnknownVersion
+from bot.errors import DamagedVersion, DiskFull, OutsideError, UnknownPersona, UnknownVersion
 from bot.personas.name import is_persona_name
 from bot.shelf.forms import GRAPHS, TOKENIZER, files_of
 from bot.shelf.manifest import Manifest
 
 STAGING = ".staging-"
+SHIPPED = (("lighthouse_nell", "v1"),)  # came with the project: never pruned
+BUILDING = ".graphs.lock"  # on the shelf itself
+_LOOK_S = 0.2  # between two looks whether another process has built a graph
 
 
 class Shelf:
@@ -30,6 +33,7 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._digests: dict[Path, tuple[tuple[int, int, int], str]] = {}  # of files as they were when last read
 
     def personas(self) -> list[str]:
         """Names of all personas that have a version in use, sorted."""
@@ -62,6 +66,31 @@ class Shelf:
     def path(self, manifest: Manifest) -> Path:
         """The folder of that version."""
         return self._home(manifest.persona) / manifest.version
+
+    def verified(self, manifest: Manifest) -> Path:
+        """The version's folder, once what it speaks with is known to be what was published.
+
+        Files are read once and again when they have changed: 5 MB take some milliseconds, 270 MB some tenths of a
+        second. Raises `DamagedVersion`, and `UnknownVersion` when it was pruned meanwhile.
+        """
+        if not self.path(manifest).is_dir():
+            raise self._no_version(manifest.persona, manifest.version)
+        damaged = self.damaged(manifest, {*files_of(manifest.form), TOKENIZER})
+        if damaged:
+            raise DamagedVersion(
+                f"{manifest.persona} {manifest.version} is damaged on disk ({', '.join(damaged)}). "
+                f"`mockingbird rollback {manifest.persona}` goes back to the version before it, "
+                f"`mockingbird train {' '.join(manifest.handles)} --name {manifest.persona}` makes a new one."
+            )
+        return self.path(manifest)
+
+    def damaged(self, manifest: Manifest, names: Collection[str] | None = None) -> list[str]:
+        """Files of the version whose bytes are not those that were published, among `names` or among all."""
+        return [
+            name
+            for name, digest in manifest.sha256.items()
+            if (names is None or name in names) and self._digest(self.path(manifest) / name) != digest
+        ]
 
     def next_version(self, persona: str) -> str:
         """The name that the next version of this persona will have."""
@@ -100,6 +129,24 @@ class Shelf:
             ) from error
         return manifest
 
+    def prune(self, persona: str, version: str) -> None:
+        """Delete a version that is not in use: it is gone at once, by a rename, and its files soon after.
+
+        Raises `OutsideError` when it can't be renamed; files that can't be deleted are left to the next `sweep`.
+        """
+        gone = self._home(persona) / f"{STAGING}pruned-{version}"
+        shutil.rmtree(gone, ignore_errors=True)
+        try:
+            (self._home(persona) / version).rename(gone)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise OutsideError(
+                f"{persona} {version} can't be pruned ({error.strerror}). Mend the permissions there."
+            ) from error
+        shutil.rmtree(gone, ignore_errors=True)
+        shutil.rmtree(self._home(persona) / f"{GRAPHS}{version}", ignore_errors=True)
+
     def of_handles(self, handles: Collection[str]) -> list[str]:
         """The personas of which any version, in use or not, was made from one of these accounts; sorted."""
         found = [manifest for path in self.folder.glob("*/v*/manifest.json") if (manifest := _read(path))]
@@ -121,16 +168,50 @@ class Shelf:
                 f"The versions of {persona} can't be deleted ({error.strerror}). Mend the permissions there."
             ) from error
 
+    def building(self) -> AsyncFileLock:
+        """Held while the graph of a version is built: whoever removes a persona waits for it, nobody builds twice."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return AsyncFileLock(self.folder / BUILDING, poll_interval=_LOOK_S, run_in_executor=False)
+
     def sweep(self) -> None:
         """Remove what interrupted runs left half made, and graphs of versions that are gone."""
         for staging in self.folder.glob(f"*/{STAGING}*"):
             shutil.rmtree(staging, ignore_errors=True)
+        if not self.folder.is_dir():
+            return
+        with suppress(Timeout), FileLock(self.folder / BUILDING).acquire(blocking=False):
+            for graphs in self.folder.glob(f"*/{GRAPHS}*"):
+                if not (graphs.parent / graphs.name.removeprefix(GRAPHS) / "manifest.json").is_file():
+                    shutil.rmtree(graphs, ignore_errors=True)
 
     def _home(self, persona: str) -> Path:
         """The persona's folder; a name that somebody typed must not lead elsewhere. Raises `UnknownPersona`."""
         if not is_persona_name(persona):
             raise UnknownPersona(self._unknown(persona))
         return self.folder / persona
+
+    def _digest(self, file: Path) -> str:
+        """Digest of the file as it is now; empty when it can't be read."""
+        try:
+            stat = file.stat()
+            seen = stat.st_mtime_ns, stat.st_size, stat.st_ino
+            known = self._digests.get(file)
+            if known is None or known[0] != seen:
+                known = self._digests[file] = seen, file_sha256(file)
+        except OSError:
+            return ""
+        return known[1]
+
+    def none_before(self, persona: str) -> UnknownVersion:
+        """What somebody is told who wants to go back from a persona's first version."""
+        return UnknownVersion(
+            f"{persona} has no earlier version to go back to. `mockingbird versions {persona}` lists those it has."
+        )
+
+    def _no_version(self, persona: str, version: str) -> UnknownVersion:
+        return UnknownVersion(
+            f"{persona} has no version {version}. `mockingbird versions {persona}` lists those it has."
+        )
 
     def _unknown(self, persona: str) -> str:
         known = self.personas()
@@ -159,14 +240,3 @@ def _write_durably(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    def building(self) -> AsyncFileLock:
-        """Held while the graph of a version is built: whoever removes a persona waits for it, nobody builds twice."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return AsyncFileLock(self.folder / BUILDING, poll_interval=_LOOK_S, run_in_executor=False)
-
-        if not self.folder.is_dir():
-            return
-        with suppress(Timeout), FileLock(self.folder / BUILDING).acquire(blocking=False):
-            for graphs in self.folder.glob(f"*/{GRAPHS}*"):
-                if not (graphs.parent / graphs.name.removeprefix(GRAPHS) / "manifest.json").is_file():
-                    shutil.rmtree(graphs, ignore_errors=True)

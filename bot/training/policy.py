@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.config import Judging, Retraining
-from bot.shelf.manifest import Metrics
+from bot.shelf.manifest import Manifest, Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +86,16 @@ def _copies_in_words(metrics: Metrics) -> str:
     if copies is None:
         return "Copies were not counted."
     return f"{copies.near:.1%} of its samples are near copies of tweets, {copies.exact:.1%} exact ones."
+
+
+def to_prune(versions: Sequence[Manifest], current: str, keep: int) -> list[str]:
+    """The versions that are no longer kept, the oldest first; all are kept when `keep` is 0.
+
+    The version in use stays, and the one before it, so that one can go back, and the newest `keep`.
+    """
+    if not keep:
+        return []
+    newest_last = sorted(versions, key=lambda manifest: manifest.number)
+    in_use = next((each for each in newest_last if each.version == current), None)
+    kept = {current, in_use.parent if in_use else None, *(each.version for each in newest_last[-keep:])}
+    return [each.version for each in newest_last if each.version not in kept]

@@ -20,6 +20,7 @@ from bot.frontends.discord.outlet import DiscordOutlet
 from bot.loopback.discord.world import MessageFlag
 from bot.personas.takedown import DELETED, Said, Takedowns
 from bot.replies.conversation import Platform
+from bot.training.decisions import Decisions
 from bot.training.evaluations import Evaluations
 from bot.tweets.blocked import Blocklist
 from bot.tweets.store import TweetStore
@@ -40,7 +41,7 @@ async def stage(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPa
         rooms = {
             "posts": PostRoom(ready.posts),
             "answers": ConversationRoom(ready.conversation),
-            "versions": ShelfRoom(ready.shelf, Evaluations(database, clock)),
+            "versions": ShelfRoom(ready.shelf, Evaluations(database, clock), Decisions(database, ready.shelf, clock)),
         }
         outlets = {"discord": DiscordOutlet(settings(ready))}
         takedowns = Takedowns(database, store, Blocklist(database, clock), rooms, outlets, tmp_path, clock)

@@ -24,6 +24,7 @@ from bot.database import Database
 from bot.frontends.web.frontend import WebFrontend
 from bot.generation.draft import Drafts, Sampling
 from bot.shelf.manifest import HandleCounts, Metrics
+from bot.training.decisions import Decisions
 from bot.training.exploring import Explorer
 from bot.training.record import latest
 from bot.training.trainings import TrainingPoint, TrainingResult, TrainingState
@@ -144,6 +145,7 @@ async def show(port: int, password: str | None, is_empty: bool, step: int) -> No
                 rooms.shelf,
                 rooms.store,
                 Explorer(rooms.shelf, database.path, Settings()),
+                Decisions(database, rooms.shelf, rooms.clock),
                 0,
             )
             async with page, asyncio.TaskGroup() as group:

@@ -25,6 +25,7 @@ from bot.generation.draft import Sampling
 from bot.replies.conversation import Conversation
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
+from bot.training.decisions import Decisions
 from bot.training.exploring import Explorer
 from bot.training.purchases import Purchases
 from bot.training.trainings import Training, TrainingPoint, TrainingState
@@ -230,6 +231,7 @@ class Stage:
             self.shelf,
             self.store,
             Explorer(self.shelf, self.database.path, Settings()),
+            Decisions(self.database, self.shelf, self.clock),
             drain_seconds=PATIENCE,
             clock=self.clock,
         )

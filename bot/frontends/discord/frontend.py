@@ -12,11 +12,13 @@ import structlog
 from bot.config import Discord
 from bot.database import Database
 from bot.errors import DiscordError
+from bot.frontends.discord import texts
 from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.commands import Tree, add_commands
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.forgetting import ForgetDesk
+from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.library import prepare_library, token_refused
 from bot.frontends.discord.marks import Marks
 from bot.frontends.discord.purchases import PurchaseDesk
@@ -24,9 +26,10 @@ from bot.frontends.discord.sync import sync_if_changed
 from bot.frontends.discord.talk import Talk
 from bot.frontends.discord.trainings import Learning, TrainingDesk
 from bot.personas.takedown import Takedowns
-from bot.replies.conversation import Conversation
+from bot.replies.conversation import Conversation, Platform
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
+from bot.training.decisions import Decision
 from bot.training.purchases import Purchases
 from bot.tweets.costs import Ledger
 
@@ -72,6 +75,8 @@ class DiscordFrontend:
         self._token = token
         self._marks = Marks(database)
         self._failures = failures
+        self._conversation = conversation
+        self._client: Client | None = None
         self._talk = Talk(conversation, shelf, failures)
         self._training = TrainingDesk(trainings, conversation, shelf, self._marks, edit_every_seconds)
         self._purchases = PurchaseDesk(purchases, self._training, self._marks, failures, edit_every_seconds)
@@ -104,6 +109,16 @@ class DiscordFrontend:
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
 
+    async def announce(self, decision: Decision) -> None:
+        """Say in the channels in which that persona was chosen that it speaks as another version from now on."""
+        if not self._settings.announce_versions or self._client is None:
+            return
+        for channel in await self._conversation.channels_with(Platform.DISCORD, decision.persona):
+            try:
+                await self._client.get_partial_messageable(int(channel)).send(texts.another_version(decision))
+            except TROUBLE as trouble:
+                log.info("discord channel was not told of a version", channel=channel, trouble=str(trouble))
+
     async def _connection(self) -> None:
         """One connection, from login to close. Raises `DiscordError` when the token is wrong."""
         if not self._token.isprintable() or " " in self._token:  # could not even be sent
@@ -114,6 +129,7 @@ class DiscordFrontend:
         try:
             async with client:
                 await client.login(self._token)
+                self._client = client
                 await sync_if_changed(tree, self._marks)
                 async with self._training.following(client), self._purchases.following(client):
                     await client.connect()
@@ -123,3 +139,5 @@ class DiscordFrontend:
             if error.code == _AUTHENTICATION_FAILED:
                 raise token_refused(self._settings) from error
             raise
+        finally:
+            self._client = None

@@ -17,7 +17,9 @@ from bot.generation.draft import Draft, Drafts
 from bot.personas.takedown import DELETED, Receipt, Takedown
 from bot.replies.posts import Post
 from bot.shelf.manifest import HandleCounts, Manifest, Metrics
+from bot.training.decisions import Decision, What
 from bot.training.purchases import Purchase, PurchaseState
+from bot.training.record import Stage
 from bot.training.trainings import FORGETTING, Training, TrainingState
 from bot.tweets.collecting import Estimate
 from bot.tweets.costs import dollars
@@ -118,8 +120,12 @@ def training_under_way(training: Training) -> str:
 def _progress(training: Training) -> str:
     if training.state is TrainingState.QUEUED:
         place = training.position or 1
-        return "Next in line." if place == 1 else f"Number {place} in line."
+        return f"{'Next' if place == 1 else f'Number {place}'} in line. {_beginning(training)}"
     point = training.point
+    if training.stage is Stage.BASE:
+        return "The base is made ready; this happens once."
+    if training.stage is Stage.JUDGING:
+        return "It has learned; how well is being judged, which takes a minute or two."
     if point is None:
         return "Reading the tweets."
     parts = [f"`{_bar(point.step, point.steps)}` step {point.step} of {point.steps}"]
@@ -132,6 +138,23 @@ def _progress(training: Training) -> str:
     if point.seconds_left is not None:
         parts.append(f"{duration(point.seconds_left)} left")
     return " · ".join(parts)
+
+
+def _beginning(training: Training) -> str:
+    """When it will probably begin, in the reader's own time."""
+    if training.starts_at is None:
+        return "When it begins is unknown yet."
+    return f"It begins {discord.utils.format_dt(training.starts_at, 'R')}, as far as can be told."
+
+
+def another_version(decision: Decision) -> str:
+    """What a channel is told in which that persona was chosen."""
+    who = f"**{plain(decision.persona)}** speaks as {decision.to_version}"
+    if decision.what is What.ROLLED_BACK:
+        before = f" (rolled back from {decision.from_version})" if decision.from_version else ""
+        return f"{who} again{before}."
+    learned = "was adopted" if decision.what is What.ADOPTED else "has learned"
+    return f"{who} from now on: it {learned}."
 
 
 def purchase(bought: Purchase) -> str:

@@ -33,6 +33,7 @@ from bot.frontends.web.trainings import TrainingsPage
 from bot.replies.conversation import Conversation
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
+from bot.training.decisions import Decisions
 from bot.training.exploring import Explorer
 from bot.training.purchases import Purchases
 from bot.tweets.costs import Ledger
@@ -67,6 +68,7 @@ class WebFrontend:
         shelf: Shelf,
         store: TweetStore,
         explorer: Explorer,
+        decisions: Decisions,
         drain_seconds: float = 10.0,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -85,7 +87,7 @@ class WebFrontend:
         set_up_templates(self._app)
         for page in (
             ChannelPage(renderer, self._chat, conversation, shelf, self._closing),
-            PersonasPage(renderer, shelf, store, trainings, purchases),
+            PersonasPage(renderer, shelf, store, trainings, purchases, decisions),
             PurchasePage(renderer, purchases, self._closing),
             CostsPage(renderer, ledger),
             AccountsPage(renderer, store),

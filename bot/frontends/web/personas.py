@@ -18,9 +18,12 @@ from bot.frontends.web.sessions import Notice
 from bot.shelf.card import PICTURES, PREDICTIONS, told
 from bot.shelf.manifest import HandleCounts, Manifest
 from bot.shelf.shelf import Shelf
+from bot.training.decisions import Decisions
 from bot.training.purchases import Purchase, Purchases
 from bot.tweets.store import TweetStore
 from bot.tweets.tweet import normalise_handle
+
+MOST_DECISIONS = 20  # newest ones, of a persona
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Card:
     """A persona as the page shows it."""
 
     name: str
-    manifest: Manifest | None  # of the version in use; None when it can't be read
+    manifest: Manifest | None  # of the version in use; None when it can't be read or is damaged
     problem: str  # why not; empty otherwise
     parts: tuple[Part, ...] = ()  # where the tweets went, all handles together
     bar: Markup | None = None
@@ -58,13 +61,20 @@ class PersonasPage:
     """Shows the shelf and takes requests for trainings."""
 
     def __init__(
-        self, renderer: Renderer, shelf: Shelf, store: TweetStore, trainings: Learning, purchases: Purchases
+        self,
+        renderer: Renderer,
+        shelf: Shelf,
+        store: TweetStore,
+        trainings: Learning,
+        purchases: Purchases,
+        decisions: Decisions,
     ) -> None:
         self._renderer = renderer
         self._shelf = shelf
         self._store = store
         self._trainings = trainings
         self._purchases = purchases
+        self._decisions = decisions
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Where this page is found."""
@@ -73,10 +83,17 @@ class PersonasPage:
     async def show(self, request: web.Request) -> web.Response:
         """The page."""
         cards = await asyncio.to_thread(self._cards)
+        decided = {card.name: (await self._decisions.of(card.name))[: -MOST_DECISIONS - 1 : -1] for card in cards}
         accounts = [await self._store.counts(handle) for handle in await self._store.handles()]
         known = {account.handle for account in accounts}
         return await self._renderer.page(
-            request, "personas.html", cards=cards, accounts=accounts, known=known, pays=self._purchases.is_on
+            request,
+            "personas.html",
+            cards=cards,
+            decided=decided,
+            accounts=accounts,
+            known=known,
+            pays=self._purchases.is_on,
         )
 
     async def picture(self, request: web.Request) -> web.StreamResponse:
@@ -117,6 +134,7 @@ class PersonasPage:
     def _card(self, name: str) -> Card:
         try:
             manifest = self._shelf.current(name)
+            self._shelf.verified(manifest)
         except MockingbirdError as error:
             return Card(name, None, str(error))
         parts = parts_of(manifest.counts)

@@ -48,7 +48,9 @@ class TrainingsPage:
             request,
             "trainings.html",
             running=[(training, curve_of(training, await self._trainings.points(training.id))) for training in running],
-            queued=[each for each in reversed(trainings) if each.state is TrainingState.QUEUED],
+            queued=sorted(
+                (each for each in trainings if each.state is TrainingState.QUEUED), key=lambda each: each.position or 0
+            ),
             ended=[each for each in trainings if each.ended],
         )
 
