@@ -160,6 +160,13 @@ def _counts(manifest: Manifest) -> list[Row]:
         ("Repeated tweets", [counts.duplicates for counts in manifest.counts]),
         ("Tweets kept", [counts.kept for counts in manifest.counts]),
     ]
+    if splits := manifest.splits:
+        again = [split.said_before + split.said_elsewhere + split.known_already for split in splits]
+        rows += [
+            ("of these left out as said twice", again),
+            ("of these learned from", [split.train for split in splits]),
+            ("of these kept aside to judge with", [split.held_out for split in splits]),
+        ]
     return [[name, *(f"{number:,}" for number in numbers)] for name, numbers in rows]
 
 
@@ -184,27 +191,30 @@ def _setting(value: object) -> str:
 
 def _figures(metrics: Metrics) -> Iterator[Row]:
     """A row for every figure that is there."""
-    loss = "nats for each token of tweets it has not seen; lower is better"
-    yield "Held-out loss", f"{metrics.held_out_loss:.3f}", f"the base {metrics.base_held_out_loss:.3f}", loss
-    bits = "the same for each byte, comparable between bases; lower is better"
-    yield "Bits per byte", f"{metrics.bits_per_byte:.3f}", f"the base {metrics.base_bits_per_byte:.3f}", bits
-    if metrics.previous_held_out_loss is not None:
-        means = "of the version that was in use, on the same tweets"
-        yield "Held-out loss of the version before", "", f"{metrics.previous_held_out_loss:.3f}", means
+    loss = "how surprised it is by tweets it has not seen, in nats for each token; lower is better"
+    beside = _beside(metrics.base_held_out_loss, metrics.previous_held_out_loss)
+    yield "Held-out loss", f"{metrics.held_out_loss:.3f}", beside, loss
+    accounts = metrics.figures.accounts if metrics.figures else ()
+    before = accounts[0].in_use_bits_per_byte if len(accounts) == 1 else None
+    bits = "the same in bits for each byte of text, comparable between bases; lower is better"
+    yield "Bits per byte", f"{metrics.bits_per_byte:.3f}", _beside(metrics.base_bits_per_byte, before), bits
     if metrics.figures is not None:
         yield from _further_figures(metrics.figures)
+
+
+def _beside(base: float, in_use: float | None) -> str:
+    """What the base reaches on the same tweets, and the version in use before, where it can be compared."""
+    return f"the base {base:.3f}" + (f", the version before {in_use:.3f}" if in_use is not None else "")
 
 
 def _further_figures(figures: Figures) -> Iterator[Row]:
     if len(figures.accounts) > 1:
         for account in figures.accounts:
-            means = f"on {account.tweets:,} held-out tweets of this account alone"
-            yield (
-                f"Loss of {plain('@' + account.handle)}",
-                f"{account.loss:.3f}",
-                f"the base {account.base_loss:.3f}",
-                means,
-            )
+            name, means = plain("@" + account.handle), f"on {account.tweets:,} held-out tweets of this account alone"
+            beside = _beside(account.base_loss, account.in_use_loss)
+            yield f"Held-out loss of {name}", f"{account.loss:.3f}", beside, means
+            beside = _beside(account.base_bits_per_byte, account.in_use_bits_per_byte)
+            yield f"Bits per byte of {name}", f"{account.bits_per_byte:.3f}", beside, "likewise"
     if margin := figures.margin:
         others = f"gain on others {margin.others_gain:.3f}"
         means = "how much of the gain over the base is this person and not tweets at large; higher is better"

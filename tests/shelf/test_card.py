@@ -25,7 +25,7 @@ from bot.shelf.figures import (
     StyleMargin,
     Toxicity,
 )
-from bot.shelf.manifest import Manifest, Prediction
+from bot.shelf.manifest import HandleSplit, Manifest, Prediction
 from tests.shelves import manifest
 
 FIGURES = Figures(
@@ -213,3 +213,41 @@ def test_the_card_tells_how_to_use_it_and_that_works(tmp_path: Path) -> None:
     assert isinstance(said, list)
     assert len(said) == 5
     assert all(each["generated_text"].startswith("My dream is") for each in said)
+
+
+def test_each_account_has_its_bits_per_byte_beside_the_base_and_the_version_before() -> None:
+    accounts = [
+        each.model_copy(update={"in_use_loss": 3.31, "in_use_bits_per_byte": 1.21}) for each in FIGURES.accounts
+    ]
+    figures = FIGURES.model_copy(update={"accounts": tuple(accounts)})
+    base = judged()
+    assert base.metrics is not None
+    card = model_card(base.model_copy(update={"metrics": base.metrics.model_copy(update={"figures": figures})}))
+    for handle in ("nell", "otis"):
+        assert f"| Bits per byte of @{handle} | 1.100 | the base 1.400, the version before 1.210 |" in card
+        assert f"| Held-out loss of @{handle} | 3.010 | the base 3.920, the version before 3.310 |" in card
+    one = base.metrics.model_copy(update={"figures": figures.model_copy(update={"accounts": tuple(accounts[:1])})})
+    card = model_card(manifest("nell").model_copy(update={"metrics": one}))
+    assert "| Bits per byte | 1.200 | the base 1.500, the version before 1.210 |" in card
+    assert "of @nell |" not in card
+
+
+def test_what_became_of_the_kept_tweets_is_told_where_it_is_known() -> None:
+    split = HandleSplit(
+        handle="nell",
+        said_before=1,
+        said_elsewhere=2,
+        known_already=3,
+        train=240,
+        held_out=27,
+        epoch=240,
+        characters=20_000,
+        tokens=6_000,
+        first=None,
+        boundary=None,
+        last=None,
+    )
+    card = model_card(manifest("nell").model_copy(update={"splits": (split,)}))
+    for row in ("left out as said twice | 6", "learned from | 240", "kept aside to judge with | 27"):
+        assert f"| of these {row} |" in card
+    assert "of these" not in model_card(manifest("nell"))
