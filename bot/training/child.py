@@ -62,6 +62,13 @@ class Child:
         async for line in self._process.stdout:
             yield line
 
+    async def say(self, line: str) -> None:
+        """Write one more line to its standard input; one that has ended hears nothing."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+        with suppress(ConnectionError):
+            await self._process.stdin.drain()
+
     async def ended(self) -> int:
         """Wait for its end; the exit code, negative for a signal."""
         code = await self._process.wait()
@@ -109,11 +116,16 @@ class Child:
 
 @asynccontextmanager
 async def started(
-    module: str, *arguments: str, first_line: str | None = None, may_ask_the_hub: bool = False
+    module: str,
+    *arguments: str,
+    first_line: str | None = None,
+    may_ask_the_hub: bool = False,
+    variables: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Child]:
     """`python -m module arguments` while the body runs; afterwards it is gone, whatever happened.
 
     `first_line` is written to its standard input, which then stays open: its end tells the child that we are gone.
+    `variables` are what it sees of the environment beyond what all children see.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -121,7 +133,7 @@ async def started(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=environment(os.environ, may_ask_the_hub),
+        env={**environment(os.environ, may_ask_the_hub), **(variables or {})},
         limit=LINE_BYTES,
         start_new_session=True,  # Ctrl-C reaches us alone, and we stop the child in good order
     )
@@ -129,10 +141,8 @@ async def started(
     try:
         with suppress(ProcessLookupError, PermissionError):
             os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
-        if first_line is not None and process.stdin is not None:
-            process.stdin.write(first_line.encode() + b"\n")
-            with suppress(ConnectionError):  # it ended at once; its exit code says more
-                await process.stdin.drain()
+        if first_line is not None:
+            await child.say(first_line)  # if it ended at once its exit code says more
         yield child
     finally:
         await _gone(child)

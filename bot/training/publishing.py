@@ -19,14 +19,15 @@ from bot.pictures.drawing import draw
 from bot.shelf.bases import Base
 from bot.shelf.card import CURVE, PIPELINE, PREDICTIONS, model_card
 from bot.shelf.figures import Figures
-from bot.shelf.manifest import HandleCounts, Manifest, Metrics
+from bot.shelf.forms import TOKENIZER, files_of, form_of
+from bot.shelf.manifest import HandleCounts, Manifest, Metrics, Tracked
 from bot.shelf.shelf import Shelf, file_sha256
 from bot.training.dataset import DataSet
 from bot.training.ingredients import splits_of
-from bot.training.job import ADAPTER, ADAPTER_CONFIG, Result
+from bot.training.job import Result
 from bot.training.record import TrainingPoint, course_of
+from bot.training.run_record import RUN, RunRecord, run_record
 
-TOKENIZER = "tokenizer.json"  # of the base, so that the folder is enough for whoever loads it elsewhere
 CARD = "README.md"
 
 
@@ -46,6 +47,7 @@ class Provenance:
     figures: Figures | None = None  # everything that it is judged by beside its loss
     unjudged: str | None = None  # why there are none although they were wanted
     points: tuple[TrainingPoint, ...] = ()  # what was measured while it learned
+    tracked: Tracked | None = None  # the run that a tracker shows of it
 
 
 def metrics_of(result: Result, provenance: Provenance) -> Metrics:
@@ -80,23 +82,47 @@ def hyperparameters_of(settings: Training, result: Result) -> dict[str, Any]:
 
 
 def put_on_shelf(shelf: Shelf, finished: Path, result: Result, provenance: Provenance, now: datetime) -> Manifest:
-    """The run's adapter as the persona's next version, not yet in use. Raises `DiskFull`."""
-    manifest = _manifest(shelf, result, provenance, now)
-    pictures = drawn(manifest, course_of(provenance.points, manifest.metrics))
+    """What the run's folder holds, an adapter or a whole model, as the persona's next version, not yet in use.
+
+    Raises `DiskFull`.
+    """
+    manifest = _manifest(shelf, result, provenance, now).model_copy(update={"form": form_of(finished)})
+    course = course_of(provenance.points, manifest.metrics)
+    record = run_record(manifest, provenance.base, result, provenance.points)
+    return placed(shelf, finished, provenance.base.model / TOKENIZER, manifest, course, provenance.run, record)
+
+
+def placed(
+    shelf: Shelf,
+    finished: Path,
+    tokenizer: Path,
+    manifest: Manifest,
+    course: Course,
+    run: str,
+    record: RunRecord | None = None,
+) -> Manifest:
+    """The version that `manifest` describes, on the shelf with its card and pictures, not yet in use.
+
+    Its files are copied from `finished`; `run` names its staging folder; `record` is that of the run, if it was
+    learned here. Raises `DiskFull`.
+    """
+    pictures = drawn(manifest, course)
     card = model_card(manifest, pictures)
     try:
-        staging = shelf.staging(provenance.persona, provenance.run)
-        for name in (ADAPTER, ADAPTER_CONFIG):
+        staging = shelf.staging(manifest.persona, run)
+        for name in files_of(manifest.form):
             shutil.copyfile(finished / name, staging / name)
-        shutil.copyfile(provenance.base.model / TOKENIZER, staging / TOKENIZER)
+        shutil.copyfile(tokenizer, staging / TOKENIZER)
         for name, picture in pictures.items():
             (staging / name).write_bytes(picture)
         (staging / CARD).write_text(card, encoding="utf-8")
+        if record is not None:
+            (staging / RUN).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
         digests = {path.name: file_sha256(path) for path in sorted(staging.iterdir())}
     except OSError as error:
         raise DiskFull(
-            f"The new version of {provenance.persona} could not be written ({error.strerror}). "
-            "Free some space and train again; the version in use is untouched."
+            f"The new version of {manifest.persona} could not be written ({error.strerror}). "
+            "Free some space and try again; the version in use is untouched."
         ) from error
     manifest = manifest.model_copy(update={"sha256": digests})
     shelf.place(staging, manifest)
@@ -105,7 +131,9 @@ def put_on_shelf(shelf: Shelf, finished: Path, result: Result, provenance: Prove
 
 def drawn(manifest: Manifest, course: Course) -> dict[str, bytes]:
     """File name to picture, as far as it can be drawn: no version fails for want of one."""
-    found = {PIPELINE: draw("pipeline", pipeline.scene(manifest))}
+    found = {}
+    if manifest.metrics is not None and manifest.adopted_from is None:  # how an adopted one was learned nobody knows
+        found[PIPELINE] = draw("pipeline", pipeline.scene(manifest, manifest.metrics))
     if manifest.predictions:
         found[PREDICTIONS] = draw("predictions", predictions.scene(manifest, manifest.predictions[0]))
     learned = curve.scene(manifest.persona, manifest.version, course)
@@ -132,9 +160,10 @@ def _manifest(shelf: Shelf, result: Result, provenance: Provenance, now: datetim
         consent=provenance.consent,
         hyperparameters=hyperparameters_of(provenance.settings, result),
         metrics=metrics_of(result, provenance),
-        languages=result.languages,
         answers=provenance.data_set.answers,
+        languages=result.languages,
         predictions=result.predictions,
+        tracked=provenance.tracked,
         sha256={},
     )
 
