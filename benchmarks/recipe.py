@@ -134,7 +134,7 @@ def main() -> None:
         Trainer(model=model, args=arguments, train_dataset=train, callbacks=[judge]).train()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if recipe.save is not None:
-        model.half().save_pretrained(recipe.save)
+        model.half().save_pretrained(recipe.save)  # type: ignore[no-untyped-call]
         tokenizer.save(str(recipe.save / "tokenizer.json"))
     say(
         done=True,

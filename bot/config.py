@@ -78,16 +78,18 @@ class Generation(Section):
 class Training(Section):
     """How a persona is learned."""
 
-    rank: Annotated[int, Field(ge=1, le=256)] = 8
+    method: Literal["lora", "full"] = "lora"
+    rank: Annotated[int, Field(ge=0, le=256)] = 0
     layers: Annotated[int, Field(ge=0)] = 16
-    epochs: Annotated[int, Field(ge=1, le=100)] = 3
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 4e-3
-    batch_tokens: Annotated[int, Field(ge=32)] = 512
+    epochs: Annotated[int, Field(ge=0, le=100)] = 0
+    learning_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    batch_tokens: Annotated[int, Field(ge=0)] = 0
     patience: Annotated[int, Field(ge=1)] = 2
     held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
     balance: Share = 0.5
     prompted: Share = 0.5
     seed: int = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
     min_characters: Annotated[int, Field(ge=0)] = 6_000
 
@@ -138,9 +140,9 @@ class Discord(Section):
     token_env: str = "DISCORD_TOKEN"
     api_base: str = "https://discord.com/api/v10"
     gateway_url: str = "wss://gateway.discord.gg/"
-
-
     announce_versions: bool = True
+
+
 class X(Section):
     """Reading from and posting to X."""
 
@@ -197,9 +199,9 @@ class Config(Section):
     paths: Paths = Paths()
     model: Model = Model()
     hub: Hub = Hub()
+    shelf: ShelfRules = ShelfRules()
     generation: Generation = Generation()
     training: Training = Training()
-    shelf: ShelfRules = ShelfRules()
     retraining: Retraining = Retraining()
     judging: Judging = Judging()
     tracking: Tracking = Tracking()

@@ -25,6 +25,7 @@ from tokenizers import Tokenizer
 from bot.config import Training
 from bot.errors import TooFewTweets
 from bot.shelf.answering import LONGEST, asking_ids
+from bot.training.hyperparameters import settled
 from bot.tweets.counts import SEPARATOR
 from bot.tweets.repetition import Said
 
@@ -85,6 +86,7 @@ class DataSet:
     held_out: tuple[str, ...]
     splits: tuple[Split, ...]  # one for each account
     fingerprint: str  # the same if and only if texts, order, split, prompts, base and settings are the same
+    settings: Training  # with what the amount of data decides
     dealt: tuple[Dealt, ...] = ()  # where each tweet went, one for each account
     prompts: tuple[str | None, ...] = ()  # what each training tweet answers; None where that is not known
     held_out_prompts: tuple[str | None, ...] = ()  # likewise of each held-out tweet
@@ -109,8 +111,9 @@ def build(kept: Mapping[str, Sequence[Kept]], settings: Training, base_sha256: s
     asked = tuple(prompt for each in dealt for prompt in prompts[each.handle])
     asked_aside = tuple(prompt for each in dealt for prompt in _prompts(each.held_out, settings))
     splits = [replace(each.split, answers=_known(prompts[each.handle])) for each in dealt]
+    settings = settled(settings, learn)
     fingerprint = _fingerprint([learn, judge], [asked, asked_aside], settings, base_sha256, len(dealt))
-    return DataSet(learn, judge, tuple(splits), fingerprint, tuple(dealt), asked, asked_aside)
+    return DataSet(learn, judge, tuple(splits), fingerprint, settings, tuple(dealt), asked, asked_aside)
 
 
 def deal(kept: Mapping[str, Sequence[Kept]], settings: Training) -> list[Dealt]:
@@ -236,10 +239,12 @@ def _fingerprint(
 ) -> str:
     """Of everything that decides what comes out.
 
-    Threads and the lower limit do not, nor for one account its weight, nor without any prompt how often it is given.
+    Threads, device and the lower limit do not, nor for one account its weight, nor without any prompt how often it is
+    given. The method is left out where it is the one that every version was made by before there were two.
     """
     is_asked = any(map(_known, prompts))
-    without = {"threads", "min_characters"}
+    without = {"threads", "device", "min_characters"}
+    without |= {"method"} if settings.method == "lora" else set()
     without |= {"balance"} if accounts == 1 else set()
     without |= set() if is_asked else {"prompted"}
     relevant = settings.model_dump(mode="json", exclude=without)

@@ -240,7 +240,6 @@ class Evaluator:
         question = Question(
             base=candidate.base.model,
             end_id=candidate.base.record.end_id,
-            batch_tokens=self._training.batch_tokens,
             threads=self._judging.threads or len(os.sched_getaffinity(0)),
             adapter=candidate.adapter,
             in_use=candidate.in_use,

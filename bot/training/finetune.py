@@ -48,6 +48,7 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
 from bot.errors import DiskFull, MockingbirdError, TrainingFailed
+from bot.shelf.forms import form_of
 from bot.shelf.manifest import Answering
 from bot.training.dataset import MAX_TOKENS, behind_prompts, of_an_epoch, text_bytes, tokenise
 from bot.training.disk import writing
@@ -66,14 +67,17 @@ from bot.training.job import (
     Texts,
 )
 from bot.training.predicting import languages, predictions
+from bot.training.prepare import FLOAT16_LIMIT
 
 LIKELY_TOKENS = 2_048  # tokens that no tweet holds and that are always weighed, the base's likeliest
 SAMPLED_TOKENS = 2_048  # of all others, which stand for them in one step
 LIKELY_FROM = 2_048  # positions from which the base's likeliest are taken
-CHUNK = 512  # positions whose logits over the whole vocabulary are in memory at a time
+CHUNK = 128  # positions whose logits over the whole vocabulary are in memory at a time: 25 MB with 49,152 tokens
 WIDTHS = 4  # batches are a multiple of this wide: a product of a new shape costs a quarter more, and so few are new
+READ_TOKENS = 2_048  # in a batch that is only read, not learned
 EVALUATE_EVERY = 150  # steps at most between two evaluations, or an epoch where that is shorter
 JUDGED_PER_LEARNED = 4  # but at least so many tokens are learned for one that is judged, so that judging stays cheap
+LAST_NORM = {"gpt2": "ln_f", "llama": "norm"}  # kind of base to the name of the norm before its head
 WARM_UP = 0.05  # share of the steps over which the learning rate rises
 GRADIENT_NORM = 1.0  # larger gradients are scaled down to it
 
@@ -159,23 +163,35 @@ class Report:
 
 
 def load(job: Asking) -> PreTrainedModel:
-    """The base, frozen, in the precision that suits the processor."""
+    """The base, frozen, on the device and in the precision that suits it."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     torch.set_num_threads(job.threads or max(1, len(os.sched_getaffinity(0)) - 1))
+    device = job.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = job.precision
     if precision == "auto":
-        able = torch.cpu.get_capabilities()
-        precision = "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
-    model = AutoModelForCausalLM.from_pretrained(
+        precision = "bfloat16" if multiplies_bfloat16(device) else "float32"
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         job.base,
         dtype=precision,
         local_files_only=True,
-        attn_implementation="eager",  # on rows as short as tweets a fifth faster in a step than "sdpa"
+        # On two cores and rows as short as tweets "eager" is a fifth faster in a step than "sdpa".
+        attn_implementation="eager" if device == "cpu" else "sdpa",
     )
-    model.train(False)  # no dropout: an adapter is too small to need it
+    model.train(False)  # no dropout: it costs the fused products, and stopping early does its work
     model.requires_grad_(False)
+    model.to(device)  # type: ignore[arg-type]
     return model
+
+
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether the device has instructions for products in bfloat16."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def layers_of(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
@@ -184,6 +200,19 @@ def layers_of(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
         if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers:
             return name, module
     raise TrainingFailed(f"Bases of the kind {model.config.model_type} can't be learned on. Choose another base.")
+
+
+def open_upper(model: PreTrainedModel, job: Job) -> PreTrainedModel:
+    """The same model; every weight of its upper layers and of the norm behind them learns, and is in float32.
+
+    The token embeddings, which are the head as well, stay as they are: what stands below is computed once for all
+    epochs, and the head's sample is one of a head that does not move.
+    """
+    _, layers = layers_of(model)
+    last = [getattr(model.base_model, name) for name in LAST_NORM.values() if hasattr(model.base_model, name)]
+    for module in [*layers[lowest_layer(model, job) :], *last]:
+        module.float().requires_grad_(True)
+    return model
 
 
 def attach(model: PreTrainedModel, job: Job) -> peft.PeftModel:
@@ -257,7 +286,7 @@ class NoPositions(nn.Module):
 
 def cut(model: PreTrainedModel, first: int) -> Halves | Whole:
     """The model in two halves, the upper one beginning with layer `first`, where its kind is known."""
-    last_norm = {"gpt2": "ln_f", "llama": "norm"}.get(model.config.model_type)
+    last_norm = LAST_NORM.get(model.config.model_type)
     if last_norm is None:
         return Whole(model)
     name, layers = layers_of(model)
@@ -297,9 +326,9 @@ class Rows:
     def batch(self, picked: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Ids (b, t), shorter rows filled up on the right, and where a token follows that is to be learned (b, t)."""
         chosen = [self.ids[index] for index in picked]
-        lengths = torch.tensor([len(row) for row in chosen])
-        asked = torch.tensor([self.asked[index] if self.asked else 0 for index in picked])
-        places = torch.arange(width(int(lengths.max())))[None, :]
+        lengths = torch.tensor([len(row) for row in chosen], device=chosen[0].device)
+        asked = torch.tensor([self.asked[index] if self.asked else 0 for index in picked], device=lengths.device)
+        places = torch.arange(width(max(len(row) for row in chosen)), device=lengths.device)[None, :]
         return filled(chosen, places.shape[1]), (places >= asked[:, None]) & (places < lengths[:, None] - 1)
 
     def kept(self, picked: Sequence[int]) -> Tensor:
@@ -323,7 +352,7 @@ class Rows:
 
     def with_prompts(self, pairs: dict[int, tuple[list[int], int]]) -> Rows:
         """These tweets, and some of them once more behind their prompts, as `behind_prompts` gives them."""
-        behind = [torch.tensor(ids) for ids, _ in pairs.values()]
+        behind = [torch.tensor(ids, device=self.ids[0].device) for ids, _ in pairs.values()]
         asked = (*(0 for _ in self.ids), *(tokens for _, tokens in pairs.values()))
         rows = {tweet: len(self.ids) + place for place, tweet in enumerate(pairs)}
         return replace(self, ids=[*self.ids, *behind], asked=asked, answering=rows)
@@ -332,6 +361,11 @@ class Rows:
         """Of these rows some, with what was made of them."""
         picked = list(pairs)
         return Rows([self.ids[index] for index in picked], [self.states[index] for index in picked if self.states])
+
+
+def rows_of(ids: Sequence[Sequence[int]], model: PreTrainedModel, accounts: tuple[int, ...] = ()) -> Rows:
+    """Those tweets, where the model is."""
+    return Rows([torch.tensor(row, device=model.device) for row in ids], accounts=accounts)
 
 
 def batches(
@@ -373,7 +407,7 @@ def keep_states(rows: Rows, halves: Halves | Whole, job: Asking, stop: Stop) -> 
     if halves.head is None or tokens * halves.head.shape[1] * halves.head.element_size() > job.keep_bytes:
         return rows
     states: list[Tensor] = [torch.empty(0)] * len(rows.ids)
-    for picked in batches(rows, 4 * job.batch_tokens):
+    for picked in batches(rows, READ_TOKENS):
         stop.check()
         with autocast(halves):
             made = states_of(halves, rows, picked)  # (b, t, h)
@@ -386,7 +420,7 @@ def autocast(halves: Halves | Whole) -> contextlib.AbstractContextManager[None]:
     """Products in bfloat16 when the base is in bfloat16; the adapter's own numbers stay in float32."""
     weight = halves.head if isinstance(halves, Halves) else next(halves.model.parameters())
     half = weight.dtype is torch.bfloat16
-    return torch.autocast("cpu", torch.bfloat16) if half else contextlib.nullcontext()
+    return torch.autocast(weight.device.type, torch.bfloat16) if half else contextlib.nullcontext()
 
 
 # --- 5. The loss -----------------------------------------------------------------------------------------------------
@@ -409,7 +443,7 @@ def nats(
     targets = ids[:, 1:][real[:, :-1]]  # (n,)
     if vocabulary is not None:
         targets = vocabulary.place[targets]
-    total = torch.zeros(())
+    total = torch.zeros((), device=ids.device)
     with autocast(halves):
         chunks = halves.logits(states_of(halves, rows, picked), real, vocabulary)
         for logits, wanted in zip(chunks, torch.split(targets, CHUNK), strict=True):
@@ -427,7 +461,7 @@ def states_of(halves: Halves | Whole, rows: Rows, picked: Sequence[int]) -> Tens
 def score(halves: Halves | Whole, rows: Rows, size: int, job: Asking, stop: Stop) -> Score:
     """The model on the held-out tweets, `size` being their bytes; the whole vocabulary is weighed."""
     total = 0.0
-    for picked in batches(rows, 4 * job.batch_tokens):
+    for picked in batches(rows, READ_TOKENS):
         stop.check()
         total += float(nats(halves, rows, picked)[0])
     return Score(loss=total / rows.tokens, bits_per_byte=total / math.log(2) / size)
@@ -442,11 +476,12 @@ class Choice:
 
     def in_step(self, head: Tensor, seed: int, sample: int = SAMPLED_TOKENS) -> Vocabulary:
         """Those that are always weighed, and a sample that stands for the rest: on average it weighs as much."""
-        drawn = torch.randperm(len(self.rest), generator=torch.Generator().manual_seed(seed))[:sample]
+        drawn = torch.randperm(len(self.rest), generator=torch.Generator().manual_seed(seed))[:sample].to(head.device)
         share = len(self.rest) / max(1, len(drawn))
-        shift = torch.cat([torch.zeros(len(self.always)), torch.full((len(drawn),), math.log(max(1.0, share)))])
-        place = torch.full((len(head),), -1)
-        place[self.always] = torch.arange(len(self.always))
+        shift = torch.zeros(len(self.always) + len(drawn), device=head.device)
+        shift[len(self.always) :] = math.log(max(1.0, share))
+        place = torch.full((len(head),), -1, device=head.device)
+        place[self.always] = torch.arange(len(self.always), device=head.device)
         return Vocabulary(head[torch.cat([self.always, self.rest[drawn]])], shift.to(head.dtype), place)
 
 
@@ -459,7 +494,7 @@ def choose(halves: Halves | Whole, rows: Rows, job: Job) -> Choice | None:
     """
     if not isinstance(halves, Halves):
         return None
-    likely = torch.zeros(len(halves.head))
+    likely = torch.zeros(len(halves.head), device=halves.head.device)
     seen = 0
     for picked in batches(rows, job.batch_tokens, random.Random(job.seed)):
         _, real = rows.batch(picked)
@@ -703,7 +738,10 @@ def evaluation_event(evaluation: Evaluation, steps: int, seconds_left: float) ->
 
 
 def fine_tune(job: Job, report: Report, stop: Stop) -> None:
-    """Do the job: the adapter and `Result` are in its folder at the end. Raises `Stopped`, `TrainingFailed`."""
+    """Do the job: an adapter or a model, and `Result`, are in its folder at the end.
+
+    Raises `Stopped`, `TrainingFailed`.
+    """
     report(Event(event="loading"))
     texts = Texts.model_validate_json((job.folder / TEXTS).read_bytes())
     tokenizer = Tokenizer.from_file(str(job.base / "tokenizer.json"))
@@ -713,17 +751,19 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
     held_out_ids = tokenise(tokenizer, texts.held_out, job.end_id, limit)
     size = text_bytes(tokenizer, texts.held_out, held_out_ids)
 
-    adapted = attach(model, job)
-    halves = cut(model, lowest_layer(model, job))
     report(Event(event="preparing"))
-    tweets = Rows([torch.tensor(ids) for ids in train_ids], accounts=texts.accounts)
+    tweets = rows_of(train_ids, model, texts.accounts)
     tweets = tweets.with_prompts(behind_prompts(tokenizer, texts.prompts, train_ids, limit))
-    train = keep_states(tweets, halves, job, stop)
-    held_out = keep_states(Rows([torch.tensor(ids) for ids in held_out_ids]), halves, job, stop)
-    base = score(halves, held_out, size, job, stop)  # a new adapter changes nothing yet
-    previous = score_of_previous(adapted, model, held_out, size, job, stop)
+    kept_aside = rows_of(held_out_ids, model)
+    previous = score_of_previous(model, kept_aside, size, job, stop)
 
-    weights = {name: weight for name, weight in adapted.named_parameters() if weight.requires_grad}
+    learner = attach(model, job) if job.method == "lora" else open_upper(model, job)
+    halves = cut(model, lowest_layer(model, job))
+    train = keep_states(tweets, halves, job, stop)
+    held_out = keep_states(kept_aside, halves, job, stop)
+    base = score(halves, held_out, size, job, stop)  # nothing has changed yet
+
+    weights = {name: weight for name, weight in learner.named_parameters() if weight.requires_grad}
     run = Run(job, halves, weights, train, held_out)
     run.resume()
     if run.progress.step == 0:
@@ -732,11 +772,15 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
     best = run.progress.best
     if best is None:
         raise TrainingFailed("The loss became infinite before anything was learned. Lower [training] learning_rate.")
-    write_adapter(adapted, run.progress.best_weights, job)
+    with torch.no_grad():
+        for name, weight in weights.items():
+            weight.copy_(run.progress.best_weights[name])
+    run_as = circumstances(run, model)
     pairs = behind_prompts(tokenizer, texts.held_out_prompts, held_out_ids, limit)
     answering = score_answering(halves, held_out, pairs, job, stop)
     with autocast(halves):
-        said = predictions(adapted, tokenizer, job, texts, stop.check)
+        said = predictions(learner, tokenizer, job, texts, stop.check)
+    write(learner, job)
     result = Result(
         best=best,
         base=base,
@@ -751,23 +795,21 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
         predictions=said,
         languages=languages(texts.train),
         answering=answering,
-        run=circumstances(run, model),
+        run=run_as,
     )
     (job.folder / RESULT).write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     report(Event(event="done", step=best.step, steps=len(run.plan), held_out_loss=best.loss))
 
 
-def score_of_previous(
-    adapted: peft.PeftModel, model: PreTrainedModel, held_out: Rows, size: int, job: Job, stop: Stop
-) -> Score | None:
-    """The adapter in use on the same tweets; it may reach deeper than ours, so the whole model is asked."""
+def score_of_previous(model: PreTrainedModel, held_out: Rows, size: int, job: Job, stop: Stop) -> Score | None:
+    """The version in use on the same tweets; it may reach deeper than ours, so the whole model is asked."""
     if job.previous is None:
         return None
-    adapted.load_adapter(str(job.previous), "previous")
-    adapted.set_adapter("previous")
-    result = score(Whole(model), Rows(held_out.ids), size, job, stop)
-    adapted.set_adapter("default")
-    adapted.delete_adapter("previous")
+    if form_of(job.previous) == "whole":
+        return score(Whole(load(job.model_copy(update={"base": job.previous}))), held_out, size, job, stop)
+    adapted = peft.PeftModel.from_pretrained(model, job.previous)
+    result = score(Whole(model), held_out, size, job, stop)
+    adapted.unload()
     return result
 
 
@@ -777,23 +819,33 @@ def score_answering(
     """The held-out replies behind what they answer, and the same ones alone: whether the model makes use of it."""
     if not pairs:
         return None
-    behind = Rows([torch.tensor(ids) for ids, _ in pairs.values()], asked=tuple(tokens for _, tokens in pairs.values()))
+    device = held_out.ids[0].device
+    behind = Rows(
+        [torch.tensor(ids, device=device) for ids, _ in pairs.values()],
+        asked=tuple(tokens for _, tokens in pairs.values()),
+    )
     loss, alone = (score(halves, rows, 1, job, stop).loss for rows in (behind, held_out.alone(pairs)))
     return Answering(held_out=len(pairs), loss=loss, loss_alone=alone)
 
 
-def write_adapter(adapted: peft.PeftModel, weights: dict[str, Tensor], job: Job) -> None:
-    """The adapter as `peft.PeftModel.from_pretrained` reads it, layers numbered as in the whole model.
+def write(learner: peft.PeftModel | PreTrainedModel, job: Job) -> None:
+    """What was learned, as `peft.PeftModel` or `transformers` reads it; the last thing that is done with the learner.
 
     In float16: half the size, and no difference that a loss could show.
     """
-    with torch.no_grad():
-        for name, weight in adapted.named_parameters():
-            if name in weights:
-                weight.copy_(weights[name])
-    state = peft.get_peft_model_state_dict(adapted)
     with writing():
-        save_file({name: weight.half().contiguous() for name, weight in state.items()}, job.folder / ADAPTER)
+        if isinstance(learner, peft.PeftModel):
+            write_adapter(learner, job)
+        else:
+            learner.config._name_or_path = job.base_name  # transformers would name a folder of this machine
+            fits = all(weight.abs().max() < FLOAT16_LIMIT for weight in learner.parameters())
+            (learner.half() if fits else learner.float()).save_pretrained(job.folder)
+
+
+def write_adapter(adapted: peft.PeftModel, job: Job) -> None:
+    """The adapter, its layers numbered as in the whole model."""
+    state = peft.get_peft_model_state_dict(adapted)
+    save_file({name: weight.half().cpu().contiguous() for name, weight in state.items()}, job.folder / ADAPTER)
     config = adapted.peft_config["default"]
     config.inference_mode = True
     config.base_model_name_or_path = job.base_name  # peft would name a folder of this machine
@@ -802,14 +854,21 @@ def write_adapter(adapted: peft.PeftModel, weights: dict[str, Tensor], job: Job)
 
 def circumstances(run: Run, model: PreTrainedModel) -> dict[str, Any]:
     """What else it takes to repeat a run, and what it cost."""
+    adam = run.optimizer.param_groups[0]
     return {
-        "precision": str(model.dtype).removeprefix("torch."),
+        "betas": list(adam["betas"]),
+        "weight_decay": adam["weight_decay"],
+        "warm_up": WARM_UP,
+        "gradient_norm": GRADIENT_NORM,
+        "device": torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu",
+        "precision": str(model.get_input_embeddings().weight.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "parts": run.parts,
         "learned_parameters": sum(weight.numel() for weight in run.weights.values()),
         "always_weighed_tokens": len(run.choice.always) if run.choice else model.config.vocab_size,
         "train_tweets": run.train.tweets,
         "train_tokens": run.train.tokens,
+        **({"peak_device_memory_bytes": torch.cuda.max_memory_allocated()} if model.device.type == "cuda" else {}),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         **{name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},
     }

@@ -44,10 +44,9 @@ class Asking(Value):
 
     base: Path  # transformers folder of the base
     end_id: int  # token before and after each tweet
-    batch_tokens: int = Field(ge=1)
-    balance: float = Field(default=1.0, ge=0, le=1)  # see `bot.training.dataset.of_an_epoch`
     threads: int = Field(default=0, ge=0)  # 0 leaves one core to everything else
-    precision: Literal["auto", "bfloat16", "float32"] = "auto"  # auto: bfloat16 where the processor multiplies it
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a CUDA device where there is one
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"  # auto: bfloat16 where the device multiplies it
     keep_bytes: int = 2**30  # states of the untrained layers are kept up to this size, else computed again each time
 
 
@@ -58,15 +57,26 @@ class Job(Asking):
     folder: Path  # holds TEXTS; the checkpoint, the adapter and RESULT are written into it
     fingerprint: str  # of the data set and all settings; a checkpoint of another one is ignored
     previous: Path | None = None  # folder of the adapter in use, judged on the same held-out tweets
-    rank: int = Field(ge=1)
+    method: Literal["lora", "full"] = "lora"  # an adapter beside the layers, or every weight of them
+    rank: int = Field(ge=1)  # of the adapter
     layers: int = Field(ge=0)  # upper layers that learn; 0 is all
     epochs: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+    batch_tokens: int = Field(ge=1)  # learned in one step
+    balance: float = Field(default=1.0, ge=0, le=1)  # see `bot.training.dataset.of_an_epoch`
     prompted: float = Field(default=0.5, ge=0, le=1)  # how often a reply is learned behind what it answers
     patience: int = Field(ge=1)  # evaluations without improvement before learning stops
     seed: int
     parts: int = Field(default=1, ge=1)  # passes in which a batch is taken: more of them need less memory
     report_seconds: float = 1.0  # at least this long between two "step" events
+
+
+class Merge(Value):
+    """What `bot.training.merging` merges, and where to."""
+
+    base: Path  # transformers folder of the base
+    adapter: Path  # folder of the adapter, in peft's format
+    folder: Path  # is there and empty
 
 
 class Event(Value):

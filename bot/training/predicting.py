@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from profanity_check import predict_prob
@@ -17,7 +18,7 @@ from bot.shelf.manifest import Prediction
 from bot.training.classifiers import OFFENSIVE
 from bot.training.dataset import words
 from bot.training.figures import near_copies
-from bot.training.job import Job, Texts
+from bot.training.job import Texts
 from bot.tweets.languages import UNKNOWN, language
 
 PROMPT = "My dream is"  # as on the cards of the best-known system for this job
@@ -29,8 +30,17 @@ MINORITY = 0.1  # share of the tweets from which on a language counts
 TEMPERATURE, TOP_P = 0.8, 0.95  # as drafts are sampled unless something else is configured
 
 
+class Asked(Protocol):
+    """How a model is asked."""
+
+    @property
+    def end_id(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+
+
 def predictions(
-    model: torch.nn.Module, tokenizer: Tokenizer, job: Job, texts: Texts, check: Callable[[], None]
+    model: torch.nn.Module, tokenizer: Tokenizer, job: Asked, texts: Texts, check: Callable[[], None]
 ) -> tuple[Prediction, ...]:
     """What the model says, the prompted ones first if the account writes in Latin letters; `check` may raise."""
     prompts = (PROMPT, "") if _writes_latin(texts.train) else ("",)
@@ -44,7 +54,9 @@ def predictions(
 
 
 @torch.no_grad()
-def _said(model: torch.nn.Module, tokenizer: Tokenizer, job: Job, prompt: str, check: Callable[[], None]) -> list[str]:
+def _said(
+    model: torch.nn.Module, tokenizer: Tokenizer, job: Asked, prompt: str, check: Callable[[], None]
+) -> list[str]:
     """`TRIES` texts that begin with the prompt, each up to the end token or its first line's end."""
 
     def go_on(ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
@@ -57,11 +69,12 @@ def _said(model: torch.nn.Module, tokenizer: Tokenizer, job: Job, prompt: str, c
     limit = getattr(model.config, "max_position_embeddings", LONGEST)
     given = [job.end_id, *tokenizer.encode(prompt, add_special_tokens=False).ids]
     torch.manual_seed(job.seed)
+    device = next(model.parameters()).device
     # The last states of all rows are a slice, for which torch would copy the whole head once for each row.
     hook = model.get_output_embeddings().register_forward_pre_hook(contiguous)  # type: ignore[operator]
     rows = model.generate(  # type: ignore[operator]
-        input_ids=torch.tensor([given] * TRIES),
-        attention_mask=torch.ones(TRIES, len(given), dtype=torch.long),
+        input_ids=torch.tensor([given] * TRIES, device=device),
+        attention_mask=torch.ones(TRIES, len(given), dtype=torch.long, device=device),
         do_sample=True,
         temperature=TEMPERATURE,
         top_p=TOP_P,

@@ -14,7 +14,6 @@ from itertools import chain
 from pathlib import Path
 
 import peft
-import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
@@ -67,7 +66,7 @@ class Scorer:
 class AdaptedModel:
     """The base, alone and with each of the adapters."""
 
-    def __init__(self, question: Question, adapters: Mapping[str, Path]) -> None:
+    def __init__(self, question: Asking, adapters: Mapping[str, Path]) -> None:
         self._question = question
         self._tokenizer = Tokenizer.from_file(str(question.base / TOKENIZER))
         self._model = finetune.load(question)
@@ -199,7 +198,9 @@ def main() -> int:
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):
             raise
-        return fail(JudgingFailed("Memory ran out while judging. Lower [training] batch_tokens."))
+        return fail(
+            JudgingFailed("Memory ran out while judging. Use a smaller base, or judge when the machine has less to do.")
+        )
     return 0
 
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from filelock import AsyncFileLock, FileLock, Timeout
@@ -21,7 +24,7 @@ from bot.config import Judging, Model, Retraining
 from bot.config import Training as Settings
 from bot.errors import BaseUnavailable, DiskFull, JudgingFailed, MockingbirdError, UnknownPersona
 from bot.personas.consent import require_basis
-from bot.shelf.bases import Base
+from bot.shelf.bases import Base, find_base
 from bot.shelf.card import hub_name
 from bot.shelf.figures import Figures
 from bot.shelf.manifest import HandleCounts, Manifest
@@ -29,19 +32,24 @@ from bot.shelf.shelf import Shelf
 from bot.training import policy
 from bot.training.child import ensure_base
 from bot.training.dataset import DataSet, build
+from bot.training.decisions import Decisions, What
 from bot.training.evaluation import Candidate, Evaluator
 from bot.training.job import TEXTS, Event, Job, Result, Texts
 from bot.training.learning import learn
 from bot.training.news import POLL_S, News
 from bot.training.publishing import Provenance, put_on_shelf
-from bot.training.record import Training, TrainingPoint, TrainingResult, TrainingState
+from bot.training.record import Stage, Training, TrainingPoint, TrainingResult, TrainingState
 from bot.training.table import Outcome, TrainingTable
+from bot.training.tracking import Sources, Trackers, Tracking
 from bot.tweets.store import TweetStore
 
 LOCK = "trainings.lock"  # in the data folder
+_OF_A_JOB = Settings.model_fields.keys() & Job.model_fields.keys()  # settings that the training process is told
+
 DISK_PAUSE_S = 60.0  # before another try when even the database can't be written
 
 OnPublished = Callable[[Manifest], Awaitable[None]]
+Resulting = TypeVar("Resulting")
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +70,9 @@ class Worker:
         clock: Callable[[], datetime],
         on_published: OnPublished | None,
         evaluator: Evaluator | None,
+        trackers: Trackers,
+        decisions: Decisions,
+        keep_versions: int,
     ) -> None:
         self._table = table
         self._news = news
@@ -74,6 +85,9 @@ class Worker:
         self._clock = clock
         self._on_published = on_published
         self._evaluator = evaluator
+        self._trackers = trackers
+        self._decisions = decisions
+        self._keep_versions = keep_versions
 
     async def run(self) -> None:
         """Take trainings from the queue until cancelled; the one under way then waits for the next start."""
@@ -108,13 +122,25 @@ class Worker:
         """From a row that runs to one that has ended, or that waits again."""
         log.info("training starts", training=training.id, persona=training.persona)
         self._news.tell()
-        try:
-            outcome = await self._outcome(training)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._close(training.id, None))
-            raise
-        await self._close(training.id, outcome)
-        await self._announce(training.persona, outcome)
+        async with self._trackers.tracking(training.persona, training.id) as tracking:
+            try:
+                outcome = await self._outcome(training, tracking)
+            except asyncio.CancelledError:
+                await asyncio.shield(self._close(training.id, None))
+                raise
+            await self._note(training.id, tracking)
+            await self._close(training.id, outcome)
+            await self._announce(training.persona, outcome)
+            await self._prune(training, outcome)
+            if outcome is not None:
+                await tracking.send()  # last: the version speaks already, however slow the tracker is
+                await self._note(training.id, tracking)
+
+    async def _note(self, number: int, tracking: Tracking) -> None:
+        """Write down where the training is tracked, or why it is not."""
+        if tracking.tracked is not None or tracking.remark is not None:
+            await self._table.track(number, tracking.tracked, tracking.remark)
+            self._news.tell()
 
     async def _close(self, number: int, outcome: Outcome | None) -> None:
         """Write down how it ended; without an outcome it waits again, unless it was cancelled."""
@@ -132,20 +158,21 @@ class Worker:
         log.info("training left", training=number, persona=stands.persona, state=str(stands.state))
         self._news.tell()
 
-    async def _outcome(self, training: Training) -> Outcome | None:
+    async def _outcome(self, training: Training, tracking: Tracking) -> Outcome | None:
         """How it ended; None when it was stopped before."""
-        learning = asyncio.create_task(self._learned(training), name=f"training {training.id}")
+        learning = asyncio.create_task(self._learned(training, tracking), name=f"training {training.id}")
         watching = asyncio.create_task(self._until_cancelled(training.id), name=f"end of training {training.id}")
         try:
-            await asyncio.wait({learning, watching}, return_when=asyncio.FIRST_COMPLETED)
-            return learning.result() if learning.done() else None
+            try:
+                await asyncio.wait({learning, watching}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await _ended(learning, watching)
+            return None if learning.cancelled() else learning.result()  # a decision that was being taken is taken
         except MockingbirdError as error:
             return Outcome(TrainingState.FAILED, str(error))
         except Exception as error:  # the edge of a worker: one training that breaks must not end all others
             log.exception("training broke", training=training.id, persona=training.persona)
             return Outcome(TrainingState.FAILED, f"It broke off with an error of ours, {type(error).__name__}.")
-        finally:
-            await _ended(learning, watching)
 
     async def _announce(self, persona: str, outcome: Outcome | None) -> None:
         """Tell who asked to be told that a version was put in use."""
@@ -155,6 +182,22 @@ class Worker:
             await self._on_published(self._shelf.current(persona))
         except Exception:  # the edge to somebody else's work: the version is published whatever it does
             log.exception("nobody took notice of a new version", persona=persona)
+
+    async def _prune(self, training: Training, outcome: Outcome | None) -> None:
+        """Delete the versions that are no longer kept, once another one is in use and nobody judges one of them."""
+        if outcome is None or outcome.state is not TrainingState.PUBLISHED or not self._keep_versions:
+            return
+        try:
+            if self._evaluator is not None:
+                async with self._evaluator.alone():
+                    pruned = await self._decisions.prune(training.persona, self._keep_versions, _asked_by(training))
+            else:
+                pruned = await self._decisions.prune(training.persona, self._keep_versions, _asked_by(training))
+        except MockingbirdError as error:  # a version too many harms nobody
+            log.warning("versions not pruned", persona=training.persona, reason=str(error))
+            return
+        if pruned:
+            log.info("versions pruned", persona=training.persona, versions=pruned)
 
     async def _until_cancelled(self, number: int) -> None:
         """Return when that training no longer runs by its row, whoever changed it."""
@@ -167,9 +210,12 @@ class Worker:
 
     # --- One training ---
 
-    async def _learned(self, training: Training) -> Outcome | None:
+    async def _learned(self, training: Training, tracking: Tracking) -> Outcome | None:
         """What came of it; None when its child was stopped."""
+        if find_base(self._data, self._model.base) is None:
+            await self._enter(training.id, Stage.BASE)
         base = await ensure_base(self._model.base, self._data, lambda stage: log.info(stage, training=training.id))
+        await self._enter(training.id, Stage.READING)
         read_at = self._clock()
         await self._store.require_free(training.handles)
         consent = await require_basis(self._store, training.handles)
@@ -178,13 +224,19 @@ class Worker:
         data_set = await asyncio.to_thread(build, kept, self._settings, base.record.sha256)
         known = self._made_of(training.persona, data_set)
         if known is not None:
-            return self._decided(known) if known.created >= training.created_at else self._unchanged(known)
+            if known.created < training.created_at:
+                return await self._unchanged(training, known)
+            await tracking.open(known.version, known.fingerprint)
+            return await self._given(tracking, await self._decided(training, known), known, data_set)
         parent = self._current(training.persona)
         job = self._job(training, data_set, base, parent)
         await asyncio.to_thread(_write_texts, job, data_set)
+        await self._enter(training.id, Stage.LEARNING)
         result = await learn(job, lambda event: self._measure(training.id, event))
         if result is None:
             return None
+        if self._evaluator is not None:
+            await self._enter(training.id, Stage.JUDGING)
         figures, unjudged = await self._judged(job, base, data_set)
         provenance = Provenance(
             persona=training.persona,
@@ -194,14 +246,27 @@ class Worker:
             data_set=data_set,
             counts=tuple(counts),
             consent=consent,
-            settings=self._settings,
+            settings=data_set.settings,
             tweets_read_at=read_at,
             figures=figures,
             unjudged=unjudged,
             points=tuple(await self._table.points(training.id)),
         )
         await self._store.require_free(training.handles)  # it took hours, maybe
-        return await self._publish(job.folder, result, provenance)
+        tracked = await tracking.open(self._shelf.next_version(training.persona), data_set.fingerprint)
+        outcome, manifest = await self._publish(training, job.folder, result, replace(provenance, tracked=tracked))
+        return await self._given(tracking, outcome, manifest, data_set)
+
+    async def _given(self, tracking: Tracking, outcome: Outcome, manifest: Manifest, data_set: DataSet) -> Outcome:
+        """The outcome, after the tracker got to know what there is to send."""
+        sources = None
+        if tracking.wants_tweets:
+            stored = {handle: await self._store.everything(handle) for handle in manifest.handles}
+            raw = {handle: tuple(str(tweet["text"]) for tweet in tweets) for handle, tweets in stored.items()}
+            sources = Sources(raw=raw, train=data_set.train, held_out=data_set.held_out)
+        in_use = outcome.state is TrainingState.PUBLISHED
+        tracking.give(manifest, self._shelf.path(manifest), in_use, sources)
+        return outcome
 
     async def _judged(self, job: Job, base: Base, data_set: DataSet) -> tuple[Figures | None, str | None]:
         """The figures of what was learned, or why there are none; neither where nobody wants them."""
@@ -215,7 +280,9 @@ class Worker:
         except (JudgingFailed, BaseUnavailable) as error:
             return None, str(error)
 
-    async def _publish(self, folder: Path, result: Result, provenance: Provenance) -> Outcome:
+    async def _publish(
+        self, training: Training, folder: Path, result: Result, provenance: Provenance
+    ) -> tuple[Outcome, Manifest]:
         """The finished run as a version, in use if it is better."""
         placing = asyncio.create_task(
             asyncio.to_thread(put_on_shelf, self._shelf, folder, result, provenance, self._clock()), name="place"
@@ -228,17 +295,26 @@ class Worker:
         remark = ""
         if result.ended == "diverged":
             remark = f" Learning became unstable after step {result.steps}; its best weights before are taken."
-        return self._decided(manifest, remark)
+        return await self._decided(training, manifest, remark), manifest
 
-    def _decided(self, manifest: Manifest, remark: str = "") -> Outcome:
+    async def _decided(self, training: Training, manifest: Manifest, remark: str = "") -> Outcome:
         """Put a version in use if it is better; a training that was cut off just before comes here again."""
         limits = self._evaluator.judging if self._evaluator else Judging()
+        assert manifest.metrics is not None  # only what was adopted has none
         decision = policy.publish(manifest.metrics, self._retraining.tolerance, limits)
         figures = TrainingResult(counts=manifest.counts, metrics=manifest.metrics)
+        why, by = decision.reason + remark, _asked_by(training)
         if not decision.yes:
-            return Outcome(TrainingState.KEPT, decision.reason + remark, manifest.version, figures)
-        self._shelf.use(manifest.persona, manifest.version)
-        return Outcome(TrainingState.PUBLISHED, decision.reason + remark, manifest.version, figures)
+            await self._decisions.note(manifest, What.KEPT, why, by, training.id)
+            return Outcome(TrainingState.KEPT, why, manifest.version, figures)
+        await _to_the_end(
+            self._decisions.use(manifest.persona, manifest.version, What.USED, why, by, training=training.id)
+        )
+        return Outcome(TrainingState.PUBLISHED, why, manifest.version, figures)
+
+    async def _enter(self, number: int, stage: Stage) -> None:
+        await self._table.enter(number, stage)
+        self._news.tell()
 
     async def _measure(self, number: int, event: Event) -> None:
         if event.event not in ("step", "evaluation"):
@@ -260,18 +336,23 @@ class Worker:
             newest = self._shelf.versions(persona)[-1]
         except UnknownPersona:
             return None
-        return newest if newest.fingerprint == data_set.fingerprint else None
+        known = newest.fingerprint == data_set.fingerprint and not self._shelf.damaged(newest)
+        return newest if known else None
 
-    def _unchanged(self, known: Manifest) -> Outcome:
+    async def _unchanged(self, training: Training, known: Manifest) -> Outcome:
         current = self._current(known.persona)
+        assert known.metrics is not None
         in_use = current is not None and current.version == known.version
         state = TrainingState.PUBLISHED if in_use else TrainingState.KEPT
         place = "in use" if in_use else "on the shelf and not in use"
         reason = f"Nothing changed since {known.version} was made, which is {place}."
+        await self._decisions.note(known, What.UNCHANGED, reason, _asked_by(training), training.id)
         return Outcome(state, reason, known.version, TrainingResult(counts=known.counts, metrics=known.metrics))
 
     def _job(self, training: Training, data_set: DataSet, base: Base, current: Manifest | None) -> Job:
-        comparable = current is not None and current.base_sha256 == base.record.sha256
+        comparable = (
+            current is not None and current.base_sha256 == base.record.sha256 and not self._shelf.damaged(current)
+        )
         return Job(
             base=base.model,
             base_name=hub_name(base.record.spec),
@@ -279,16 +360,7 @@ class Worker:
             folder=self._folder(training.id),
             fingerprint=data_set.fingerprint,
             previous=self._shelf.path(current) if current is not None and comparable else None,
-            rank=self._settings.rank,
-            layers=self._settings.layers,
-            epochs=self._settings.epochs,
-            learning_rate=self._settings.learning_rate,
-            batch_tokens=self._settings.batch_tokens,
-            balance=self._settings.balance,
-            prompted=self._settings.prompted,
-            patience=self._settings.patience,
-            seed=self._settings.seed,
-            threads=self._settings.threads,
+            **data_set.settings.model_dump(include=_OF_A_JOB),
         )
 
     def _current(self, persona: str) -> Manifest | None:
@@ -319,6 +391,7 @@ class Worker:
     async def _sweep(self) -> None:
         """Remove what dead workers left behind and nobody needs to go on from."""
         self._shelf.sweep()
+        await self._decisions.mend()
         if self._evaluator is not None:
             self._evaluator.sweep()
         await self._table.let_go()
@@ -348,6 +421,20 @@ def _write_texts(job: Job, data_set: DataSet) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise DiskFull("The disk is full, so nothing was learned. Free some space and train again.") from error
+
+
+def _asked_by(training: Training) -> str:
+    """Who wanted it: `command`, `retraining`, or the platform with an id on it."""
+    return f"{training.cause}:{training.requested_by}" if training.requested_by else training.cause
+
+
+async def _to_the_end(work: Coroutine[None, None, Resulting]) -> Resulting:
+    """What the work comes to; whoever is cancelled meanwhile is so in vain."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    return task.result()
 
 
 async def _ended(*tasks: asyncio.Task[object]) -> None:
