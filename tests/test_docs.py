@@ -17,7 +17,9 @@ from pydantic import BaseModel
 
 import bot
 from bot.shelf.figures import Figures
-from bot.shelf.manifest import HandleCounts, HandleSplit, Manifest, Metrics, Prediction
+from bot.shelf.manifest import HandleCounts, HandleSplit, Manifest, Metrics, Prediction, Tracked
+from bot.training.job import Evaluation
+from bot.training.run_record import CurvePoint, Machine, RunRecord
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -32,6 +34,11 @@ CONTRACT: tuple[type[BaseModel], ...] = (
     HandleSplit,
     Metrics,
     Prediction,
+    Tracked,
+    RunRecord,
+    Machine,
+    CurvePoint,
+    Evaluation,
 )  # what models/README.md describes
 
 LINK = re.compile(r"\[[^\]]*\]\((?!\w+:)([^)#\s]*)(?:#[^)\s]*)?\)")
