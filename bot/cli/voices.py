@@ -13,12 +13,20 @@ from rich.table import Table
 from bot import app
 from bot.cli.terminal import cli, command, err, json_option, note, out, print_json
 from bot.config import Config
-from bot.errors import TrainingFailed, UsageError
+from bot.errors import TrainingFailed
 from bot.generation.draft import Drafts, Sampling
 from bot.shelf.card import PREDICTIONS
 from bot.shelf.manifest import Manifest, Metrics
-from bot.training.record import Training, TrainingPoint, TrainingState
+from bot.training.decisions import SWITCHES, Decision
+from bot.training.record import Stage, Training, TrainingPoint, TrainingState
 from bot.tweets.tweet import normalise_handle
+
+STAGES = {  # what a training that runs is at, in words
+    Stage.BASE: "making the base ready",
+    Stage.READING: "reading the tweets",
+    Stage.LEARNING: "learning",
+    Stage.JUDGING: "judging",
+}
 
 
 @cli.command()
@@ -40,6 +48,8 @@ async def train(config: Config, handles: Sequence[str], name: str | None, as_jso
                 "state": training.state.value,
                 "version": training.version,
                 "reason": training.reason,
+                "tracked": training.tracked.model_dump() if training.tracked else None,
+                "tracking_remark": training.tracking_remark,
                 "metrics": manifest.metrics.model_dump() if manifest and manifest.metrics else None,
                 "picture": str(picture) if picture and picture.is_file() else None,
             }
@@ -47,11 +57,21 @@ async def train(config: Config, handles: Sequence[str], name: str | None, as_jso
     elif manifest:
         out.print(f"{training.persona} {training.version}: {training.reason}", markup=False, highlight=False)
         _print_versions([manifest], manifest.version)
+        for line in _tracked(training):
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
         if picture and picture.is_file():
             out.print(f"Picture: {picture}", markup=False, highlight=False, soft_wrap=True)
         note(f"Next: mockingbird say {training.persona}")
     if training.state in (TrainingState.FAILED, TrainingState.CANCELLED):
         raise TrainingFailed(training.reason or "The training ended without a version. The log says more.")
+
+
+def _tracked(training: Training) -> Iterator[str]:
+    """Where the training is tracked, and what went wrong with that."""
+    if training.tracked is not None:
+        yield f"Tracked: {training.tracked.url or f'run {training.tracked.run} in files of {training.tracked.service}'}"
+    if training.tracking_remark:
+        yield f"Tracking: {training.tracking_remark}"
 
 
 @cli.command()
@@ -110,14 +130,22 @@ async def personas(config: Config, as_json: bool) -> None:
 @json_option
 @command
 async def versions(config: Config, persona: str, as_json: bool) -> None:
-    """All versions of a persona; the one in use is marked."""
+    """All versions of a persona, the one in use marked, and what was decided about them, why and by whom."""
     async with app.open_rooms(config) as rooms:
         found = rooms.shelf.versions(normalise_handle(persona))
         current = rooms.shelf.current(normalise_handle(persona)).version
+        decided = await rooms.decisions.of(normalise_handle(persona))
     if as_json:
-        print_json({"current": current, "versions": [manifest.model_dump(mode="json") for manifest in found]})
+        print_json(
+            {
+                "current": current,
+                "versions": [manifest.model_dump(mode="json") for manifest in found],
+                "decisions": [decision.as_json() for decision in decided],
+            }
+        )
     else:
         _print_versions(found, current)
+        _print_decisions(decided)
 
 
 @cli.command()
@@ -128,11 +156,12 @@ async def rollback(config: Config, persona: str, version: str | None) -> None:
     """Put an earlier version in use: the one before the present one, or the one that is named."""
     async with app.open_rooms(config) as rooms:
         name = normalise_handle(persona)
-        target = version or rooms.shelf.current(name).parent
-        if target is None:
-            raise UsageError(f"{name} has no earlier version to go back to. `mockingbird versions {name}` lists them.")
-        manifest = rooms.shelf.use(name, target)
-    out.print(f"{name} speaks as {manifest.version} from now on.", highlight=False)
+        decision = await rooms.decisions.roll_back(name, version, "command")
+        current = rooms.shelf.current(name).version
+    if decision is None:
+        out.print(f"{name} speaks as {current} already.", highlight=False)
+    else:
+        out.print(f"{name} speaks as {current} again (rolled back from {decision.from_version}).", highlight=False)
 
 
 @cli.command()
@@ -159,18 +188,24 @@ def _progress() -> Iterator[Callable[[Training], None]]:
 
         def show(training: Training) -> None:
             point = training.point
-            total = point.steps if point and point.steps else None
-            done = point.step if point else 0
-            progress.update(bar, description=_stage(training), total=total, completed=done, figures=_figures(point))
+            total = point.steps if point and point.steps and training.stage is Stage.LEARNING else None
+            done = point.step if point and total else 0
+            figures = _figures(point) if total or training.ended else ""
+            progress.update(bar, description=_stage(training), total=total, completed=done, figures=figures)
 
         yield show
 
 
 def _stage(training: Training) -> str:
+    """What it is at; while it waits, its place in line and when it will probably begin, by this machine's clock."""
     if training.state is TrainingState.QUEUED:
-        return f"{training.persona}: number {training.position or 1} in line"
-    if training.state is TrainingState.RUNNING and training.point is None:
-        return f"{training.persona}: loading the base"
+        starts_at = training.starts_at
+        begins = f"begins at about {starts_at.astimezone():%H:%M}" if starts_at else "when it begins is unknown yet"
+        return f"{training.persona}: number {training.position or 1} in line, {begins}"
+    if training.state is TrainingState.RUNNING:
+        if training.stage is Stage.LEARNING and training.point is None:
+            return f"{training.persona}: loading the base"
+        return f"{training.persona}: {STAGES[training.stage or Stage.READING]}"
     return f"{training.persona}: {training.state.value}"
 
 
@@ -193,6 +228,14 @@ def _drafts_json(made: Drafts) -> dict[str, Any]:
         for draft in made.drafts
     ]
     return {"persona": made.persona, "version": made.version, "drafts": drafts}
+
+
+def _print_decisions(decided: Iterable[Decision]) -> None:
+    for each in decided:
+        before = f" instead of {each.from_version}" if each.from_version not in (None, each.to_version) else ""
+        shown = before if each.what in SWITCHES else ""
+        line = f"{each.at:%Y-%m-%d %H:%M}  {each.to_version} {each.what}{shown}, by {each.by}: {each.why}"
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _judged(metrics: Metrics | None) -> tuple[str, str, str]:

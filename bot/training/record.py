@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bot.database import Row
 from bot.pictures.curve import Course, Dot
-from bot.shelf.manifest import HandleCounts, Metrics
+from bot.shelf.manifest import HandleCounts, Metrics, Tracked
 
 
 class TrainingState(StrEnum):
@@ -29,6 +29,15 @@ class TrainingState(StrEnum):
     def ended(self) -> bool:
         """Whether nothing will happen to it any more."""
         return self not in (TrainingState.QUEUED, TrainingState.RUNNING)
+
+
+class Stage(StrEnum):
+    """What a training that runs is at."""
+
+    BASE = "base"  # the base is made ready, which happens once
+    READING = "reading"  # the tweets become a data set
+    LEARNING = "learning"
+    JUDGING = "judging"  # it has learned; how well is being found out, which takes a minute or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,10 @@ class Training:
     position: int | None  # while queued: 1 is next
     point: TrainingPoint | None  # the newest figures; None before the first
     result: TrainingResult | None  # once a version came of it
+    tracked: Tracked | None = None  # the run that a tracker shows of it
+    tracking_remark: str | None = None  # in a sentence: what went wrong with that
+    stage: Stage | None = None  # while it runs
+    starts_at: datetime | None = None  # while queued: when it will probably begin, to the minute; None: unknown yet
 
     @property
     def ended(self) -> bool:
@@ -94,6 +107,9 @@ def training_of(row: Row, position: int | None, point: TrainingPoint | None) -> 
         position=position,
         point=point,
         result=TrainingResult.model_validate_json(row["result"]) if row["result"] else None,
+        tracked=Tracked.model_validate_json(row["tracked"]) if row["tracked"] else None,
+        tracking_remark=row["tracking_remark"],
+        stage=Stage(row["stage"]) if row["stage"] and row["state"] == TrainingState.RUNNING else None,
     )
 
 

@@ -8,10 +8,23 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from bot.database import Database, Row, Transaction
-from bot.training.record import Training, TrainingPoint, TrainingResult, TrainingState, latest, point_of, training_of
+from bot.shelf.manifest import Tracked
+from bot.training.line import Asked, Earlier, in_order
+from bot.training.record import (
+    Stage,
+    Training,
+    TrainingPoint,
+    TrainingResult,
+    TrainingState,
+    latest,
+    point_of,
+    training_of,
+)
 from bot.tweets.blocked import require_free
 
 _ACTIVE = "('queued', 'running')"
+_REMEMBERED = 500  # trainings that were begun before; who has had none of them counts as never served
+_MEASURED_BY = 10  # earlier trainings tell how fast this machine learns
 
 
 def _with(handles: Sequence[str]) -> str:
@@ -97,16 +110,49 @@ class TrainingTable:
 
         Only the one worker calls this, so a row that runs already was left behind by a worker that died.
         """
-        row = await self._database.one(f"SELECT id FROM trainings WHERE state IN {_ACTIVE} ORDER BY id LIMIT 1")
-        if row is None:
+        line = await self._line(_ACTIVE)
+        if not line:
             return None
         async with self._database.transaction() as transaction:
             taken = await transaction.run(
-                "UPDATE trainings SET state = 'running', started_at = coalesce(started_at, ?)"
-                f" WHERE id = ? AND state IN {_ACTIVE}",
-                (self._now(), row["id"]),
+                "UPDATE trainings SET state = 'running', started_at = coalesce(started_at, ?1), stage = ?2,"
+                f" stage_since = ?1 WHERE id = ?3 AND state IN {_ACTIVE}",
+                (self._now(), Stage.READING, line[0]),
             )
-        return await self.training(row["id"]) if taken else None
+        return await self.training(line[0]) if taken else None
+
+    async def enter(self, number: int, stage: Stage) -> None:
+        """That training is at this stage from now on."""
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "UPDATE trainings SET stage = ?1, stage_since = ?2 WHERE id = ?3 AND stage IS NOT ?1",
+                (stage, self._now(), number),
+            )
+
+    async def waiting(self) -> list[Training]:
+        """All that wait, in the order in which they will be taken."""
+        found = [await self.training(number) for number in await self._line("('queued')")]
+        return [training for training in found if training is not None and training.state is TrainingState.QUEUED]
+
+    async def running(self) -> tuple[Training, datetime, datetime] | None:
+        """The training under way, since when it is at its stage, and when its newest point was measured."""
+        row = await self._database.one(
+            "SELECT *, (SELECT max(at) FROM training_points WHERE training_id = trainings.id) AS measured_at"
+            " FROM trainings WHERE state = 'running' ORDER BY id LIMIT 1"
+        )
+        if row is None:
+            return None
+        since = datetime.fromisoformat(row["stage_since"] or row["started_at"])
+        return await self._value(row), since, datetime.fromisoformat(row["measured_at"] or row["started_at"])
+
+    async def earlier(self) -> list[Earlier]:
+        """How long the newest trainings took that learned something."""
+        rows = await self._database.all(
+            "SELECT started_at, finished_at, result FROM trainings WHERE result IS NOT NULL AND finished_at IS NOT NULL"
+            " AND EXISTS (SELECT 1 FROM training_points WHERE training_id = trainings.id) ORDER BY id DESC LIMIT ?",
+            (_MEASURED_BY,),
+        )
+        return [_earlier(row) for row in rows]
 
     async def measure(self, number: int, point: TrainingPoint) -> None:
         """Add what was measured; figures of the same step complete each other."""
@@ -180,14 +226,29 @@ class TrainingTable:
                 (outcome.state, outcome.reason, outcome.version, result, self._now(), number),
             )
 
+    async def track(self, number: int, tracked: Tracked | None, remark: str | None) -> None:
+        """Write down which run a tracker shows of that training, and what went wrong with that."""
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "UPDATE trainings SET tracked = ?, tracking_remark = ? WHERE id = ?",
+                (tracked.model_dump_json() if tracked else None, remark, number),
+            )
+
     async def _value(self, row: Row) -> Training:
         position = None
         if row["state"] == TrainingState.QUEUED:
-            before = await self._database.one(
-                "SELECT count(*) FROM trainings WHERE state = 'queued' AND id <= ?", (row["id"],)
-            )
-            position = int(before[0]) if before else None
+            line = await self._line("('queued')")
+            position = line.index(row["id"]) + 1 if row["id"] in line else None  # else it was taken meanwhile
         return training_of(row, position, await self._latest(row["id"]))
+
+    async def _line(self, states: str) -> list[int]:
+        """The ids of all in one of these states, in the order in which they are to be taken."""
+        columns = "id, cause, requested_by, created_at, started_at"
+        waiting = await self._database.all(f"SELECT {columns} FROM trainings WHERE state IN {states}")
+        begun = await self._database.all(
+            f"SELECT {columns} FROM trainings WHERE started_at IS NOT NULL ORDER BY id DESC LIMIT ?", (_REMEMBERED,)
+        )
+        return in_order(map(_asked, waiting), map(_asked, begun))
 
     async def _latest(self, number: int) -> TrainingPoint | None:
         """The newest point, completed by the newest points that have a loss and a held-out loss."""
@@ -204,3 +265,15 @@ class TrainingTable:
 
     def _now(self) -> str:
         return self._clock().astimezone(UTC).isoformat()
+
+
+def _asked(row: Row) -> Asked:
+    started_at = datetime.fromisoformat(row["started_at"]) if row["started_at"] else None
+    return Asked(row["id"], row["cause"], row["requested_by"], datetime.fromisoformat(row["created_at"]), started_at)
+
+
+def _earlier(row: Row) -> Earlier:
+    result = TrainingResult.model_validate_json(row["result"])
+    seconds = (datetime.fromisoformat(row["finished_at"]) - datetime.fromisoformat(row["started_at"])).total_seconds()
+    figures = result.metrics.figures
+    return Earlier(seconds, sum(count.kept for count in result.counts), figures.seconds if figures else None)

@@ -1,20 +1,21 @@
 """The training room's door: requests, their state for whoever watches, and which personas are due again.
 
-Work is rows plus a wake-up: `request` adds a row, the worker takes the oldest. Killed at any moment it loses nothing:
-a row that was running waits again at the next start and goes on from its checkpoint, and a version that was put in use
-just before the end is recognised by its data set's fingerprint.
+Work is rows plus a wake-up: `request` adds a row, the worker takes the one whose turn it is. Killed at any moment it
+loses nothing: a row that was running waits again at the next start and goes on from its checkpoint, and a version that
+was put in use just before the end is recognised by its data set's fingerprint.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import structlog
 
-from bot.config import Model, Retraining
+from bot.config import Model, Retraining, Tracking
 from bot.config import Training as Settings
 from bot.database import Database
 from bot.errors import OutsideError, Refused, UnknownPersona, UsageError
@@ -24,10 +25,13 @@ from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
 from bot.training import policy
 from bot.training.dataset import require_enough
+from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator
+from bot.training.line import Pace, Running, beginnings, seconds_left
 from bot.training.news import News
-from bot.training.record import Training, TrainingPoint, TrainingResult, TrainingState
+from bot.training.record import Stage, Training, TrainingPoint, TrainingResult, TrainingState
 from bot.training.table import TrainingTable
+from bot.training.tracking import Trackers
 from bot.training.worker import OnPublished, Worker
 from bot.tweets.blocked import require_free
 from bot.tweets.counts import SEPARATOR
@@ -57,13 +61,32 @@ class Trainings:
         clock: Callable[[], datetime],
         on_published: OnPublished | None = None,
         evaluator: Evaluator | None = None,
+        trackers: Trackers | None = None,
+        keep_versions: int = 0,
     ) -> None:
+        """`keep_versions`: how many versions of a persona are kept when one is put in use; 0 is all."""
         self._database = database
         self._table = TrainingTable(database, clock)
         self._news = News()
+        self._trackers = trackers or Trackers(Tracking(), data)
         self._worker = Worker(
-            self._table, self._news, shelf, store, data, model, settings, retraining, clock, on_published, evaluator
+            self._table,
+            self._news,
+            shelf,
+            store,
+            data,
+            model,
+            settings,
+            retraining,
+            clock,
+            on_published,
+            evaluator,
+            self._trackers,
+            Decisions(database, shelf, clock),
+            keep_versions,
         )
+        self._is_judged = evaluator is not None
+        self._tweets: dict[int, int] = {}  # kept ones of each training that waits, so that they are counted once
         self._shelf = shelf
         self._store = store
         self._settings = settings
@@ -108,11 +131,11 @@ class Trainings:
         found = await self._table.training(number)
         if found is None:
             raise Refused(f"There is no training {number}. The list of trainings shows those there are.")
-        return found
+        return await self._with_beginning(found)
 
     async def recent(self, limit: int) -> list[Training]:
         """The newest trainings, the newest first."""
-        return await self._table.recent(limit)
+        return [await self._with_beginning(training) for training in await self._table.recent(limit)]
 
     async def points(self, number: int) -> list[TrainingPoint]:
         """Everything measured so far, by step."""
@@ -131,11 +154,44 @@ class Trainings:
             stands = await self._table.training(number)
             if stands is None:
                 return
+            stands = await self._with_beginning(stands)
             if stands == seen:
                 await self._news.after(latest)
                 continue
             seen = stands
             yield stands
+
+    async def _with_beginning(self, training: Training) -> Training:
+        """The same; of one that waits it is told when it will probably begin."""
+        if training.state is not TrainingState.QUEUED:
+            self._tweets.pop(training.id, None)
+            return training
+        line, now = await self._table.waiting(), self._clock()
+        pace = Pace.by(await self._table.earlier())
+        left = seconds_left(await self._running(), pace, self._is_judged, now)
+        lengths = [pace.of(await self._kept(each)) for each in line]
+        moments = dict(zip((each.id for each in line), beginnings(now, left, lengths), strict=True))
+        return replace(training, starts_at=moments.get(training.id))
+
+    async def _running(self) -> Running | None:
+        found = await self._table.running()
+        if found is None:
+            return None
+        training, since, measured_at = found
+        left = training.point.seconds_left if training.point else None
+        judging_since = since if training.stage is Stage.JUDGING else None
+        return Running(await self._kept(training), training.started_at or since, judging_since, left, measured_at)
+
+    async def _kept(self, training: Training) -> int:
+        """How many tweets it would learn from; 0 of accounts that are gone."""
+        if training.id not in self._tweets:
+            known = set(await self._store.handles()) & set(training.handles)
+            self._tweets[training.id] = sum([(await self._store.counts(handle)).kept for handle in known])
+        return self._tweets[training.id]
+
+    async def tracked(self) -> None:
+        """Return once no training that has ended is still being sent to a tracker."""
+        await self._trackers.idle()
 
     async def cancel(self, number: int) -> None:
         """End that training without a version; nothing published is touched. Raises `Refused`."""
@@ -157,6 +213,7 @@ class Trainings:
                 await self._table.let_go()
             else:
                 await asyncio.sleep(_LOOK_S)
+        await self.tracked()
 
     async def about(self, handles: Sequence[str]) -> list[Training]:
         """Every training with one of these accounts, the oldest first."""
@@ -167,7 +224,9 @@ class Trainings:
 
         Raises `OutsideError` when a file can't be deleted.
         """
-        numbers = [training.id for training in await self._table.about(handles)]
+        trainings = await self._table.about(handles)
+        numbers = [training.id for training in trainings]
+        self._trackers.remove({training.persona for training in trainings})
         for number in numbers:
             if not self._worker.remove_folder(number):
                 raise OutsideError(f"data/trainings/{number} can't be deleted. Mend the permissions of [paths] data.")

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bot.config import Judging, Model, Retraining
+from bot.config import Judging, Model, Retraining, Tracking
 from bot.config import Training as Settings
 from bot.database import Database
 from bot.shelf.bases import Base, base_folder
 from bot.shelf.shelf import Shelf
+from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator, Sampler
 from bot.training.job import TEXTS, Job, Texts
+from bot.training.tracking import Trackers
 from bot.training.trainings import Trainings
 from bot.tweets.store import TweetStore
 from bot.tweets.tweet import Source, Tweet
@@ -99,6 +101,8 @@ class House:
         base: str = "tiny",
         sampler: Sampler | None = None,
         judging: Judging | None = None,
+        tracking: Tracking | None = None,
+        keep_versions: int = 0,
     ) -> None:
         self.folder = folder
         self.shelf = Shelf(folder / "models")
@@ -121,7 +125,10 @@ class House:
             clock,
             self._note,
             self.evaluator,
+            Trackers(tracking or Tracking(), folder),
+            keep_versions,
         )
+        self.decisions = Decisions(database, self.shelf, clock)
 
     def make_base(self) -> None:
         """Its base, made ready."""

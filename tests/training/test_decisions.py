@@ -41,7 +41,7 @@ folder, what, steps_left = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 def count_down(event, arguments):
     global steps_left
     watched = ("os.rename", "os.remove", "os.rmdir") + (("open",) if what == "use" else ())
-    path = str(arguments[0])
+    path = str(arguments[0]) if arguments else ""
     on_shelf = event in watched and str(folder / "models" / "nell") in path and (what != "use" or "current" in path)
     if on_shelf and steps_left == 0:
         os.kill(os.getpid(), signal.SIGKILL)

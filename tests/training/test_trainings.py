@@ -13,12 +13,19 @@ import pytest
 
 from bot.database import Database
 from bot.errors import Refused, TooFewTweets, UnknownHandle, UsageError
+from bot.shelf.bases import Base
 from bot.shelf.card import CURVE, PIPELINE, PREDICTIONS
+from bot.shelf.manifest import Metrics
+from bot.training.decisions import What
+from bot.training.evaluation import Sampled
 from bot.training.job import ADAPTER, ADAPTER_CONFIG
+from bot.training.record import Stage, TrainingPoint, TrainingResult
+from bot.training.table import Outcome, TrainingTable
 from bot.training.trainings import Training, TrainingState
 from bot.tweets.blocked import Blocked, Blocklist
 from bot.tweets.store import Basis
 from tests.fakes import FakeClock
+from tests.shelves import manifest
 from tests.training.material import House, sentences, settings, tweets
 
 LONGEST_S = 90.0
@@ -70,6 +77,104 @@ async def test_a_request_waits_in_line(house: House) -> None:
     assert (first.cause, first.requested_by) == ("discord", "42")
     assert (second.persona, second.handles, second.position) == ("duet", ("nell", "otis"), 2)
     assert [training.id for training in await house.trainings.recent(5)] == [second.id, first.id]
+
+
+async def test_whoever_asked_for_many_does_not_hold_up_one_who_asks_for_one(
+    house: House, database: Database, clock: FakeClock
+) -> None:
+    """The line is the same after a restart, and what is taken is the first of it."""
+    many = [await house.trainings.request(["nell"], f"a{n}", "discord", "42") for n in range(3)]
+    own = await house.trainings.request(["nell"], "again", "retraining")
+    one = await house.trainings.request(["nell"], "b", "discord", "43")
+    line = [many[0].id, one.id, many[1].id, own.id, many[2].id]
+    for each in (house, House(house.folder, database, clock, settings())):
+        stands = [await each.trainings.training(number) for number in line]
+        assert [training.position for training in stands] == [1, 2, 3, 4, 5]
+        assert [training.starts_at for training in stands] == [clock(), None, None, None, None]
+    table = TrainingTable(database, clock)
+    taken = []
+    while (training := await table.take()) is not None:
+        taken.append(training.id)
+        clock.advance(minutes=5)
+        await table.finish(training.id, Outcome(TrainingState.FAILED, "It failed."))
+    assert taken == line, "three of people's go before ours"
+
+
+async def test_when_a_training_begins_is_told_by_how_long_earlier_ones_took(
+    house: House, database: Database, clock: FakeClock
+) -> None:
+    """Five minutes for these 120 tweets, as the one before."""
+    table = TrainingTable(database, clock)
+    before = await house.trainings.request(["nell"])
+    assert await table.take() is not None
+    await table.measure(before.id, TrainingPoint(step=0, steps=9, seconds_left=240.0))
+    waiting = await house.trainings.request(["nell"], "other")
+    assert waiting.starts_at == clock() + timedelta(minutes=4), "by what it says itself"
+    clock.advance(minutes=5)
+    result = TrainingResult(counts=manifest("nell").counts, metrics=_metrics())
+    await table.finish(before.id, Outcome(TrainingState.PUBLISHED, "It is better.", "v1", result))
+    further = await house.trainings.request(["nell"], "third")
+    seconds = 300 * 120 / 273  # of the tweets that the earlier one had
+    assert further.starts_at is not None
+    assert timedelta(0) <= further.starts_at - clock() - timedelta(seconds=seconds) < timedelta(minutes=1)
+
+
+def _metrics() -> Metrics:
+    metrics = manifest("nell").metrics
+    assert metrics is not None
+    return metrics
+
+
+async def test_while_it_is_judged_a_training_says_so_and_can_be_cancelled(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    """No version comes of it, and no decision."""
+
+    async def says_nothing_yet(base: Base, adapter: Path, texts: Path, count: int, seed: int) -> Sampled:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    house = House(tmp_path, database, clock, settings(), sampler=says_nothing_yet)
+    house.make_base()
+    await house.store.add("nell", tweets("nell", sentences(120)), Basis.INVENTED)
+    async with working(house):
+        training = await house.trainings.request(["nell"])
+        await until(house, training.id, lambda stands: stands.stage is Stage.LEARNING)
+        await until(house, training.id, lambda stands: stands.stage is Stage.JUDGING)
+        waiting = await house.trainings.request(["nell"], "other")
+        assert (waiting.position, waiting.starts_at) == (1, None), "how long judging takes here is unknown yet"
+        await house.trainings.cancel(waiting.id)
+        await house.trainings.cancel(training.id)
+        async with asyncio.timeout(LONGEST_S):
+            while (tmp_path / "trainings" / str(training.id)).exists():  # noqa: ASYNC110 - nothing else tells
+                await asyncio.sleep(0.02)
+    ended = await house.trainings.training(training.id)
+    assert (ended.state, ended.stage) == (TrainingState.CANCELLED, None)
+    assert await house.decisions.of("nell") == [] and house.shelf.personas() == []
+
+
+async def test_old_versions_are_pruned_after_a_new_one_was_put_in_use(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    house = House(tmp_path, database, clock, settings(), keep_versions=1)
+    house.make_base()
+    for number in (1, 2, 3):
+        house.shelf.place(house.shelf.staging("nell", "x"), manifest("nell", f"v{number}"))
+    house.shelf.use("nell", "v2")
+    await house.store.add("nell", tweets("nell", sentences(120)), Basis.INVENTED)
+    async with working(house):
+        training = await house.trainings.request(["nell"], cause="discord", requested_by="42")
+        done = await until(house, training.id, lambda stands: stands.ended)
+        assert (done.state, done.version) == (TrainingState.PUBLISHED, "v4"), done.reason
+        async with asyncio.timeout(LONGEST_S):
+            while len(rows := await house.decisions.of("nell")) < 3:  # noqa: ASYNC110 - nothing else tells
+                await asyncio.sleep(0.02)
+    assert [(row.what, row.to_version, row.by) for row in rows] == [
+        (What.USED, "v4", "discord:42"),
+        (What.PRUNED, "v1", "discord:42"),
+        (What.PRUNED, "v3", "discord:42"),
+    ]
+    assert [each.version for each in house.shelf.versions("nell")] == ["v2", "v4"], "v2 was in use before"
 
 
 async def test_the_same_request_twice_is_one_training(house: House) -> None:
@@ -160,6 +265,12 @@ async def test_a_persona_is_learned_published_and_learned_again_when_there_is_ne
     assert second.version == "v2", second.reason
     assert second.result is not None
     assert second.result.metrics.previous_held_out_loss is not None
+    in_use = What.USED if second.state is TrainingState.PUBLISHED else What.KEPT
+    assert [(row.what, row.to_version, row.why, row.by) for row in await house.decisions.of("nell")] == [
+        (What.USED, "v1", done.reason, "command"),
+        (What.UNCHANGED, "v1", unchanged.reason, "command"),
+        (in_use, "v2", second.reason, "retraining"),
+    ]
 
 
 def _is_complete(house: House, done: Training) -> None:
