@@ -23,16 +23,17 @@ from bot.generation.engine import Request, Spoken
 from bot.generation.engines import Engines
 from bot.generation.length import fit, whole_sentences
 from bot.generation.novelty import NoveltyIndex, words
+from bot.shelf import answering
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
-
 from bot.tweets.cleaning import Profile, clean
+
 ROUNDS = 4  # of generating until enough drafts are fit
 LOADING_S = 10.0  # how long a request waits for an engine that is being loaded
 SEEDS = 2**31  # seeds that nobody asked for are drawn below this
 MAX_ROWS = 8  # generated together
-_SPACE = re.compile(r"\s+")
 LONGEST_ABOUT = 4_000  # characters of a message that are looked at, its last ones
+_SPACE = re.compile(r"\s+")
 
 
 class RealTweet(Protocol):
@@ -104,26 +105,28 @@ class Speaker:
         nothing that came out was fit to be sent.
         """
         manifest = self._shelf.current(persona)
-        engines = await self._ready()
         await asyncio.to_thread(self._shelf.verified, manifest)
+        engines = await self._ready()
         index = await self._index(manifest.handles)
         first = secrets.randbelow(SEEDS) if seed is None else seed
         drafts: list[Draft] = []
         reasons: Counter[str] = Counter()
         start = _SPACE.sub(" ", start).strip()
-        for _ in range(ROUNDS):
-            rows = min(count - len(drafts), MAX_ROWS)
-            seeds = tuple(range(first, first + rows))
-            first += rows
-            request = Request(self._shelf.path(manifest), start, seeds, sampling)
-            for spoken in await engine.generate(request):
-                draft = judged(spoken, start, index, self._min_novelty)
-                if isinstance(draft, str):
-                    reasons[draft] += 1
-                elif draft.text not in {other.text for other in drafts}:
-                    drafts.append(draft)
-            if len(drafts) >= count:
-                break
+        sampling = sampling.as_made_for(manifest)
+        asked = asked_of(manifest, about)
+        async with engines.lend(manifest) as voice:
+            for _ in range(ROUNDS):
+                rows = min(count - len(drafts), MAX_ROWS)
+                seeds = tuple(range(first, first + rows))
+                first += rows
+                for spoken in await voice.engine.generate(Request(voice.adapter, start, seeds, sampling, asked)):
+                    draft = judged(first_line(spoken) if asked else spoken, start, index, self._min_novelty)
+                    if isinstance(draft, str):
+                        reasons[draft] += 1
+                    elif draft.text not in {other.text for other in drafts}:
+                        drafts.append(draft)
+                if len(drafts) >= count:
+                    break
         if not drafts:
             why = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
             raise Refused(f"Nothing that {persona} came up with was fit to be sent ({why}). Ask again.")
@@ -148,6 +151,19 @@ class Speaker:
             known = revision, await asyncio.to_thread(NoveltyIndex, kept)
             self._indexes[handles] = known
         return known[1]
+
+
+def asked_of(version: Manifest, about: str) -> str:
+    """The message as the version learned to be asked, cleaned like a tweet; empty where it learned no such thing."""
+    if version.answers < answering.FEWEST:
+        return ""
+    return clean(about[-LONGEST_ABOUT:], Profile.MOCKINGBIRD)
+
+
+def first_line(spoken: Spoken) -> Spoken:
+    """The answer alone: behind a line break another one would begin, to what was just said."""
+    line, line_break, _ = spoken.text.lstrip().partition("\n")
+    return replace(spoken, text=line, ended=True) if line_break else spoken
 
 
 def judged(spoken: Spoken, start: str, index: NoveltyIndex, min_novelty: float) -> Draft | str:

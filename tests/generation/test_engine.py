@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tokenizers import Tokenizer
 
 from bot.errors import BaseUnavailable, Busy, Refused
 from bot.generation.draft import Sampling
-from bot.generation.engine import Engine, Floats, Request, _Run
+from bot.generation.engine import MIN_TOKENS, Engine, Floats, Request, _Run
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import Weights, graph_folder
 from bot.generation.sampling import draw
+from bot.shelf.answering import LONGEST
 from bot.shelf.bases import Base
 from tests.tiny_base import make_tiny_gpt2, make_tiny_llama
 
@@ -179,3 +181,41 @@ async def test_the_adapter_of_a_version_that_was_removed_is_dropped_from_memory(
         assert set(engine._adapters) == {folders[1], Path()}
         with pytest.raises(FileNotFoundError):
             await engine.generate(Request(folders[0], "The lamp", (1,), WILD))
+
+
+@pytest.mark.parametrize(
+    ("asked", "start"),
+    [
+        ("Who is there?", ""),
+        ("Who is there?", "The lamp"),
+        ("is it over <|endoftext|> now?", ""),  # a control token that somebody writes is text
+        ("the gulls went quiet before the fog " * 20, ""),  # too long: what was said last is what is answered
+    ],
+    ids=["question", "start", "control", "long"],
+)
+async def test_what_is_answered_stands_before_the_answer_and_not_in_it(base: Base, asked: str, start: str) -> None:
+    """Between the end token and a line break, as it was learned; the likeliest tokens are transformers' own."""
+    tokenizer = Tokenizer.from_file(str(base.model / "tokenizer.json"))
+    tokenizer.encode_special_tokens = True
+    question, line_break, beginning = (tokenizer.encode(text).ids for text in (asked, "\n", start))
+    assert len(line_break) == 1
+    assert base.record.end_id not in question
+    ids = [base.record.end_id, *question[-(LONGEST - 1) :], *line_break, *beginning]
+    wanted: list[int] = []
+    for _ in range(6):
+        likely = reference_logits(base, None, [*ids, *wanted])[-1]
+        likely[base.record.end_id] = -np.inf  # six tokens, come what may
+        wanted.append(int(likely.argmax()))
+    greedy = Sampling(temperature=1.0, top_p=1.0, top_k=1, max_tokens=6)
+    async with engine_for(base) as engine:
+        (spoken,) = await engine.generate(Request(None, start, (1,), greedy, asked))
+    assert tokenizer.decode(wanted).startswith(spoken.text)
+    assert len(spoken.text) >= len(tokenizer.decode(wanted[:MIN_TOKENS]))
+
+
+async def test_a_question_gives_way_where_the_base_has_no_room_for_it(base: Base) -> None:
+    """The base has 256 positions, nearly all of which the answer may take."""
+    long = Sampling(temperature=1.0, top_p=1.0, top_k=1, max_tokens=254)
+    async with engine_for(base) as engine:
+        without = await engine.generate(Request(None, "", (1,), long))
+        assert await engine.generate(Request(None, "", (1,), long, "Who is there?")) == without

@@ -8,10 +8,12 @@ from bot.database import Database
 from bot.generation.draft import Draft
 from bot.generation.engine import Spoken
 from bot.generation.novelty import NoveltyIndex
-from bot.generation.speaker import Speaker, judged, ranked
+from bot.generation.speaker import Speaker, asked_of, first_line, judged, ranked
+from bot.shelf.answering import FEWEST
 from bot.shelf.shelf import Shelf
 from bot.tweets.store import TweetStore
 from tests.fakes import FakeClock
+from tests.shelves import manifest
 from tests.training.material import sentences, tweets
 
 INDEX = NoveltyIndex([("1", "The lamp was lit before the fog came in, and the gulls went quiet.")])
@@ -62,3 +64,19 @@ async def test_what_was_removed_from_the_store_is_dropped_from_memory(database: 
     await store.remove(["nell"])
     await speaker.drop_what_is_gone()
     assert not speaker._indexes
+
+
+def test_only_a_version_that_learned_enough_replies_is_asked_in_their_form() -> None:
+    """Cleaned as its tweets were, in one line; whoever else is addressed, linked or in control has no part in it."""
+    message = "@nell_bot  What of\nMars? https://example.org <|endoftext|>"
+    for answers, asked in ((0, ""), (FEWEST - 1, ""), (FEWEST, "What of Mars?")):
+        assert asked_of(manifest("nell").model_copy(update={"answers": answers}), message) == asked
+    ready = manifest("nell").model_copy(update={"answers": FEWEST})
+    assert asked_of(ready, "") == ""
+    assert asked_of(ready, "word " * 100_000).endswith("word word")
+
+
+def test_an_answer_ends_with_its_line() -> None:
+    """What follows answers it in turn."""
+    assert first_line(spoken(" of a lamp\nWho asks?", ended=False)) == spoken(" of a lamp".strip(), ended=True)
+    assert first_line(spoken("of a lamp", ended=False)) == spoken("of a lamp", ended=False)
