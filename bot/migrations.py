@@ -193,7 +193,7 @@ STEPS: tuple[str, ...] = (
     DROP TABLE training_points_before;
     DROP TABLE trainings_before;
     """,
-    # 3: what a reply answers.
+    # 3: what a reply answers; where a training is tracked and how far it is; what was decided about versions.
     """
     CREATE TABLE decisions (                   -- about versions; a takedown's stands in takedowns, and removes these
         id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.shelf.shelf import Shelf, file_sha256
+from bot.training.job import ADAPTER
 from tests.processes import ROOT, mockingbird, write_config
+from tests.shelves import manifest
 
 NELL = ROOT / "examples" / "lighthouse_nell.zip"
 
@@ -168,3 +171,37 @@ async def test_pictures_are_drawn_again_into_a_folder_and_never_into_the_shelf(t
     assert made["taken_over"] == ["curve.png"]  # the rows of its training are not here
     again = await mockingbird(config, "draw", "lighthouse_nell", "--to", str(tmp_path / "new"))
     assert (again.code, "Name an empty folder" in " ".join(again.err.split())) == (2, True)
+
+
+async def test_versions_shows_what_was_decided_and_rollback_is_one_of_it(config: Path, tmp_path: Path) -> None:
+    """At once, by name or to the one before, with a reason and by whom; a damaged version is not gone back to."""
+    shelf = Shelf(tmp_path / "models")
+    for version, parent in (("v1", None), ("v2", "v1")):
+        staging = shelf.staging("nell", version)
+        (staging / ADAPTER).write_bytes(version.encode())
+        made = {"parent": parent, "sha256": {ADAPTER: file_sha256(staging / ADAPTER)}}
+        shelf.place(staging, manifest("nell", version).model_copy(update=made))
+    shelf.use("nell", "v2")
+    first = await mockingbird(config, "rollback", "@Nell")
+    assert (first.code, first.out) == (0, "nell speaks as v1 again (rolled back from v2).\n")
+    assert (await mockingbird(config, "rollback", "nell", "v1")).out == "nell speaks as v1 already.\n"
+    shown = json.loads((await mockingbird(config, "versions", "nell", "--json")).out)
+    assert (shown["current"], [each["version"] for each in shown["versions"]]) == ("v1", ["v1", "v2"])
+    [decision] = shown["decisions"]
+    assert decision.pop("at")
+    assert decision == {
+        "from": "v2",
+        "version": "v1",
+        "what": "rolled back",
+        "why": "It speaks instead of v2.",
+        "by": "command",
+    }
+    assert "v1 rolled back instead of v2, by command: It speaks" in (await mockingbird(config, "versions", "nell")).out
+
+    (tmp_path / "models" / "nell" / "v2" / ADAPTER).write_bytes(b"v3")
+    refused = await mockingbird(config, "rollback", "nell", "v2")
+    assert refused.code == 3 and "nell v2 is damaged on disk" in refused.err
+    assert shelf.current("nell").version == "v1"
+    (tmp_path / "models" / "nell" / "v1" / ADAPTER).write_bytes(b"v3")
+    examined = json.loads((await mockingbird(config, "doctor", "--json")).out)
+    assert "v1 is damaged" in next(each["text"] for each in examined["findings"] if each["about"] == "nell")

@@ -259,3 +259,29 @@ async def _ask(folder: Path, handle: str) -> None:
 async def _rows(folder: Path, sql: str) -> list[tuple[str, str]]:
     async with aiosqlite.connect(folder / "data" / "mockingbird.db") as database:
         return [tuple(row) for row in await database.execute_fetchall(sql)]
+
+
+async def test_a_rollback_on_the_command_line_is_noticed_and_told_where_the_persona_was_chosen(
+    folder: Path,
+) -> None:
+    """By a service that runs: in its log, in the channels in which it speaks, and in its next answer."""
+    shelf = Shelf(folder / "models")
+    before = shelf.current("lighthouse_nell")
+    home = shelf.path(before)
+    changed = before.model_copy(update={"version": "v2", "parent": "v1"})
+    shutil.copytree(home, home.with_name("v2"))
+    (home.with_name("v2") / "manifest.json").write_text(changed.model_dump_json())
+    shelf.use("lighthouse_nell", "v2")
+    async with LoopbackDiscord() as discord, on_discord(folder, discord) as running:
+        talk, wren = discord.world.channel("talk"), discord.world.user("wren")
+        await (await discord.slash(talk, wren, "persona set", {"persona": "lighthouse_nell"})).answered(60)
+        outcome = await mockingbird(folder / "config.toml", "rollback", "lighthouse_nell")
+        assert outcome.code == 0, outcome.err
+        noticed = await running.logged("a persona speaks as another version")
+        assert (noticed["version"], noticed["before"], noticed["what"]) == ("v1", "v2", "rolled back")
+        told = "**lighthouse\\_nell** speaks as v1 again (rolled back from v2)."
+        await discord.until(
+            lambda: any(message.content == told for message in discord.messages_in(talk)), 60, "the announcement"
+        )
+        drafts = await (await discord.slash(talk, wren, "tweet", {"persona": "lighthouse_nell"})).answered(60)
+        assert "v1 (AI)" in drafts.content

@@ -6,6 +6,7 @@ import asyncio
 import html
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,13 @@ from bot.database import Database
 from bot.errors import Busy, ConfigError, PortInUse, Refused, TooFewTweets
 from bot.replies.conversation import Platform
 from bot.shelf.manifest import HandleCounts, Metrics
+from bot.training.decisions import Decisions, What
+from bot.training.record import Stage as Doing
 from bot.training.trainings import TrainingPoint, TrainingResult, TrainingState
 from bot.tweets.tweet import Source, Tweet
 from tests.fakes import FakeSpeaker
 from tests.frontends.web_stage import Browser, Stage, stage, training, visitor
-from tests.shelves import with_pictures
+from tests.shelves import manifest, with_pictures
 
 PASSWORD = "correct horse"
 
@@ -373,6 +376,52 @@ async def test_personas_are_shown_with_their_figures(rooms: Stage) -> None:
     assert "273 kept 20 retweets 5 short 2 duplicates of 300 downloaded" in shown
     assert "Held-out loss 3.100 3.900 −21 %" in shown
     assert "Bits per byte 1.200 1.500 −20 %" in shown
+
+
+async def test_a_persona_shows_what_was_decided_about_it_the_newest_first(rooms: Stage) -> None:
+    decisions = Decisions(rooms.database, rooms.shelf, rooms.clock)
+    rooms.shelf.place(rooms.shelf.staging("nell", "2"), manifest("nell", "v2"))
+    await decisions.use("nell", "v2", What.USED, "Its held-out loss is 3.100.", "web:7", training=1)
+    await decisions.roll_back("nell", "v1", "command")
+    async with rooms.browser() as browser:
+        await browser.open("/personas")
+    shown = browser.text
+    assert "What was decided about nell v1 rolled back from v2, " in shown
+    assert shown.index("v1 rolled back") < shown.index("v2 put in use")
+    assert "by web:7 Its held-out loss is 3.100." in shown
+
+
+async def test_a_persona_whose_version_is_damaged_says_so_and_what_to_do(rooms: Stage) -> None:
+    staging = rooms.shelf.staging("nell", "2")
+    (staging / "adapter_model.safetensors").write_bytes(b"weights")
+    damaged = {"sha256": {"adapter_model.safetensors": "0" * 64}}
+    rooms.shelf.place(staging, manifest("nell", "v2").model_copy(update=damaged))
+    rooms.shelf.use("nell", "v2")
+    async with rooms.browser() as browser:
+        await browser.open("/personas")
+    assert "nell v2 is damaged on disk (adapter_model.safetensors)." in browser.text
+    assert "mockingbird rollback nell goes back" in browser.text
+
+
+async def test_what_waits_tells_its_place_and_when_it_begins(rooms: Stage) -> None:
+    moment = datetime(2026, 11, 1, 14, 32, tzinfo=UTC)
+    await rooms.trainings.put(replace(training(1), position=2))
+    await rooms.trainings.put(replace(training(2, persona="crumb"), position=1, starts_at=moment))
+    async with rooms.browser() as browser:
+        await browser.open("/trainings")
+        shown = browser.text
+        assert shown.index("crumb waits its turn") < shown.index("nell waits its turn")
+        assert "Number 1 in line; begins probably " in shown and "14:32" in shown
+        assert "Number 2 in line; when it begins is unknown yet." in shown
+
+
+async def test_a_training_that_is_judged_shows_no_bar_that_stands_still(rooms: Stage) -> None:
+    judged = replace(training(1, TrainingState.RUNNING), point=TrainingPoint(90, 90, 3.0), stage=Doing.JUDGING)
+    await rooms.trainings.put(judged)
+    async with rooms.browser() as browser:
+        page = await browser.open("/trainings")
+    assert "It has learned. How well is being judged" in page.text
+    assert "<progress" not in page.html
 
 
 async def test_a_persona_shows_what_it_says_as_a_picture_that_is_told_as_well(rooms: Stage) -> None:
