@@ -128,7 +128,7 @@ async def test_the_keyboard_reaches_everything_and_shows_where_it_is(rooms: Stag
     await rooms.posts.propose("nell")
     await rooms.store.add("nell", tweets_of("nell"))
     async with rooms.frontend() as page:
-        for path in ("/", "/personas", "/accounts", "/accounts/nell", "/trainings", "/posts"):
+        for path in ("/", "/personas", "/personas/nell/data", "/accounts", "/accounts/nell", "/trainings", "/posts"):
             await browser.show(page.url + path)
             await browser.ask("document.activeElement.blur()")
             wanted = await browser.ask(f"{CONTROLS}.length")
@@ -183,6 +183,7 @@ async def test_nothing_is_wider_than_the_window(rooms: Stage, browser: Tab, widt
         for path in (
             "/",
             "/personas",
+            "/personas/nell/data",
             "/accounts",
             f"/accounts/{LONG_HANDLE}",
             "/trainings",

@@ -10,6 +10,7 @@ import pytest
 from bot.config import Training as Settings
 from bot.database import Database
 from bot.frontends.web.data import rows
+from bot.shelf.figures import AccountLoss, Figures
 from bot.shelf.manifest import HandleCounts
 from bot.training.dataset import build
 from bot.training.exploring import Explorer
@@ -103,6 +104,34 @@ async def test_the_bars_of_all_accounts_are_as_long_as_their_step(rooms: Stage) 
     for row in drawn:
         widths = [float(part.split('"')[0]) for part in row.bar.split('width="')[1:]]
         assert sum(widths) == pytest.approx(400 * row.tweets / 110, abs=0.5)
+
+
+async def test_bits_per_byte_of_each_account_stand_beside_the_base_and_the_version_before(rooms: Stage) -> None:
+    version = rooms.shelf.current("choir")
+    losses = [
+        AccountLoss(
+            handle=handle,
+            tweets=2,
+            loss=3.0,
+            bits_per_byte=1.0 + number / 10,
+            base_loss=4.0,
+            base_bits_per_byte=2.0,
+            in_use_loss=3.5,
+            in_use_bits_per_byte=1.75,
+        )
+        for number, handle in enumerate(FIVE)
+    ]
+    assert version.metrics is not None
+    figures = Figures(accounts=tuple(losses), seconds=1.0)
+    metrics = version.metrics.model_copy(update={"figures": figures, "previous_held_out_loss": 3.4})
+    judged = version.model_copy(update={"version": "v3", "metrics": metrics})
+    rooms.shelf.place(rooms.shelf.staging("choir", "3"), judged)
+    rooms.shelf.use("choir", "v3")
+    async with rooms.browser() as browser:
+        await browser.open("/personas")
+        assert "Held-out loss 3.100 3.400 3.900" in browser.text
+        assert "of @crumb 1.000 1.750 2.000 −50 %" in browser.text
+        assert "of @nell 1.200 1.750 2.000 −40 %" in browser.text
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium isn't on PATH")
