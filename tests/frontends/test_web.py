@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from bot.database import Database
 from bot.errors import Busy, ConfigError, PortInUse, Refused, TooFewTweets
 from bot.replies.conversation import Platform
-from bot.shelf.manifest import HandleCounts, Metrics
+from bot.shelf.manifest import HandleCounts, Metrics, Tracked
 from bot.training.decisions import Decisions, What
 from bot.training.record import Stage as Doing
 from bot.training.trainings import TrainingPoint, TrainingResult, TrainingState
@@ -301,6 +301,21 @@ async def test_the_script_gets_the_next_id_or_the_problem_as_data(rooms: Stage) 
 
 
 # Learning
+
+
+async def test_a_training_says_where_it_is_tracked(rooms: Stage) -> None:
+    """With a link where there is one, and with what went wrong."""
+    done = replace(training(state=TrainingState.PUBLISHED), version="v1", finished_at=datetime(2026, 11, 1, tzinfo=UTC))
+    shown = Tracked(service="wandb", run="0123abcd", url="https://wandb.example/team/mockingbird/runs/0123abcd")
+    remark = "wandb did not take the run: the quota is used up."
+    rooms.trainings.all[1] = replace(done, tracked=shown)
+    rooms.trainings.all[2] = replace(done, id=2, tracked=Tracked(service="trackio", run="nell v1"))
+    rooms.trainings.all[3] = replace(done, id=3, tracking_remark=remark)
+    async with rooms.browser() as browser:
+        page = await browser.open("/trainings/1")
+        assert f'<a href="{shown.url}">run 0123abcd in wandb</a>' in page.html
+        assert "run nell v1 in trackio, in files on the service's machine" in (await browser.open("/trainings/2")).text
+        assert f"Tracking: {remark}" in (await browser.open("/trainings/3")).text
 
 
 async def test_a_training_is_asked_for_and_followed_in_the_channel(rooms: Stage) -> None:

@@ -20,6 +20,7 @@ from bot.training.decisions import What
 from bot.training.evaluation import Sampled
 from bot.training.job import ADAPTER, ADAPTER_CONFIG
 from bot.training.record import Stage, TrainingPoint, TrainingResult
+from bot.training.run_record import RUN
 from bot.training.table import Outcome, TrainingTable
 from bot.training.trainings import Training, TrainingState
 from bot.tweets.blocked import Blocked, Blocklist
@@ -29,7 +30,7 @@ from tests.shelves import manifest
 from tests.training.material import House, sentences, settings, tweets
 
 LONGEST_S = 90.0
-FILES = {ADAPTER, ADAPTER_CONFIG, "tokenizer.json", "README.md", PIPELINE, CURVE}  # of a version, at least
+FILES = {ADAPTER, ADAPTER_CONFIG, "tokenizer.json", "README.md", RUN, PIPELINE, CURVE}  # of a version, at least
 
 
 @pytest.fixture
