@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -42,12 +42,15 @@ from bot.replies.posts import Posts
 from bot.shelf.bases import Base
 from bot.shelf.forms import form_of, whole_model
 from bot.shelf.shelf import Shelf
+from bot.training.adoptions import Adoptions
 from bot.training.child import ensure_base
-from bot.training.decisions import Decision, Decisions, What
+from bot.training.decisions import Decision, Decisions
 from bot.training.evaluation import Evaluator, Sampled
 from bot.training.evaluations import Evaluations
 from bot.training.exploring import Explorer
 from bot.training.purchases import Purchases
+from bot.training.pushing import HUB, HubOutlet, Pushes
+from bot.training.tracking import Trackers
 from bot.training.trainings import Training, Trainings
 from bot.tweets.blocked import Blocklist
 from bot.tweets.cleaning import Profile
@@ -84,11 +87,13 @@ class Rooms:
     trainings: Trainings
     evaluator: Evaluator
     evaluations: Evaluations
+    adoptions: Adoptions
+    decisions: Decisions
     explorer: Explorer
     speaker: Speaker
-    decisions: Decisions
     conversation: Conversation
     posts: Posts
+    pushes: Pushes
     blocklist: Blocklist
     takedowns: Takedowns
     emptied: Mapping[str, Room]  # what a takedown empties and an export reads, by name
@@ -123,15 +128,32 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
             config.retraining,
             now,
             evaluator=evaluator,
+            trackers=Trackers(config.tracking, config.paths.data),
+            keep_versions=config.shelf.keep_versions,
         )
         conversation = Conversation(database, shelf, speaker, config.generation, config.replies, now)
         posts = Posts(database, speaker, sampling, config.generation.drafts, config.x.approval, now)
         blocklist = Blocklist(database, now)
         evaluations = Evaluations(database, now)
-        emptied = rooms_to_empty(posts, conversation, shelf, evaluations, trainings, evaluator, database, store, ledger)
+        decisions = Decisions(database, shelf, now)
+        pushes = Pushes(database, store, shelf, config.paths.data, config.hub, config.generation, now)
+        emptied = rooms_to_empty(
+            posts,
+            conversation,
+            shelf,
+            evaluations,
+            decisions,
+            trainings,
+            evaluator,
+            database,
+            store,
+            ledger,
+            pushes,
+        )
         outlets: dict[str, Outlet] = {
             Platform.X: XOutlet(lambda: open_x(config), ledger),
             Platform.DISCORD: DiscordOutlet(config.discord),
+            HUB: HubOutlet(config.hub),
         }
         rooms = Rooms(
             config=config,
@@ -140,18 +162,29 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
             shelf=shelf,
             ledger=ledger,
             trainings=trainings,
-            HUB: HubOutlet(config.hub),
             evaluator=evaluator,
             evaluations=evaluations,
+            adoptions=Adoptions(
+                shelf,
+                store,
+                config.paths.data,
+                config.model.base,
+                config.training,
+                evaluator,
+                partial(_build_graph, config),
+                now,
+                decisions,
+            ),
+            decisions=decisions,
             explorer=Explorer(shelf, database.path, config.training),
             speaker=speaker,
             conversation=conversation,
             posts=posts,
+            pushes=pushes,
             blocklist=blocklist,
             takedowns=Takedowns(database, store, blocklist, emptied, outlets, config.paths.data, now),
             emptied=emptied,
         )
-            decisions=decisions,
         if examples:
             await _import_examples(rooms)
         yield rooms
@@ -177,6 +210,11 @@ async def _sample(config: Config, base: Base, adapter: Path, texts: Path, count:
             settings=config.generation,
         )
     )
+
+
+async def _build_graph(config: Config, folder: Path) -> None:
+    """Of the whole model in that folder, which is not on the shelf yet."""
+    await ready_graph(whole_model(folder), config.model.weights, log.info)
 
 
 async def ready_base(config: Config, progress: Callable[[str], None]) -> Base:
@@ -294,6 +332,7 @@ async def train(rooms: Rooms, handles: Sequence[str], name: str | None, show: Ca
     try:
         async for training in rooms.trainings.watch(requested.id):
             show(training)
+        await rooms.trainings.tracked()
     finally:
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
@@ -324,6 +363,27 @@ async def keep_forgetting(rooms: Rooms, dropped: Callable[[Collection[str]], Non
             except Exception:  # a fault of ours; what was to be forgotten does not speak, whatever happens here
                 log.exception("a takedown broke off")
                 waiting, try_again_at = unfinished, clock() + WAIT_S
+        await asyncio.sleep(LOOK_S)
+
+
+async def keep_telling(rooms: Rooms, tell: Callable[[Decision], Awaitable[None]] | None) -> None:
+    """Say it in the log, and to `tell`, when a persona speaks as another version from now on, in whatever process that
+    was decided. Until cancelled.
+    """
+    seen = await rooms.decisions.newest()
+    while True:
+        for decision in await rooms.decisions.switches_since(seen):
+            seen = decision.id
+            log.info(
+                "a persona speaks as another version",
+                persona=decision.persona,
+                version=decision.to_version,
+                before=decision.from_version,
+                what=decision.what.value,
+                by=decision.by,
+            )
+            if tell is not None:
+                await tell(decision)
         await asyncio.sleep(LOOK_S)
 
 
@@ -369,6 +429,7 @@ async def _serve(stack: AsyncExitStack, config: Config) -> None:
         group.create_task(_speak(engines, rooms), name="engine")
         group.create_task(keep_forgetting(rooms, page.forget if page else _nothing), name="takedowns")
         group.create_task(rooms.trainings.run(), name="trainings")
+        group.create_task(keep_telling(rooms, discord.announce if discord else None), name="announcements")
         if config.retraining.enabled:
             group.create_task(_retrain(rooms, retraining), name="retraining")
         if x is not None:
@@ -486,6 +547,7 @@ async def _web(stack: AsyncExitStack, rooms: Rooms, purchases: Purchases) -> Web
         rooms.shelf,
         rooms.store,
         rooms.explorer,
+        rooms.decisions,
         drain,
     )
     return await stack.enter_async_context(page)

@@ -22,9 +22,11 @@ from bot.replies.posts import Post, Posts, PostState
 from bot.shelf.card import model_card
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
+from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator
 from bot.training.evaluations import Evaluations
 from bot.training.purchases import forget_purchases
+from bot.training.pushing import HUB, Pushes
 from bot.training.trainings import Training, Trainings
 from bot.tweets.blocked import Blocked, Blocklist
 from bot.tweets.charges import forget_charges
@@ -38,6 +40,7 @@ _EXPLAINED = {  # what stands in an export
     "verdict: kept, or why it was left out",
     "versions.json": "every version of a model that learned from these tweets, with its figures and digests",
     "evaluations.jsonl": "what was found out later about versions that learned from this account alone",
+    "decisions.jsonl": "which of these versions was put in use, kept back or pruned, when and why",
     "cards/": "the model card of each version that learned from this account alone",
     "trainings.json": "every training that used these tweets, and how it ended",
     "posts.jsonl": "every post that was generated in this voice, with its state and its id on X",
@@ -45,6 +48,7 @@ _EXPLAINED = {  # what stands in an export
     "blocked.json": "that the account is not to be learned (again), since when and why",
     "receipts.json": "what was found and deleted when the account was forgotten: figures, digests and ids; of personas "
     "only how many there were, since a name may be another's",
+    "pushes.json": "every version of a model that was put on Hugging Face's hub, with the repository it is in",
     "costs.csv": "what reading this account and posting in its voice cost, in US dollars",
 }
 _BLEND = "a blend with other accounts, which are not named here"
@@ -118,9 +122,10 @@ class ConversationRoom(Room):
 class ShelfRoom(Room):
     """Versions with their weights and cards."""
 
-    def __init__(self, shelf: Shelf, evaluations: Evaluations) -> None:
+    def __init__(self, shelf: Shelf, evaluations: Evaluations, decisions: Decisions) -> None:
         self._shelf = shelf
         self._evaluations = evaluations
+        self._decisions = decisions
 
     async def personas(self, handles: Sequence[str]) -> Iterable[str]:
         """All that any version of was made from one of these accounts."""
@@ -132,9 +137,11 @@ class ShelfRoom(Room):
         return [name for name in names if any(set(each.handles) - set(handles) for each in self._shelf.versions(name))]
 
     async def stop_speaking(self, subject: Subject) -> None:
-        """Nobody is called that any more."""
+        """Nobody is called that any more, and no graph of such a model is being built."""
         for persona in subject.personas:
             self._shelf.retire(persona)
+        async with self._shelf.building():
+            pass
 
     async def find(self, subject: Subject) -> Mapping[str, Any]:
         """The digests of each version's data set and files."""
@@ -148,6 +155,7 @@ class ShelfRoom(Room):
         for persona in subject.personas:
             self._shelf.remove(persona)
         await self._evaluations.remove(subject.personas)
+        await self._decisions.remove(subject.personas)
 
     async def export(self, subject: Subject) -> Mapping[str, str]:
         """Manifests, and the cards of those that learned from nobody else."""
@@ -158,12 +166,52 @@ class ShelfRoom(Room):
         return {
             "versions.json": _document([_manifest(each, subject) for each in versions]),
             "evaluations.jsonl": _lines(await self._evaluations.about(names)),
+            "decisions.jsonl": _lines(await self._decisions.about(names)),
             **cards,
         }
 
     def _versions(self, subject: Subject) -> list[Manifest]:
         known = set(self._shelf.of_handles(subject.handles))
         return [each for persona in subject.personas if persona in known for each in self._shelf.versions(persona)]
+
+
+class HubRoom(Room):
+    """What was pushed to Hugging Face's hub."""
+
+    def __init__(self, pushes: Pushes) -> None:
+        self._pushes = pushes
+
+    async def stop_speaking(self, subject: Subject) -> None:
+        """What is being uploaded arrives."""
+        await self._pushes.settled()
+
+    async def find(self, subject: Subject) -> Mapping[str, Any]:
+        """How many pushes."""
+        pushes = await self._pushes.of(subject.personas)
+        return {"pushes": len(pushes)} if pushes else {}
+
+    async def said(self, subject: Subject) -> Iterable[Said]:
+        """The repositories."""
+        repos = sorted({each.repo for each in await self._pushes.of(subject.personas)})
+        return [Said(platform=HUB, channel="", id=repo) for repo in repos]
+
+    async def remove(self, subject: Subject) -> None:
+        """No row names the personas."""
+        await self._pushes.remove(subject.personas)
+
+    async def export(self, subject: Subject) -> Mapping[str, str]:
+        """Each push; where it is a blend, without the repository's name, which may name somebody else."""
+        pushes = [
+            {
+                "persona": _called(each.persona, subject),
+                "version": each.version,
+                "form": each.form,
+                "repository": _BLEND if each.persona in subject.blends else each.repo,
+                "at": each.at.isoformat(),
+            }
+            for each in await self._pushes.of(subject.personas)
+        ]
+        return {"pushes.json": _document(pushes)}
 
 
 class TrainingRoom(Room):
@@ -190,8 +238,11 @@ class TrainingRoom(Room):
         await self._evaluator.idle()
 
     async def find(self, subject: Subject) -> Mapping[str, Any]:
-        """How many."""
-        return {"trainings": len(await self._trainings.about(subject.handles))}
+        """How many, and where an experiment tracker shows them; what is there is its operator's to delete."""
+        trainings = await self._trainings.about(subject.handles)
+        tracked = [each.tracked for each in trainings if each.tracked]
+        shown = [{"service": each.service, "run": each.url or "in files here"} for each in tracked]
+        return {"trainings": len(trainings)} | ({"tracked": shown} if shown else {})
 
     async def remove(self, subject: Subject) -> None:
         """Rows and folders go."""
@@ -261,17 +312,20 @@ def rooms_to_empty(
     conversation: Conversation,
     shelf: Shelf,
     evaluations: Evaluations,
+    decisions: Decisions,
     trainings: Trainings,
     evaluator: Evaluator,
     database: Database,
     store: TweetStore,
     ledger: Ledger,
+    pushes: Pushes,
 ) -> dict[str, Room]:
     """The rooms by name, in the order in which a takedown empties them."""
     return {
         "posts": PostRoom(posts),
         "answers": ConversationRoom(conversation),
-        "versions": ShelfRoom(shelf, evaluations),
+        "hub": HubRoom(pushes),
+        "versions": ShelfRoom(shelf, evaluations, decisions),
         "trainings": TrainingRoom(trainings, evaluator, database, shelf),
         "tweets": TweetRoom(store, database),
         "costs": CostRoom(ledger),
@@ -392,6 +446,7 @@ def _receipt(takedown: Takedown) -> dict[str, Any]:
     document = takedown.as_json()
     del document["asked_by"]
     document["personas"] = len(takedown.receipt.personas)
+    document["said"] = [{**each, "id": None} if each["platform"] == HUB else each for each in document["said"]]
     found = dict(takedown.receipt.found or {})
     if "versions" in found:
         found["versions"] = list(found["versions"].values())

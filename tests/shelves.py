@@ -39,6 +39,12 @@ def manifest(persona: str, version: str = "v1", base_sha256: str = "0" * 64) -> 
     )
 
 
+def metrics_of(version: Manifest) -> Metrics:
+    """Its metrics; only a version that was adopted may have none."""
+    assert version.metrics is not None
+    return version.metrics
+
+
 def with_pictures(shelf: Shelf, persona: str, version: str) -> Manifest:
     """One more version of that persona on the shelf, with a thing that it said and with drawn pictures; in use."""
     said = Prediction(prompt="My dream is", text="My dream is a lamp that sings 🎶.")

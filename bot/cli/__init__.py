@@ -11,11 +11,23 @@ import sys
 import click
 from rich.markup import escape
 
-from bot.cli import accounts, consent, drawing, exploring, judging, service, voices
+from bot.cli import accounts, adopting, consent, drawing, exploring, hub, judging, service, voices
 from bot.cli.terminal import cli, err
 from bot.errors import MockingbirdError
 
-__all__ = ["accounts", "cli", "consent", "drawing", "exploring", "judging", "main", "service", "voices"]
+__all__ = [
+    "accounts",
+    "adopting",
+    "cli",
+    "consent",
+    "drawing",
+    "exploring",
+    "hub",
+    "judging",
+    "main",
+    "service",
+    "voices",
+]
 
 
 def main() -> None:

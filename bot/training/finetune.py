@@ -35,6 +35,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import FileIO
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import peft
@@ -48,7 +49,7 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
 from bot.errors import DiskFull, MockingbirdError, TrainingFailed
-from bot.shelf.forms import form_of
+from bot.shelf.forms import TOKENIZER, form_of, whole_model
 from bot.shelf.manifest import Answering
 from bot.training.dataset import MAX_TOKENS, behind_prompts, of_an_epoch, text_bytes, tokenise
 from bot.training.disk import writing
@@ -668,7 +669,7 @@ class Run:
         file = self.job.folder / CHECKPOINT
         if not file.is_file():
             return
-        state = torch.load(file, weights_only=True)
+        state = torch.load(file, weights_only=True, map_location="cpu")
         if state["fingerprint"] != self.job.fingerprint:
             return
         with torch.no_grad():
@@ -755,7 +756,7 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
     tweets = rows_of(train_ids, model, texts.accounts)
     tweets = tweets.with_prompts(behind_prompts(tokenizer, texts.prompts, train_ids, limit))
     kept_aside = rows_of(held_out_ids, model)
-    previous = score_of_previous(model, kept_aside, size, job, stop)
+    previous = score_of_previous(model, kept_aside, texts.held_out, size, job, stop)
 
     learner = attach(model, job) if job.method == "lora" else open_upper(model, job)
     halves = cut(model, lowest_layer(model, job))
@@ -801,16 +802,29 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
     report(Event(event="done", step=best.step, steps=len(run.plan), held_out_loss=best.loss))
 
 
-def score_of_previous(model: PreTrainedModel, held_out: Rows, size: int, job: Job, stop: Stop) -> Score | None:
+def score_of_previous(
+    model: PreTrainedModel, held_out: Rows, texts: Sequence[str], size: int, job: Job, stop: Stop
+) -> Score | None:
     """The version in use on the same tweets; it may reach deeper than ours, so the whole model is asked."""
     if job.previous is None:
         return None
     if form_of(job.previous) == "whole":
-        return score(Whole(load(job.model_copy(update={"base": job.previous}))), held_out, size, job, stop)
+        return score_of_whole(job.previous, held_out, texts, size, job, stop)
     adapted = peft.PeftModel.from_pretrained(model, job.previous)
     result = score(Whole(model), held_out, size, job, stop)
     adapted.unload()
     return result
+
+
+def score_of_whole(folder: Path, held_out: Rows, texts: Sequence[str], size: int, job: Job, stop: Stop) -> Score:
+    """A whole model on these texts; its loss for each of the base's tokens, since its own may be others."""
+    own = load(job.model_copy(update={"base": folder}))
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    limit = min(MAX_TOKENS, own.config.max_position_embeddings)
+    ids = tokenise(tokenizer, texts, whole_model(folder).record.end_id, limit)
+    rows = rows_of(ids, own)
+    found = score(Whole(own), rows, text_bytes(tokenizer, texts, ids), job, stop)
+    return found.model_copy(update={"loss": found.bits_per_byte * math.log(2) * size / held_out.tokens})
 
 
 def score_answering(

@@ -17,6 +17,7 @@ import pickle
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -248,8 +249,10 @@ def end_token(tokenizer: Tokenizer, model: PreTrainedModel, advice: Advice) -> i
     return int(own[0] if isinstance(own, list) else own)
 
 
-def save(model: PreTrainedModel, end_id: int, folder: Path) -> None:
-    """config.json and model.safetensors, as of a model that never was quantised and that ends at `end_id`."""
+def save(model: PreTrainedModel, end_id: int, folder: Path, generation: Mapping[str, float] | None = None) -> None:
+    """config.json, model.safetensors and generation_config.json, as of a model that never was quantised and that ends
+    at `end_id`; `generation` is how it is sampled where nobody asks for anything else.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -265,6 +268,8 @@ def save(model: PreTrainedModel, end_id: int, folder: Path) -> None:
     )
     plain.load_state_dict(weights)
     plain.generation_config.eos_token_id = end_id
+    if generation:
+        plain.generation_config.update(do_sample=True, **generation)
     with writing():
         plain.save_pretrained(folder)
 

@@ -351,7 +351,9 @@ class Worker:
 
     def _job(self, training: Training, data_set: DataSet, base: Base, current: Manifest | None) -> Job:
         comparable = (
-            current is not None and current.base_sha256 == base.record.sha256 and not self._shelf.damaged(current)
+            current is not None
+            and (current.form == "whole" or current.base_sha256 == base.record.sha256)
+            and not self._shelf.damaged(current)
         )
         return Job(
             base=base.model,

@@ -16,7 +16,7 @@ from bot.loopback.discord.world import Permission
 from bot.training.trainings import Training, TrainingPoint, TrainingResult, TrainingState
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE
-from tests.shelves import manifest, with_pictures
+from tests.shelves import manifest, metrics_of, with_pictures
 
 EDIT_BY_TOKEN = "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}"
 EDIT = "/channels/{channel_id}/messages/{message_id}"
@@ -44,7 +44,7 @@ PUBLISHED = replace(
     state=TrainingState.PUBLISHED,
     version="v2",
     reason="its held-out loss is lower by 0.8",
-    result=TrainingResult(counts=manifest("crumb").counts, metrics=manifest("crumb").metrics),
+    result=TrainingResult(counts=manifest("crumb").counts, metrics=metrics_of(manifest("crumb"))),
 )
 
 

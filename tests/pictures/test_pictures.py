@@ -19,7 +19,7 @@ from bot.pictures.curve import Course, Dot, plot, scene, told
 from bot.pictures.drawing import PNG, draw
 from bot.pictures.predictions import LONGEST_PEOPLE, breakable, is_right_to_left, people
 from bot.shelf.manifest import Manifest, Prediction
-from tests.shelves import manifest
+from tests.shelves import manifest, metrics_of
 
 # Texts of the length of a tweet: each ends with a place for one more character, which has to be seen.
 TEXTS = {
@@ -112,7 +112,7 @@ def test_without_the_packages_of_fonts_something_is_drawn_and_what_is_missing_is
 
 
 def test_a_picture_is_drawn_by_a_process_of_its_own() -> None:
-    drawn = draw("pipeline", pipeline.scene(manifest("nell")))
+    drawn = draw("pipeline", pipeline.scene(manifest("nell"), metrics_of(manifest("nell"))))
     assert drawn is not None
     assert size(drawn)[0] == 1200
 

@@ -26,7 +26,7 @@ from bot.shelf.figures import (
     Toxicity,
 )
 from bot.shelf.manifest import HandleSplit, Manifest, Prediction
-from tests.shelves import manifest
+from tests.shelves import manifest, metrics_of
 
 FIGURES = Figures(
     accounts=tuple(
@@ -63,7 +63,7 @@ def judged() -> Manifest:
             "consent": {"nell": "own", "otis": "permission"},
             "languages": ("en", "no"),
             "predictions": (Prediction(prompt="My dream is", text="My dream is a *lamp* | <b>#1</b>."),),
-            "metrics": one.metrics.model_copy(update={"figures": FIGURES, "previous_held_out_loss": 3.25}),
+            "metrics": metrics_of(one).model_copy(update={"figures": FIGURES, "previous_held_out_loss": 3.25}),
         }
     )
 
@@ -139,7 +139,7 @@ def test_every_figure_is_shown_and_says_what_it_means() -> None:
     told_elsewhere = {"seconds", "same_data_set"}
     for name in set(Figures.model_fields) - told_elsewhere:
         without = FIGURES.model_copy(update={name: () if name in ("accounts", "shapes") else None})
-        metrics = judged().metrics.model_copy(update={"figures": without})
+        metrics = metrics_of(judged()).model_copy(update={"figures": without})
         assert model_card(judged().model_copy(update={"metrics": metrics})) != card, name
     for value in ("3.100", "3.900", "1.200", "3.250", "3.010", "0.700", "1.1%", "2.4%", "3.1%", "0.410", "0.840"):
         assert value in shown

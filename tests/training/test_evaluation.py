@@ -25,6 +25,7 @@ from bot.tweets.blocked import Blocked, Blocklist
 from bot.tweets.store import Basis
 from tests.fakes import FakeClock
 from tests.processes import ROOT
+from tests.shelves import metrics_of
 from tests.training.material import House, dated, sentences, settings, tweets
 
 pytestmark = pytest.mark.timeout(400)  # processes that judge load torch and scikit-learn, at low priority
@@ -87,7 +88,7 @@ async def test_a_version_stands_on_the_shelf_with_its_figures_and_is_judged_agai
     assert done.state is TrainingState.PUBLISHED, done.reason
     assert "near copies" in (done.reason or "")
     manifest = house.shelf.current("nell")
-    figures = manifest.metrics.figures
+    figures = metrics_of(manifest).figures
     assert figures is not None
     assert done.result is not None and done.result.metrics.figures == figures  # the decision's row has them as well
     _agrees_with_training(manifest, figures)
@@ -113,10 +114,10 @@ async def test_a_version_stands_on_the_shelf_with_its_figures_and_is_judged_agai
 def _agrees_with_training(manifest: Manifest, figures: Figures) -> None:
     """The child that judges finds the losses that the child that learned has found."""
     (account,) = figures.accounts
-    assert (account.handle, account.tweets) == ("nell", manifest.metrics.held_out_tweets)
-    assert account.loss == pytest.approx(manifest.metrics.held_out_loss, rel=2e-3)  # weights are stored in float16
-    assert account.base_loss == pytest.approx(manifest.metrics.base_held_out_loss, rel=1e-3)
-    assert account.bits_per_byte == pytest.approx(manifest.metrics.bits_per_byte, rel=2e-3)
+    assert (account.handle, account.tweets) == ("nell", metrics_of(manifest).held_out_tweets)
+    assert account.loss == pytest.approx(metrics_of(manifest).held_out_loss, rel=2e-3)  # weights are stored in float16
+    assert account.base_loss == pytest.approx(metrics_of(manifest).base_held_out_loss, rel=1e-3)
+    assert account.bits_per_byte == pytest.approx(metrics_of(manifest).bits_per_byte, rel=2e-3)
     assert account.in_use_loss is None
     assert figures.same_data_set
 
@@ -144,11 +145,11 @@ def _leaves_nothing_behind(folder: Path) -> None:
 async def _later_figures_are_rows(database: Database, clock: FakeClock, manifest: Manifest, figures: Figures) -> None:
     """And the manifest stays as it is."""
     evaluations = Evaluations(database, clock)
-    assert await evaluations.latest(manifest) == manifest.metrics.figures
+    assert await evaluations.latest(manifest) == metrics_of(manifest).figures
     newer = figures.model_copy(update={"seconds": 99.0})
     await evaluations.add(manifest, newer)
     assert await evaluations.latest(manifest) == newer
-    assert await evaluations.latest(manifest.model_copy(update={"version": "v2"})) == manifest.metrics.figures
+    assert await evaluations.latest(manifest.model_copy(update={"version": "v2"})) == metrics_of(manifest).figures
 
 
 async def _with_other_tweets_no_samples_and_the_examples(
@@ -179,7 +180,7 @@ async def test_a_version_that_recites_is_kept(tmp_path: Path, database: Database
     assert "100.0% of its samples are copies, and 5.0% may be." in (done.reason or "")
     assert house.shelf.personas() == []
     assert house.published == []
-    figures = house.shelf.use("nell", "v1").metrics.figures
+    figures = metrics_of(house.shelf.use("nell", "v1")).figures
     assert figures is not None
     assert (figures.others, figures.margin, figures.authorship) == (None, None, None)  # absent, not zero
 
@@ -193,7 +194,7 @@ async def test_a_version_that_could_not_be_judged_is_kept_with_the_reason(
     done = await trained(house)
     assert (done.state, done.version) == (TrainingState.KEPT, "v1")
     assert done.reason == "It was not judged. No samples could be drawn."
-    assert house.shelf.versions("nell")[0].metrics.figures is None
+    assert metrics_of(house.shelf.versions("nell")[0]).figures is None
 
     assert house.evaluator is not None  # later it works, and is cut off in the middle
     parrot.fails, parrot.says = None, tuple(OWN[:3])
