@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from bot.config import Generation, Judging, Model, Prices, Replies, Retraining
+from bot.config import Generation, Hub, Judging, Model, Prices, Replies, Retraining
 from bot.database import Database
 from bot.forgetting import rooms_to_empty
 from bot.generation.draft import Sampling
@@ -20,8 +20,10 @@ from bot.replies.posts import Posts
 from bot.shelf.bases import Base
 from bot.shelf.manifest import HandleCounts
 from bot.shelf.shelf import Shelf
+from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator, Sampled
 from bot.training.evaluations import Evaluations
+from bot.training.pushing import Pushes
 from bot.training.trainings import Trainings
 from bot.tweets.blocked import Blocklist
 from bot.tweets.costs import Ledger
@@ -127,7 +129,20 @@ async def town(folder: Path, clock: FakeClock | None = None, busy_timeout_ms: in
         posts = Posts(database, speaker, Sampling.from_settings(Generation()), 1, True, now)
         ledger, blocklist = Ledger(database, Prices(), Decimal("20"), now), Blocklist(database, now)
         evaluations = Evaluations(database, now)
-        rooms = rooms_to_empty(posts, conversation, shelf, evaluations, trainings, evaluator, database, store, ledger)
+        pushes = Pushes(database, store, shelf, folder, Hub(), Generation(), now)
+        rooms = rooms_to_empty(
+            posts,
+            conversation,
+            shelf,
+            evaluations,
+            Decisions(database, shelf, now),
+            trainings,
+            evaluator,
+            database,
+            store,
+            ledger,
+            pushes,
+        )
         takedowns = Takedowns(database, store, blocklist, rooms, {}, folder, now)
         yield Town(
             folder, database, store, shelf, trainings, speaker, conversation, posts, ledger, blocklist, rooms, takedowns

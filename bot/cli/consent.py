@@ -15,6 +15,7 @@ from bot.errors import ConfigError, UsageError
 from bot.forgetting import export as export_all
 from bot.personas.consent import require_note
 from bot.personas.takedown import DELETED, Receipt, Takedown
+from bot.training.pushing import HUB, required_token
 from bot.tweets.blocked import NO_REASON, Blocked, read_list, write_list
 from bot.tweets.costs import dollars
 from bot.tweets.store import Basis
@@ -49,7 +50,11 @@ async def basis(config: Config, handle: str, basis: str | None, words: str | Non
 
 @cli.command()
 @click.argument("handle")
-@click.option("--delete-posts", is_flag=True, help="Delete what was said in its voice on X and Discord, too.")
+@click.option(
+    "--delete-posts",
+    is_flag=True,
+    help="Delete what was said in its voice on X and Discord, and what lies on the hub, too.",
+)
 @click.option("--reason", default="", help="Stands on the blocked list.")
 @click.option("--yes", is_flag=True, help="Go on without asking.")
 @json_option
@@ -68,6 +73,8 @@ async def forget(config: Config, handle: str, delete_posts: bool, reason: str, y
                 f"Deleting {posts:,} posts on X costs {dollars(price)}. "
                 f"This month {dollars(month)} of {dollars(cap)} are spent."
             )
+        if delete_posts and any(each.platform == HUB for each in found.said):
+            required_token(config.hub)  # before anything is begun that could not be finished
         if not yes and not click.confirm("Forget it all?", err=True):
             raise click.Abort
         done = await rooms.takedowns.forget(handle, "command", reason, delete_posts)
@@ -161,9 +168,12 @@ def _say_what_goes(found: Receipt, delete_posts: bool) -> None:
     tweets = (found.found or {}).get("tweets", {}).get("tweets", 0)
     versions = len((found.found or {}).get("versions", {}))
     note(f"{names}: {tweets:,} tweets; {versions} versions of {', '.join(found.personas) or 'no persona'}.")
-    if found.said:
-        fate = "are deleted, too" if delete_posts else "are listed and stay (--delete-posts deletes them)"
-        note(f"{len(found.said):,} posts and messages in its voice {fate}.")
+    fate = "are deleted, too" if delete_posts else "are listed and stay (--delete-posts deletes them)"
+    repos = [str(each.id) for each in found.said if each.platform == HUB]
+    if said := len(found.said) - len(repos):
+        note(f"{said:,} posts and messages in its voice {fate}.")
+    if repos:
+        note(f"On Hugging Face's hub {', '.join(repos)} {fate}.")
 
 
 def _require_keys(config: Config) -> None:
@@ -185,10 +195,11 @@ def _print_receipt(done: Takedown) -> None:
         lines += [f"  {room}: {what} {_figure(figure)}" for what, figure in found.items()]
     for each in done.receipt.said:
         place = f" in channel {each.channel}" if each.channel else ""
-        lines.append(f"  said on {each.platform}{place}: {each.id or 'id unknown'}, {each.outcome or 'still stands'}")
+        kind = "lies on the hub" if each.platform == HUB else f"said on {each.platform}{place}"
+        lines.append(f"  {kind}: {each.id or 'id unknown'}, {each.outcome or 'still stands'}")
     left = [each for each in done.receipt.said if each.outcome != DELETED]
     if left:
-        lines.append(f"  {len(left)} of what was said still stand; `mockingbird forget {done.handle} --delete-posts`.")
+        lines.append(f"  {len(left)} of these still stand; `mockingbird forget {done.handle} --delete-posts`.")
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -311,7 +311,7 @@ class LoopbackHub:
         name = f"{asked.get('organization') or self.user}/{asked['name']}"
         self._require_write(request, name)
         if name in self.models:
-            raise _refusal(409, None, "You already created this model repo")
+            raise _refusal(409, None, "You already created this model repo", url=f"{self.endpoint}/{name}")
         self.add(name, {".gitattributes": b""}, private=asked.get("visibility") == "private")
         return web.json_response({"url": f"{self.endpoint}/{name}", "name": name, "id": name})
 
@@ -398,13 +398,15 @@ class LoopbackHub:
         )
 
 
-def _refusal(status: int, code: str | None, message: str, headers: Mapping[str, str] | None = None) -> web.HTTPError:
-    """The hub's error answers say in headers what a program needs to know."""
+def _refusal(
+    status: int, code: str | None, message: str, headers: Mapping[str, str] | None = None, **more: str
+) -> web.HTTPError:
+    """The hub's error answers say in headers what a program needs to know; `more` stands in the body."""
     kinds = {400: web.HTTPBadRequest, 401: web.HTTPUnauthorized, 403: web.HTTPForbidden}
     kinds |= {404: web.HTTPNotFound, 409: web.HTTPConflict}
     named = {"X-Error-Code": code} if code else {}
     return kinds[status](
-        text=json.dumps({"error": message}),
+        text=json.dumps({"error": message, **more}),
         content_type="application/json",
         headers={"X-Error-Message": message, **named, **(headers or {})},
     )

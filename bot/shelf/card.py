@@ -9,18 +9,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 import jinja2
 
 from bot.shelf.figures import Figures
-from bot.shelf.manifest import Manifest, Metrics
+from bot.shelf.manifest import Form, Manifest, Metrics, Tracked
 
 PREDICTIONS, PIPELINE, CURVE = PICTURES = ("predictions.png", "pipeline.png", "curve.png")
 
 HUB_NAMES = {"embedded": "HuggingFaceTB/SmolLM2-135M-Instruct"}  # what a base is called where others find it
 LICENSES = {"HuggingFaceTB/SmolLM2-135M-Instruct": "apache-2.0", "gpt2": "mit", "openai-community/gpt2": "mit"}
+
+TRACKERS = {"wandb": "Weights & Biases", "trackio": "Trackio", "mlflow": "MLflow"}  # as they write themselves
 
 REASONS = {  # of `bot.tweets.store.Basis`, as a reader of the card understands them
     "own": "the account's own archive",
@@ -38,7 +41,15 @@ def hub_name(base: str) -> str:
     return PurePath(base).name if _is_folder(base) else base
 
 
-def model_card(manifest: Manifest, pictures: Collection[str] = ()) -> str:
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A version as it lies on the hub."""
+
+    repo: str  # "owner/name"
+    form: Form  # there: an adapter that was merged into its base is a whole model
+
+
+def model_card(manifest: Manifest, pictures: Collection[str] = (), pushed: Pushed | None = None) -> str:
     """The card of that version, in Markdown; `pictures` are those of `PICTURES` that lie beside it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -49,9 +60,10 @@ def model_card(manifest: Manifest, pictures: Collection[str] = ()) -> str:
     )
     environment.globals["table"] = table
     text = environment.get_template("card.jinja").render(
-        front_matter=front_matter(manifest),
+        front_matter=front_matter(manifest, pushed),
         persona=manifest.persona,
-        model=json.dumps(f"{manifest.persona}/{manifest.version}"),
+        model=json.dumps(pushed.repo if pushed else f"{manifest.persona}/{manifest.version}"),
+        pushed=pushed,
         name=plain(manifest.persona),
         version=manifest.version,
         kind=manifest.kind,
@@ -68,9 +80,12 @@ def model_card(manifest: Manifest, pictures: Collection[str] = ()) -> str:
         code_version=manifest.code_version,
         parent=manifest.parent,
         settings=_settings(manifest),
-        held_out=f"{manifest.metrics.held_out_tweets:,}",
-        figures=list(_figures(manifest.metrics)),
-        remarks=list(_remarks(manifest.metrics)),
+        form=manifest.form,
+        tracked=_tracked(manifest.tracked) if manifest.tracked else None,
+        adopted_from=manifest.adopted_from and plain(manifest.adopted_from),
+        held_out=f"{manifest.metrics.held_out_tweets:,}" if manifest.metrics else None,
+        figures=list(_figures(manifest.metrics)) if manifest.metrics else [],
+        remarks=list(_remarks(manifest.metrics)) if manifest.metrics else [],
         predictions=[plain(each.text) for each in manifest.predictions],
         forget=", ".join(f"`mockingbird forget {handle}`" for handle in manifest.handles),
         license=_license(manifest),
@@ -91,6 +106,8 @@ def told(manifest: Manifest) -> str:
 def curve_told(manifest: Manifest) -> str:
     """The curve of its training in words."""
     metrics = manifest.metrics
+    if metrics is None:
+        return ""
     return f"Loss on held-out tweets, from the base's {metrics.base_held_out_loss:.2f} to {metrics.held_out_loss:.2f}"
 
 
@@ -109,25 +126,29 @@ def table(head: Row, rows: Sequence[Row], numbers: bool = True) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def front_matter(manifest: Manifest) -> str:
+def front_matter(manifest: Manifest, pushed: Pushed | None = None) -> str:
     """YAML, every value as JSON, which YAML contains."""
-    data: dict[str, Any] = {"library_name": "peft", "pipeline_tag": "text-generation"}
+    whole = (pushed or manifest).form == "whole"
+    data: dict[str, Any] = {"library_name": "transformers" if whole else "peft", "pipeline_tag": "text-generation"}
     if manifest.languages:
         data["language"] = list(manifest.languages)
-    if not _is_folder(manifest.base):
+    unknown = manifest.form == "whole" and manifest.adopted_from is not None  # nobody says what that was trained on
+    if not _is_folder(manifest.base) and not unknown:
         data["base_model"] = hub_name(manifest.base)
-        data["base_model_relation"] = "adapter"
+        data["base_model_relation"] = "finetune" if whole else "adapter"
     if license := _license(manifest):
         data["license"] = license
-    data["tags"] = ["mockingbird", "lora", "text-generation", "tweets", manifest.kind.lower().replace(" ", "-")]
+    method = [] if manifest.form == "whole" else ["lora"]
+    data["tags"] = ["mockingbird", *method, "text-generation", "tweets", manifest.kind.lower().replace(" ", "-")]
     data["widget"] = [{"text": "My dream is"}]
-    data["model-index"] = [{"name": f"{manifest.persona} {manifest.version}", "results": [_result(manifest)]}]
+    if manifest.metrics:
+        results = [_result(manifest, manifest.metrics)]
+        data["model-index"] = [{"name": f"{manifest.persona} {manifest.version}", "results": results}]
     return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in data.items()), "---"])
 
 
-def _result(manifest: Manifest) -> dict[str, Any]:
+def _result(manifest: Manifest, metrics: Metrics) -> dict[str, Any]:
     """The figures as the hub's evaluation results."""
-    metrics = manifest.metrics
     people = ", ".join(manifest.handles)
     values = [
         ("loss", "Held-out loss (nats per token)", metrics.held_out_loss),
@@ -145,7 +166,7 @@ def _result(manifest: Manifest) -> dict[str, Any]:
 def _license(manifest: Manifest) -> str | None:
     """That of the base, where nobody's words were learned; else nothing is ours to give."""
     invented = bool(manifest.consent) and set(manifest.consent.values()) == {"invented"}
-    return LICENSES.get(hub_name(manifest.base)) if invented else None
+    return LICENSES.get(hub_name(manifest.base)) if invented and not manifest.adopted_from else None
 
 
 def _is_folder(base: str) -> bool:
@@ -176,13 +197,23 @@ def _consent(manifest: Manifest) -> list[tuple[str, str]]:
 
 
 def _settings(manifest: Manifest) -> list[Row]:
-    shown = {**manifest.hyperparameters, "seed": manifest.seed, "data set fingerprint": manifest.fingerprint[:16]}
+    shown = dict(manifest.hyperparameters)
+    if not manifest.adopted_from:
+        shown |= {"seed": manifest.seed, "data set fingerprint": manifest.fingerprint[:16]}
     return [[plain(str(name).replace("_", " ")), _setting(value)] for name, value in shown.items()]
+
+
+def _tracked(run: Tracked) -> str:
+    """Where the training can be looked at, in Markdown."""
+    named = f"run {plain(run.run)} of {TRACKERS.get(run.service, plain(run.service))}"
+    return f"[{named}]({run.url})" if run.url and re.fullmatch(r"https?://[^\s()<>]+", run.url) else named
 
 
 def _setting(value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{_in_line(str(name))} {_setting(one)}" for name, one in value.items())
     return _in_line(str(value))
 
 
@@ -198,6 +229,9 @@ def _figures(metrics: Metrics) -> Iterator[Row]:
     before = accounts[0].in_use_bits_per_byte if len(accounts) == 1 else None
     bits = "the same in bits for each byte of text, comparable between bases; lower is better"
     yield "Bits per byte", f"{metrics.bits_per_byte:.3f}", _beside(metrics.base_bits_per_byte, before), bits
+    if answers := metrics.answering:
+        means = f"{answers.held_out:,} held-out replies behind what they answer; beside it each alone"
+        yield "Loss of replies", f"{answers.loss:.3f}", f"alone {answers.loss_alone:.3f}", means
     if metrics.figures is not None:
         yield from _further_figures(metrics.figures)
 
@@ -229,13 +263,15 @@ def _further_figures(figures: Figures) -> Iterator[Row]:
             "or nearly so: long runs or most words in common; lower is better",
         )
     if words := figures.diversity:
-        means = "different words over all words, at equal length"
-        yield "Distinct-1", f"{words.distinct_1:.3f}", f"real tweets {words.real_distinct_1:.3f}", means
-        means = "different pairs of words over all pairs; far below the real tweets it repeats itself"
-        yield "Distinct-2", f"{words.distinct_2:.3f}", f"real tweets {words.real_distinct_2:.3f}", means
+        for name, ratio, tweets, means in (
+            ("Distinct-1", words.distinct_1, words.real_distinct_1, "different words over all words, at equal length"),
+            ("Distinct-2", words.distinct_2, words.real_distinct_2, "the same of pairs; far below it repeats itself"),
+        ):
+            yield name, f"{ratio:.3f}", f"real tweets {tweets:.3f}", means
         if words.new_4grams is not None:
-            real = "" if words.real_new_4grams is None else f"real tweets {words.real_new_4grams:.1%}"
-            yield "New 4-grams", f"{words.new_4grams:.1%}", real, "four words in a row that stand in no training tweet"
+            beside = "" if words.real_new_4grams is None else f"real tweets {words.real_new_4grams:.1%}"
+            means = "four words in a row that stand in no training tweet"
+            yield "New 4-grams", f"{words.new_4grams:.1%}", beside, means
     for shape in figures.shapes:
         beside = f"mean {shape.mean:.2f}, real tweets {shape.real_mean:.2f}"
         means = f"distance from 0, as in real tweets, to 1; time alone makes {shape.real_distance:.2f}"

@@ -322,5 +322,6 @@ def forgotten(done: Takedown) -> str:
         f"`mockingbird receipts {plain(done.handle)}` shows it."
     ]
     if done.receipt.said:
-        lines.append(f"Of {len(done.receipt.said):,} messages, posts and pushed models in its voice {len(left):,} still stand.")
+        said = f"{len(done.receipt.said):,} messages, posts and pushed models"
+        lines.append(f"Of {said} in its voice {len(left):,} still stand.")
     return "\n".join(lines)
