@@ -15,6 +15,7 @@ from bot.frontends.discord import texts
 from bot.frontends.discord.commands import add_commands
 from bot.frontends.discord.invite import invite_link
 from bot.replies.posts import Post, PostState
+from bot.training.decisions import Decision, What
 
 
 def units(text: str) -> int:
@@ -99,3 +100,17 @@ async def test_the_guide_explains_every_command_and_option() -> None:
         if isinstance(command, app_commands.Command):
             assert f"### `/{command.qualified_name}`" in GUIDE
             assert [option.name for option in command.parameters if f"{option.name}:" not in GUIDE] == []
+
+
+@pytest.mark.parametrize(
+    ("what", "before", "said"),
+    [
+        (What.ROLLED_BACK, "v4", "**nell\\_b** speaks as v3 again (rolled back from v4)."),
+        (What.USED, "v2", "**nell\\_b** speaks as v3 from now on: it has learned."),
+        (What.ADOPTED, None, "**nell\\_b** speaks as v3 from now on: it was adopted."),
+    ],
+    ids=str,
+)
+def test_a_channel_is_told_which_version_speaks(what: What, before: str | None, said: str) -> None:
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    assert texts.another_version(Decision(1, "nell_b", before, "v3", what, "because", "command", moment)) == said

@@ -15,7 +15,7 @@ from signal import SIGKILL
 
 import pytest
 
-from bot.errors import DiskFull, UnknownPersona, UnknownVersion
+from bot.errors import DamagedVersion, DiskFull, UnknownPersona, UnknownVersion
 from bot.shelf.shelf import Shelf, file_sha256
 from tests.shelves import manifest, shelf_with
 
@@ -268,3 +268,57 @@ def test_sweeping_removes_what_was_left_half_made_and_nothing_else(tmp_path: Pat
 def test_a_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "weights").write_bytes(b"abc")
     assert file_sha256(tmp_path / "weights") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+# Damage, and pruning
+
+
+def whole(shelf: Shelf, persona: str, version: str) -> Path:
+    """A version with weights, a card, and the digests of both; its folder."""
+    staging = shelf.staging(persona, version)
+    for name in ("adapter_model.safetensors", "README.md"):
+        (staging / name).write_bytes(version.encode() + name.encode())
+    digests = {file.name: file_sha256(file) for file in staging.iterdir()}
+    made = manifest(persona, version).model_copy(update={"sha256": digests})
+    shelf.place(staging, made)
+    return shelf.path(made)
+
+
+def test_a_version_is_compared_with_what_was_published(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    folder = whole(shelf, "nell", "v1")
+    assert shelf.verified(shelf.version("nell", "v1")) == folder
+    assert shelf.damaged(shelf.version("nell", "v1")) == []
+
+
+def test_damage_is_seen_even_when_the_file_was_read_before_and_names_what_to_do(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    folder = whole(shelf, "nell", "v1")
+    shelf.verified(shelf.version("nell", "v1"))
+    weights = folder / "adapter_model.safetensors"
+    weights.write_bytes(bytes(reversed(weights.read_bytes())))
+    with pytest.raises(
+        DamagedVersion, match=r"nell v1 is damaged on disk .*`mockingbird rollback nell`.*`mockingbird tr"
+    ):
+        shelf.verified(shelf.version("nell", "v1"))
+    weights.unlink()
+    assert shelf.damaged(shelf.version("nell", "v1")) == ["adapter_model.safetensors"]
+
+
+def test_a_card_that_was_changed_keeps_nobody_from_speaking(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    (whole(shelf, "nell", "v1") / "README.md").write_text("scribbled over")
+    shelf.verified(shelf.version("nell", "v1"))
+    assert shelf.damaged(shelf.version("nell", "v1")) == ["README.md"]
+
+
+def test_a_pruned_version_is_gone_with_what_was_built_of_it(tmp_path: Path) -> None:
+    shelf = shelf_with(tmp_path, "nell")
+    gone = manifest("nell", "v2")
+    whole(shelf, "nell", "v2")
+    (tmp_path / "nell" / ".graphs-v2").mkdir()
+    shelf.prune("nell", "v2")
+    shelf.prune("nell", "v2")
+    assert sorted(path.name for path in (tmp_path / "nell").iterdir()) == ["current", "v1"]
+    with pytest.raises(UnknownVersion, match="nell has no version v2"):
+        shelf.verified(gone)
