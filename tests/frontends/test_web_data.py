@@ -82,6 +82,18 @@ async def test_an_older_version_is_named_in_the_address(rooms: Stage) -> None:
         assert browser.status == 404
 
 
+async def test_of_an_adopted_version_it_says_that_nothing_is_known(rooms: Stage) -> None:
+    nothing = {"handles": (), "counts": (), "splits": (), "fingerprint": "", "metrics": None, "adopted_from": "me/bot"}
+    adopted = manifest("guest").model_copy(update=nothing)
+    rooms.shelf.place(rooms.shelf.staging("guest", "1"), adopted)
+    rooms.shelf.use("guest", "v1")
+    async with rooms.browser() as browser:
+        await browser.open("/personas/guest/data")
+        assert browser.status == 200
+        assert "It was adopted: somebody else trained it" in browser.text
+        assert "downloaded" not in browser.text
+
+
 async def test_a_training_leads_to_what_its_version_was_made_of(rooms: Stage) -> None:
     done = replace(training(1, TrainingState.PUBLISHED, "choir"), version="v2")
     await rooms.trainings.put(done)
