@@ -108,6 +108,7 @@ FACTS: Mapping[str, Callable[[Account], str]] = {
     "to": lambda account: _day(account.last),
     "characters": lambda account: _number(account.characters),
     "tokens": lambda account: _number(account.tokens),
+    "replies with what they answer": lambda account: _number(account.answers),
     "in an epoch": lambda account: _number(account.epoch),
     "new since": lambda account: _number(account.new),
 }

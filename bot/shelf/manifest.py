@@ -44,6 +44,7 @@ class HandleSplit(BaseModel):
     first: datetime | None  # UTC; of the oldest training tweet that has a time
     boundary: datetime | None  # UTC; of the oldest held-out tweet
     last: datetime | None  # UTC; of the newest held-out tweet
+    answers: int = 0  # of the training tweets, replies that came with what they answer
 
 
 class Answering(BaseModel):

@@ -96,6 +96,7 @@ class Account(Value):
     boundary: datetime | None  # UTC; of the oldest tweet that was kept aside
     last: datetime | None  # UTC; of the newest one
     new: int  # kept tweets that were stored since the version read them
+    answers: int | None = None  # training tweets that are replies and came with what they answer
 
 
 class Ingredients(Value):
@@ -122,10 +123,13 @@ class Seen:
 def splits_of(data_set: DataSet, tokenizer: Tokenizer | None, balance: float) -> tuple[HandleSplit, ...]:
     """What became of the kept tweets, account by account, as the manifest keeps it."""
     taken = of_an_epoch([len(each.train) for each in data_set.dealt], balance)
-    return tuple(_split(each, epoch, tokenizer) for each, epoch in zip(data_set.dealt, taken, strict=True))
+    return tuple(
+        _split(each, split.answers, epoch, tokenizer)
+        for each, split, epoch in zip(data_set.dealt, data_set.splits, taken, strict=True)
+    )
 
 
-def _split(dealt: Dealt, epoch: int, tokenizer: Tokenizer | None) -> HandleSplit:
+def _split(dealt: Dealt, answers: int, epoch: int, tokenizer: Tokenizer | None) -> HandleSplit:
     texts = [tweet.cleaned for tweet in dealt.train]
     learned, aside = _times(dealt.train), _times(dealt.held_out)
     return HandleSplit(
@@ -141,6 +145,7 @@ def _split(dealt: Dealt, epoch: int, tokenizer: Tokenizer | None) -> HandleSplit
         first=min(learned, default=None),
         boundary=min(aside, default=None),
         last=max(aside, default=None),
+        answers=answers,
     )
 
 
@@ -229,6 +234,7 @@ def _account(handle: str, tallied: Mapping[str, int], split: HandleSplit | None,
         boundary=split.boundary if split else None,
         last=split.last if split else None,
         new=seen.new,
+        answers=split.answers if split else None,
     )
 
 
@@ -253,6 +259,7 @@ def _together(
         boundary=min((split.boundary for split in splits if split.boundary), default=None),
         last=max((split.last for split in splits if split.last), default=None),
         new=new,
+        answers=sum(split.answers for split in splits) if splits else None,
     )
 
 
