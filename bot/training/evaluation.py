@@ -23,7 +23,15 @@ import structlog
 from filelock import AsyncFileLock, FileLock, Timeout
 
 from bot.config import Judging, Training
-from bot.errors import DiskFull, JudgingFailed, NotPermitted, TooFewTweets, UnknownPersona, UnreadableSource
+from bot.errors import (
+    DamagedVersion,
+    DiskFull,
+    JudgingFailed,
+    NotPermitted,
+    TooFewTweets,
+    UnknownPersona,
+    UnreadableSource,
+)
 from bot.shelf.bases import Base
 from bot.shelf.figures import Figures, Samples
 from bot.shelf.manifest import Manifest
@@ -144,7 +152,7 @@ class Evaluator:
         """The figures of a version on the shelf, by the tweets as they are stored now.
 
         Waits while another version is judged. Raises `UnknownHandle`, `NotPermitted`, `TooFewTweets`, `JudgingFailed`,
-        `BaseUnavailable`, `DiskFull`.
+        `BaseUnavailable`, `DamagedVersion`, `UnknownVersion`, `DiskFull`.
         """
         base = await ensure_base(manifest.base, self._data, log.info)
         if manifest.form == "adapter" and base.record.sha256 != manifest.base_sha256:
@@ -154,12 +162,13 @@ class Evaluator:
             )
         async with self.alone():
             await self._store.require_free(manifest.handles)
+            adapter = await asyncio.to_thread(self._shelf.verified, manifest)  # it may have been pruned meanwhile
             kept = {handle: await self._store.kept(handle, manifest.handles) for handle in manifest.handles}
             found = await asyncio.to_thread(rebuilt, manifest, kept, self._training)
             candidate = Candidate(
                 manifest.handles,
-                self._shelf.path(manifest),
-                self._in_use(manifest),
+                adapter,
+                await asyncio.to_thread(self._in_use, manifest),
                 base,
                 found.data_set,
                 found.is_its_own,
@@ -230,11 +239,11 @@ class Evaluator:
         """Folder of the version in use, if that is another one and a whole model or on the same base."""
         try:
             current = self._shelf.current(manifest.persona)
-        except UnknownPersona:  # none was good enough yet
+            on_the_same = current.form == "whole" or current.base_sha256 == manifest.base_sha256
+            comparable = current.version != manifest.version and on_the_same
+            return self._shelf.verified(current) if comparable else None
+        except (UnknownPersona, DamagedVersion):  # none was good enough yet, or it is not what it was
             return None
-        on_the_same = current.form == "whole" or current.base_sha256 == manifest.base_sha256
-        comparable = current.version != manifest.version and on_the_same
-        return self._shelf.path(current) if comparable else None
 
     async def _score(self, candidate: Candidate, folder: Path) -> Figures:
         question = Question(

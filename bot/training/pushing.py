@@ -9,6 +9,7 @@ written nobody is forgotten, so that a takedown knows of every repository there 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import tempfile
@@ -232,7 +233,7 @@ class Pushes:
 
     async def _stage(self, manifest: Manifest, pushed: Pushed, stage: Path, note: Callable[[str], None]) -> None:
         """All files into the folder. Raises `BaseUnavailable`, `DiskFull`."""
-        version = self._shelf.path(manifest)
+        version = await asyncio.to_thread(self._shelf.verified, manifest)
         pictures = [name for name in PICTURES if (version / name).is_file()]
         try:
             if manifest.form == pushed.form:

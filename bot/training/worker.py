@@ -222,14 +222,14 @@ class Worker:
         counts = [await self._counts(handle) for handle in training.handles]
         kept = {handle: await self._store.kept(handle, training.handles) for handle in training.handles}
         data_set = await asyncio.to_thread(build, kept, self._settings, base.record.sha256)
-        known = self._made_of(training.persona, data_set)
+        known = await asyncio.to_thread(self._made_of, training.persona, data_set)
         if known is not None:
             if known.created < training.created_at:
                 return await self._unchanged(training, known)
             await tracking.open(known.version, known.fingerprint)
             return await self._given(tracking, await self._decided(training, known), known, data_set)
         parent = self._current(training.persona)
-        job = self._job(training, data_set, base, parent)
+        job = await asyncio.to_thread(self._job, training, data_set, base, parent)
         await asyncio.to_thread(_write_texts, job, data_set)
         await self._enter(training.id, Stage.LEARNING)
         result = await learn(job, lambda event: self._measure(training.id, event))
