@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bot.shelf.card import PICTURES, front_matter, hub_name, model_card, plain
+from bot.shelf.card import PICTURES, Pushed, front_matter, hub_name, model_card, plain
 from bot.shelf.figures import (
     AccountLoss,
     Authorship,
@@ -25,7 +25,7 @@ from bot.shelf.figures import (
     StyleMargin,
     Toxicity,
 )
-from bot.shelf.manifest import HandleSplit, Manifest, Prediction
+from bot.shelf.manifest import HandleSplit, Manifest, Prediction, Tracked
 from tests.shelves import manifest, metrics_of
 
 FIGURES = Figures(
@@ -154,6 +154,26 @@ def test_every_setting_of_the_run_is_shown() -> None:
     card = model_card(manifest("nell").model_copy(update={"hyperparameters": settings}))
     for row in ("rank | 8", "learning rate | 0.004", r"schedule | warm-up \| cosine", "torch | 2.13.0+cpu", "seed | 1"):
         assert f"| {row} |" in card
+
+
+def test_on_the_hub_it_says_what_lies_there_and_how_to_use_it() -> None:
+    """An adapter that was merged is a whole model there; alone it is what it is on the shelf."""
+    merged = model_card(judged(), PICTURES, Pushed("keeper/nell", "whole"))
+    assert 'library_name: "transformers"' in merged and 'base_model_relation: "finetune"' in merged
+    assert "merged into that base" in merged
+    assert 'model="keeper/nell")\nsay("My dream is", num_return_sequences=5)\n' in merged
+    alone = model_card(judged(), PICTURES, Pushed("keeper/nell", "adapter"))
+    assert 'library_name: "peft"' in alone and "merged" not in alone
+    assert 'model="keeper/nell")' in alone and "[peft]" in alone
+
+
+def test_a_tracked_run_is_linked_where_it_can_be_seen() -> None:
+    """Else it is named."""
+    run = Tracked(service="wandb", run="a_b", url="https://wandb.ai/keeper/mockingbird/runs/a_b")
+    assert f"[run a\\_b of Weights & Biases]({run.url})" in model_card(judged().model_copy(update={"tracked": run}))
+    here = model_card(judged().model_copy(update={"tracked": Tracked(service="trackio", run="a_b")}))
+    assert "looked at: run a\\_b of Trackio." in here
+    assert "can be looked at" not in model_card(judged())
 
 
 def test_why_an_account_may_be_learned_and_how_to_have_it_removed_is_said() -> None:

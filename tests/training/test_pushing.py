@@ -205,6 +205,7 @@ async def test_a_pushed_adapter_is_loaded_with_peft(house: House) -> None:
     assert await python(house, ADAPTER.format(base=str(house.base.model))) == ["2"]
 
 
+@pytest.mark.slow
 async def test_a_version_that_is_a_whole_model_is_pushed_as_it_is(house: House) -> None:
     """Its weights to the bit; how it samples is added. An adapter it has not."""
     made = manifest("nell", "v2", house.base.record.sha256).model_copy(update={"base": "tiny", "form": "whole"})
@@ -251,7 +252,7 @@ async def test_nothing_is_written_before_somebody_said_yes(house: House) -> None
     ("token", "code", "sentence"),
     [
         ("", 2, "put it into the environment variable NELLS_TOKEN"),
-        ("hf_wrong", 3, "The hub does not know this token"),
+        pytest.param("hf_wrong", 3, "The hub does not know this token", marks=pytest.mark.slow),
         ("read", 3, "The token may only read on the hub"),
     ],
     ids=["none", "unknown", "only for reading"],
@@ -269,6 +270,7 @@ async def test_without_a_token_that_may_write_it_is_one_sentence(
     assert house.hub.models == {}
 
 
+@pytest.mark.slow
 async def test_somebody_elses_repository_is_refused(house: House) -> None:
     """As is a name that can't be one."""
     house.hub.add("someone/nell", {"README.md": b""})
@@ -332,6 +334,7 @@ async def test_forgetting_deletes_what_was_pushed_or_names_it(house: House) -> N
         assert await database.all("SELECT * FROM pushes") == []
 
 
+@pytest.mark.slow
 async def test_a_repository_that_another_token_hides_is_not_taken_for_deleted(house: House) -> None:
     """The hub answers as if it did not exist."""
     assert (await house.push("push", "nell", "--adapter", "--yes")).code == 0
