@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from tokenizers import Tokenizer
 
+from bot.database import Database
 from bot.shelf.bases import Base
-from bot.training.dataset import behind_prompts, tokenise
+from bot.training.dataset import behind_prompts, build, tokenise
 from bot.training.finetune import Report, Rows, Stop, cut, fine_tune, load, nats, plan, prompted
 from bot.training.job import CHECKPOINT, RESULT, TEXTS, Evaluation, Event, Job, Result, Texts
+from bot.training.rebuilding import rebuilt
+from bot.tweets.store import Basis
+from bot.tweets.tweet import Source, Tweet
+from tests.fakes import FakeClock
 from tests.tiny_base import make_tiny_gpt2
-from tests.training.material import job, sentences
+from tests.training.material import FIRST_DAY, House, job, sentences, settings, tweets
 
 # Importing peft and attaching an adapter warns of names that transformers is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -158,3 +165,40 @@ def test_a_prompt_is_in_no_event_and_not_in_the_result(base: Base, tmp_path: Pat
     for call in CALLS:
         assert call not in out.getvalue()
         assert not any(call.encode() in file.read_bytes() for file in left)
+
+
+async def test_a_training_learns_the_stored_replies_and_keeps_no_word_of_what_they_answer(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    """Once the answered tweets are deleted the next data set is another one, without prompts."""
+    house = House(tmp_path, database, clock, settings(epochs=1))
+    house.make_base()
+    called = Tweet("nell", "Ahoy Xylophonia!", "1", FIRST_DAY, False, None, Source.ARCHIVE)  # too short to be learned
+    said = tweets("nell", sentences(80), first=100)
+    replies = [replace(tweet, reply_to="nell", reply_to_id="1") for tweet in said[::4]]
+    await house.store.add("nell", [called, *replies, *(tweet for tweet in said if tweet not in said[::4])], Basis.OWN)
+
+    asked = await house.trainings.request(["nell"])
+    worker = asyncio.create_task(house.trainings.run())
+    async with asyncio.timeout(180):
+        async for training in house.trainings.watch(asked.id):
+            if training.ended:
+                break
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+
+    (made,) = house.shelf.versions("nell")
+    assert made.answers == sum(split.answers for split in made.splits) == 18
+    assert made.metrics is not None
+    assert made.metrics.answering is not None
+    assert made.metrics.answering.held_out == 2
+    for file in (file for folder in ("models", "trainings") for file in (tmp_path / folder).rglob("*")):
+        assert file.is_dir() or b"Xylophonia" not in file.read_bytes(), file
+
+    kept = {"nell": await house.store.kept("nell")}
+    assert rebuilt(made, kept, settings()).is_its_own
+    async with database.transaction() as transaction:
+        await house.store.discard_within(transaction, "nell", ["1"])
+    after = build({"nell": await house.store.kept("nell")}, settings(epochs=1), made.base_sha256)
+    assert (after.answers, set(after.held_out_prompts)) == (0, {None})
+    assert after.fingerprint != made.fingerprint
