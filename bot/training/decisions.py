@@ -9,7 +9,8 @@ A persona that is taken down takes its decisions along; that decision stands in 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,7 +19,7 @@ from typing import Any
 from filelock import AsyncFileLock
 
 from bot.database import Database, Row
-from bot.errors import MockingbirdError, UnknownPersona
+from bot.errors import Busy, DiskFull, MockingbirdError, UnknownPersona
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import SHIPPED, Shelf
 from bot.training.policy import to_prune
@@ -90,10 +91,8 @@ class Decisions:
             if before == version and training is None:
                 return manifest
             await self._write(persona, before, version, what, why, by, training, done=False)
-            try:
+            async with self._marked():
                 self._shelf.use(persona, version)
-            finally:
-                await self._mend()
             return manifest
 
     async def roll_back(self, persona: str, version: str | None, by: str) -> Decision | None:
@@ -127,10 +126,8 @@ class Decisions:
             for version in pruned:
                 why = f"[shelf] keep_versions is {keep}."
                 await self._write(persona, current, version, What.PRUNED, why, by, None, done=False)
-                try:
+                async with self._marked():
                     await asyncio.to_thread(self._shelf.prune, persona, version)
-                finally:
-                    await self._mend()
             return pruned
 
     async def mend(self) -> None:
@@ -204,6 +201,18 @@ class Decisions:
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (training_id) DO NOTHING",
                 (persona, before, version, what, why, by, training, self._clock().astimezone(UTC).isoformat(), done),
             )
+
+    @asynccontextmanager
+    async def _marked(self) -> AsyncIterator[None]:
+        """Mark what the body has made come to pass, or take it out.
+
+        What can't be written now is left to whoever is next: the shelf has changed, and nobody is to be told otherwise.
+        """
+        try:
+            yield
+        finally:
+            with suppress(DiskFull, Busy):
+                await self._mend()
 
     async def _open(self) -> list[Row]:
         return await self._database.all("SELECT * FROM decisions WHERE NOT done ORDER BY id")
