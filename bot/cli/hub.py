@@ -11,7 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from bot import app
 from bot.cli.terminal import cli, command, err, json_option, note, out, print_json
 from bot.config import Config
-from bot.shelf.hub import Sent
+from bot.training.hub import Sent
 from bot.training.pushing import Plan
 from bot.tweets.tweet import normalise_handle
 

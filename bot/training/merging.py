@@ -8,10 +8,12 @@ own, whose sentence is then the last line on standard error.
 from __future__ import annotations
 
 import sys
+from io import FileIO
 
 from bot.errors import BaseUnavailable, DiskFull, MockingbirdError
 from bot.training.disk import writing
 from bot.training.job import DISK_FULL, Merge
+from bot.training.orphans import end_with_parent
 
 
 def merge(order: Merge) -> None:
@@ -43,7 +45,9 @@ def merge(order: Merge) -> None:
 
 def main() -> int:
     """0, or the error's exit code with its sentence as the last line on stderr."""
-    order = Merge.model_validate_json(sys.stdin.readline())
+    standard_input = FileIO(0, closefd=False)
+    order = Merge.model_validate_json(standard_input.readline())
+    end_with_parent(standard_input)
     try:
         merge(order)
     except MockingbirdError as error:

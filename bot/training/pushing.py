@@ -32,10 +32,10 @@ from bot.personas.consent import require_basis
 from bot.personas.takedown import DELETED, Said, require_remembered
 from bot.shelf.card import PICTURES, Pushed, model_card
 from bot.shelf.forms import ADAPTER_FILES, TOKENIZER, WHOLE_FILES, files_of
-from bot.shelf.hub import ANSWER, TOKENS_PAGE, Committed, Delete, Deleted, Look, Sent, Standing, Upload
 from bot.shelf.manifest import Form, Manifest
 from bot.shelf.shelf import Shelf
 from bot.training.child import ensure_base, started
+from bot.training.hub import ANSWER, TOKENS_PAGE, Committed, Delete, Deleted, Look, Sent, Standing, Upload
 from bot.training.job import DISK_FULL, Merge
 from bot.tweets.blocked import require_free
 from bot.tweets.store import TweetStore
@@ -312,7 +312,9 @@ def required_token(settings: Hub) -> str:
 async def _asked(question: Look | Upload | Delete, token: str) -> AsyncIterator[BaseModel]:
     """The answers of a process of its own, the only one that sees the token. Raises `HubError`, `UsageError`."""
     line = question.model_dump_json()
-    async with started("bot.shelf.hub", first_line=line, may_ask_the_hub=True, variables={"HF_TOKEN": token}) as child:
+    async with started(
+        "bot.training.hub", first_line=line, may_ask_the_hub=True, variables={"HF_TOKEN": token}
+    ) as child:
         async for answer in child.lines():
             yield ANSWER.validate_json(answer)
         code = await child.ended()

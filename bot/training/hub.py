@@ -1,4 +1,4 @@
-"""Talks to Hugging Face's hub: `python -m bot.shelf.hub`, a process of its own that sees the hub's token.
+"""Talks to Hugging Face's hub: `python -m bot.training.hub`, a process of its own that sees the hub's token.
 
 It gets one question as the first line of its standard input and answers in JSON lines on standard output. An exit code
 other than 0 is an error's own, whose sentence is then the last line on standard error. The token is HF_TOKEN in its
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from bot.errors import HubError, MockingbirdError, UsageError
+from bot.training.orphans import end_with_parent
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -255,7 +256,9 @@ def main() -> int:
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     from huggingface_hub import HfApi
 
-    question = QUESTION.validate_json(sys.stdin.readline())
+    standard_input = io.FileIO(0, closefd=False)
+    question = QUESTION.validate_json(standard_input.readline())
+    end_with_parent(standard_input)
     try:
         for answer in answers(question, HfApi(token=os.environ["HF_TOKEN"])):
             say(answer)
