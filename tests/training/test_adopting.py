@@ -22,13 +22,15 @@ from bot.errors import BaseUnavailable, NotPermitted, UsageError
 from bot.generation.draft import Sampling
 from bot.shelf.bases import Base, base_folder, find_base
 from bot.shelf.manifest import Manifest
-from bot.training.adoptions import HELD_OUT, OWN_WORDS, Likeness, Order
+from bot.training import adopting, finetune
+from bot.training.adoptions import HELD_OUT, OWN_WORDS, Likeness, Order, Wanted
+from bot.training.dataset import text_bytes, tokenise
 from bot.training.prepare import prepare_base
 from bot.tweets.store import Basis
 from tests.processes import environment, write_config
 from tests.shelves import manifest as manifest_of
 from tests.tiny_base import make_tiny_gpt2, make_tiny_llama
-from tests.training.material import sentences, tweets
+from tests.training.material import job, sentences, tweets
 
 HUGGINGTWEETS = {  # as that project wrote it into config.json
     "do_sample": True,
@@ -79,8 +81,23 @@ def order(spec: Path | str, **changes: object) -> Order:
     return Order(str(spec), **values)  # type: ignore[arg-type]
 
 
-async def adopted(rooms: Rooms, wanted: Order) -> tuple[Manifest, Likeness | None]:
-    return await rooms.adoptions.adopt(wanted, lambda told: None)
+def wanted(spec: Path, base: Base, folder: Path, rank: int | None = None) -> Wanted:
+    """What the child is asked for, to ask it in this process."""
+    return Wanted(
+        base=base.model,
+        end_id=base.record.end_id,
+        threads=1,
+        spec=str(spec),
+        base_name="tiny",
+        folder=folder,
+        rank=rank,
+        tweets=20,
+        seed=1,
+    )
+
+
+async def adopted(rooms: Rooms, order: Order) -> tuple[Manifest, Likeness | None]:
+    return await rooms.adoptions.adopt(order, lambda told: None)
 
 
 def files_of_nell(folder: Path) -> list[str]:
@@ -125,6 +142,7 @@ def test_its_settings_are_defaults_and_what_is_asked_for_counts() -> None:
     assert (asked.temperature, asked.top_p) == (0.3, 0.9)
 
 
+@pytest.mark.slow
 async def test_a_llama_beside_stored_tweets_is_judged(tmp_path: Path) -> None:
     """At its adoption and by the command, beside a base with other sizes; both say the same."""
     theirs = make_tiny_llama(tmp_path / "theirs")
@@ -149,7 +167,7 @@ class Evil:
         return os.system, (f"touch {self.file}",)
 
 
-async def test_weights_that_would_run_a_program_are_refused_and_run_nothing(tmp_path: Path) -> None:
+def test_weights_that_would_run_a_program_are_refused_and_run_nothing(tmp_path: Path) -> None:
     import torch
 
     folder = old_form(make_tiny_gpt2(tmp_path / "theirs"), tmp_path / "evil")
@@ -158,12 +176,10 @@ async def test_weights_that_would_run_a_program_are_refused_and_run_nothing(tmp_
     torch.load(folder / "pytorch_model.bin", weights_only=False)
     assert (tmp_path / "ran").exists()  # it is a real one
     (tmp_path / "ran").unlink()
-    async with rooms_in(tmp_path) as rooms:
-        with pytest.raises(BaseUnavailable, match="hold more than numbers"):
-            await adopted(rooms, order(folder))
-        assert rooms.shelf.personas() == []
+    with pytest.raises(BaseUnavailable, match="hold more than numbers"):
+        adopting.adopt(wanted(folder, make_tiny_gpt2(tmp_path / "base"), tmp_path / "made"))
     assert not (tmp_path / "ran").exists()
-    assert files_of_nell(tmp_path) == []
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_model_that_lacks_weights_is_refused(tmp_path: Path) -> None:
@@ -186,6 +202,23 @@ async def test_nobody_is_imitated_without_a_reason_or_against_the_blocked_list(t
         await rooms.takedowns.forget("nell", "test")
         with pytest.raises(NotPermitted):
             await adopted(rooms, order("somewhere"))
+
+
+def test_a_training_sets_itself_beside_a_whole_model_in_use(tmp_path: Path) -> None:
+    """For each token of the base; a model with the base's own tokens and weights is as good as the base."""
+    from tokenizers import Tokenizer
+
+    base = make_tiny_gpt2(tmp_path / "base")
+    texts = sentences(20)
+    asked = job(base, tmp_path / "job", texts, texts, precision="float32")
+    model = finetune.load(asked)
+    tokenizer = Tokenizer.from_file(str(base.model / "tokenizer.json"))
+    ids = tokenise(tokenizer, texts, base.record.end_id)
+    rows, size, stop = finetune.rows_of(ids, model), text_bytes(tokenizer, texts, ids), finetune.Stop()
+    own = finetune.score(finetune.Whole(model), rows, size, asked, stop)
+    found = finetune.score_of_whole(base.model, rows, texts, size, asked, stop)
+    assert found.loss == pytest.approx(own.loss)
+    assert found.bits_per_byte == pytest.approx(own.bits_per_byte)
 
 
 def tuned(base: Base, folder: Path, norms: float = 0.0) -> Path:
@@ -239,12 +272,10 @@ async def test_what_has_no_place_in_an_adapter_is_told(tmp_path: Path) -> None:
         assert likeness.adapter_loss != likeness.whole_loss
 
 
-async def test_a_model_of_another_kind_becomes_no_adapter(tmp_path: Path) -> None:
+def test_a_model_of_another_kind_becomes_no_adapter(tmp_path: Path) -> None:
     theirs = make_tiny_llama(tmp_path / "theirs")
-    async with rooms_in(tmp_path) as rooms:
-        with pytest.raises(UsageError, match="it is a llama, the base a gpt2"):
-            await adopted(rooms, order(theirs.model, rank=4))
-        assert files_of_nell(tmp_path) == []
+    with pytest.raises(UsageError, match="it is a llama, the base a gpt2"):
+        adopting.adopt(wanted(theirs.model, make_tiny_gpt2(tmp_path / "base"), tmp_path / "made", rank=4))
 
 
 @pytest.mark.slow
