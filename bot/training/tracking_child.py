@@ -84,4 +84,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code:
+        sys.stderr.flush()
+        os._exit(code)  # what a library that failed says at its end would hide why

@@ -2,7 +2,8 @@
 
 Lineage there is runs between artifacts, so there are two in a group: one of the type `prepare` uses the raw tweets and
 logs the data set, one of the type `train` uses the data set and logs the model. All that the library would tell of this
-machine by itself (host, user, paths, arguments, git, installed packages, console) is switched off.
+machine by itself (host, user, arguments, git, installed packages, console) is switched off. What can't be: its list of
+an artifact's files says where they lay here.
 """
 
 from __future__ import annotations

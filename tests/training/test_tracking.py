@@ -40,6 +40,7 @@ from bot.tweets.store import Basis
 from tests.fakes import FakeClock
 from tests.tiny_base import tiny_tokenizer
 from tests.training.material import House, dated, sentences, settings, tweets
+from tests.training.wandb_server import wandb_server
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 TWEETS = sentences(60)
@@ -295,6 +296,47 @@ async def test_tweets_are_sent_when_the_operator_says_so(place: Place, service: 
     written = b"".join(place.written().values())
     assert [text for text in (*TWEETS, DROPPED) if text.encode() not in written] == []
     assert not (place.kept / "sources").exists()
+
+
+async def test_online_the_service_has_all_of_it_and_this_machine_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a real socket: the run's page, config, history, and artifacts with their files; no tweet.
+
+    Folders of this machine are told by the library's own lists of an artifact's files, which it offers no way to
+    change, and by nothing else.
+    """
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    async with wandb_server() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        manifest, tracked, remark = await place.track(service="wandb", limit_seconds=60.0)
+    assert remark is None
+    assert tracked is not None
+    assert tracked.url == f"{server.url}/team/mockingbird/runs/{tracked.run}"
+    assert tracked.url in (place.shelf.path(manifest) / "README.md").read_text()
+    config = json.loads(server.runs[tracked.run]["config"])
+    assert config["hyperparameters"]["value"] == manifest.hyperparameters
+    assert [each["held_out_loss"] for each in server.history if "held_out_loss" in each] == [4.5, 3.6, 3.25]
+    prepare = f"{tracked.run}-data"
+    assert server.used == [(prepare, "nell-tweets"), (tracked.run, "nell-data-set")]
+    assert [(each.run, each.name, each.aliases) for each in server.artifacts if each.type != "run_table"] == [
+        (None, "nell-tweets", {"latest"}),
+        (prepare, "nell-data-set", {"latest"}),
+        (tracked.run, "nell", {"latest", "version-1", "in-use"}),
+    ]
+    assert {each.state for each in server.artifacts} == {"COMMITTED"}
+    model = next(each.id for each in server.artifacts if each.type == "model")
+    for path in place.shelf.path(manifest).iterdir():
+        assert server.uploads[f"/upload/{model}/{path.name}"] == path.read_bytes()
+    sent = b"".join(server.bodies)
+    assert b"What the lamp never said." in sent
+    assert [text for text in (*TWEETS, DROPPED) if text.encode() in sent] == []
+    assert server.keys == {KEY}
+    lists = [body for path, body in server.uploads.items() if "/manifests/" in path]
+    besides = b"".join(body for body in server.bodies if body not in lists)
+    for word in (KEY, str(place.folder), sys.executable, str(Path(__file__).parent)):
+        assert word.encode() not in besides
+    assert place.written() == {}
 
 
 async def test_what_trackers_keep_here_goes_with_the_persona(place: Place) -> None:
