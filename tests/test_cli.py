@@ -147,7 +147,7 @@ async def test_what_a_version_was_made_of_is_one_document_or_a_page_that_adds_up
     assert set(made) == {"persona", "version", "stored", "epochs", "accounts", "together", "portrait"}
     (account,) = made["accounts"]
     assert set(account) == {
-        "handle", "steps", "epoch", "characters", "tokens", "first", "boundary", "last", "new"
+        "handle", "steps", "epoch", "characters", "tokens", "first", "boundary", "last", "new", "answers"
     }  # fmt: skip
     assert set(account["steps"][0]) == {"name", "is_left_out", "tweets", "examples"}
     remaining = 0

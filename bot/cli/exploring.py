@@ -36,10 +36,10 @@ async def explore(config: Config, persona: str, version: str | None, as_json: bo
     if as_json:
         print_json(made.model_dump(mode="json"))
     else:
-        _print(made)
+        print_ingredients(made)
 
 
-def _print(made: Ingredients) -> None:
+def print_ingredients(made: Ingredients) -> None:
     """From the sum of all to examples of each step."""
     people = ", ".join(f"@{account.handle}" for account in made.accounts)
     _say(f"{made.persona} {made.version}{f', learned from {people}' if people else ''}. {' '.join(told(made))}")
@@ -79,7 +79,8 @@ def _bar(step: Step, start: int, whole: int) -> str:
 
 
 def _print_side_by_side(accounts: Sequence[Account]) -> None:
-    table = Table("", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(no_wrap=True)
     for account in accounts:
         table.add_column(f"@{account.handle}", justify="right", overflow="fold")
     for number, step in enumerate(accounts[0].steps):
@@ -108,7 +109,7 @@ FACTS: Mapping[str, Callable[[Account], str]] = {
     "to": lambda account: _day(account.last),
     "characters": lambda account: _number(account.characters),
     "tokens": lambda account: _number(account.tokens),
-    "replies with what they answer": lambda account: _number(account.answers),
+    "answering": lambda account: _number(account.answers),
     "in an epoch": lambda account: _number(account.epoch),
     "new since": lambda account: _number(account.new),
 }
