@@ -55,7 +55,7 @@ class Said(BaseModel):
 
     platform: str  # x, discord, hub
     channel: str  # on Discord; empty on X
-    id: str | None  # the platform's, of the hub a repository's name; None when it is unknown whether and where it stands
+    id: str | None  # the platform's, or a repository's name; None when it is unknown whether and where it stands
     outcome: str | None = None  # None: it stands; DELETED; or in a sentence why it could not be deleted
 
 
