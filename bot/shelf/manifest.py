@@ -89,7 +89,7 @@ class Tracked(BaseModel):
 
     service: str  # wandb, trackio
     run: str  # its id there
-    url: Annotated[str, Field(pattern=r"^https?://")] | None = None  # where it can be seen; None when it lies in the data folder
+    url: Annotated[str, Field(pattern=r"^https?://")] | None = None  # where it is seen; None: in the data folder
 
 
 class Manifest(BaseModel):
