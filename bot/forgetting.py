@@ -240,9 +240,9 @@ class TrainingRoom(Room):
     async def find(self, subject: Subject) -> Mapping[str, Any]:
         """How many, and where an experiment tracker shows them; what is there is its operator's to delete."""
         trainings = await self._trainings.about(subject.handles)
-        tracked = [each.tracked for each in trainings if each.tracked]
-        shown = [{"service": each.service, "run": each.url or "in files here"} for each in tracked]
-        return {"trainings": len(trainings)} | ({"tracked": shown} if shown else {})
+        runs = [each.tracked for each in trainings if each.tracked]
+        tracked = "; ".join(f"{run.service} {run.url or 'in files here'}" for run in runs)
+        return {"trainings": len(trainings)} | ({"tracked": tracked} if tracked else {})
 
     async def remove(self, subject: Subject) -> None:
         """Rows and folders go."""

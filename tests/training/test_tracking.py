@@ -471,7 +471,7 @@ async def test_a_training_is_tracked_and_forgotten(place: Place, database: Datab
     await house.trainings.stop(["nell"])
     room = TrainingRoom(house.trainings, house.evaluator, database, house.shelf)  # type: ignore[arg-type]
     found = await room.find(Subject(("nell",), ("nell",), "forgotten-1"))
-    assert found["tracked"] == [{"service": "wandb", "run": "in files here"}]
+    assert found == {"trainings": 1, "tracked": "wandb in files here"}
     await house.trainings.remove(["nell"])
     assert not place.kept.exists()
     assert not [name for name, data in place.written().items() if b"nell" in data]
