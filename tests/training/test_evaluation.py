@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,9 @@ from bot.shelf.manifest import Manifest
 from bot.training.dataset import build, words
 from bot.training.evaluation import Candidate, Evaluator, Sampled, other_voices, voices_of
 from bot.training.evaluations import Evaluations
+from bot.training.exploring import Explorer
+from bot.training.ingredients import Stored
+from bot.training.job import Texts
 from bot.training.record import Training, TrainingState
 from bot.tweets.blocked import Blocked, Blocklist
 from bot.tweets.store import Basis
@@ -44,7 +46,7 @@ class Parrot:
 
     async def __call__(self, base: Base, adapter: Path, texts: Path, count: int, seed: int) -> Sampled:
         assert (adapter / "adapter_model.safetensors").is_file()
-        assert set(json.loads(await asyncio.to_thread(texts.read_text))) == {"train", "held_out", "accounts"}
+        assert Texts.model_validate_json(await asyncio.to_thread(texts.read_text)).train
         self.asked.append((base.record.spec, count))
         if self.fails:
             raise self.fails
@@ -107,6 +109,7 @@ async def test_a_version_stands_on_the_shelf_with_its_figures_and_is_judged_agai
     assert again.same_data_set
     assert again.model_copy(update={"seconds": 0.0}) == figures.model_copy(update={"seconds": 0.0})
     _leaves_nothing_behind(tmp_path)
+    await _is_made_of_what_was_learned(house, database, manifest)
     await _later_figures_are_rows(database, clock, manifest, again)
     await _with_other_tweets_no_samples_and_the_examples(house, database, clock, manifest)
 
@@ -120,6 +123,19 @@ def _agrees_with_training(manifest: Manifest, figures: Figures) -> None:
     assert account.bits_per_byte == pytest.approx(metrics_of(manifest).bits_per_byte, rel=2e-3)
     assert account.in_use_loss is None
     assert figures.same_data_set
+
+
+async def _is_made_of_what_was_learned(house: House, database: Database, manifest: Manifest) -> None:
+    """What the version says of its data set is what the child that learned has counted, and what is found out again."""
+    explorer = Explorer(house.shelf, database.path, settings())
+    found = await explorer.of_version(manifest)
+    assert (found.stored, found.together.new) == (Stored.GROWN, 20)
+    steps = {step.name: step.tweets for step in found.together.steps}
+    learned = manifest.hyperparameters
+    assert (steps["train"], found.together.tokens) == (learned["train_tweets"], learned["train_tokens"])
+    assert steps["held_out"] == metrics_of(manifest).held_out_tweets
+    older = await explorer.of_version(manifest.model_copy(update={"splits": ()}))
+    assert older.accounts == found.accounts
 
 
 def _tells_the_accounts_apart(figures: Figures) -> None:
