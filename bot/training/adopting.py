@@ -244,8 +244,11 @@ def own_words(model: PreTrainedModel, tokenizer: Tokenizer, end_id: int, seed: i
         eos_token_id=end_id,
         pad_token_id=end_id,
     )
-    texts = (tokenizer.decode(list(before(row, end_id))) for row in rows[:, 1:].tolist())
-    return tuple(text for text in texts if text.strip() and "\N{REPLACEMENT CHARACTER}" not in text)
+    said = (tokenizer.decode(list(before(row, end_id))) for row in rows[:, 1:].tolist())
+    texts = tuple(text for each in said if (text := each.partition("\N{REPLACEMENT CHARACTER}")[0].strip()))
+    if not texts:
+        raise UsageError("It says nothing that could be read. Adopt it whole, without --as-adapter, and look at it.")
+    return texts
 
 
 def before(row: Sequence[int], end_id: int) -> Iterator[int]:
