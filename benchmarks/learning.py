@@ -1,11 +1,14 @@
 """Learning an account: ours beside the recipe of huggingtweets, on the same tweets, base and machine.
 
     python benchmarks/learning.py ACCOUNTS… [--database data/mockingbird.db] [--data data] [--base embedded]
-                                  [--seeds 1] [--threads 2] [--only ours|recipe]
+                                  [--seeds 1] [--threads 2] [--samples 1000] [--bfloat16] [--only ours|recipe]
+                                  [--out FILE]
+    python benchmarks/learning.py --table FILE
 
 ACCOUNTS are stored accounts, several joined by + for a blend: `nasa noaa+noaaresearch`. Both learn from the same
-training tweets and are judged on the same held-out ones. Judging is not counted in the recipe's time, and is in ours.
-Prints a JSON document for each account and seed, as soon as it is known.
+training tweets, are judged on the same held-out ones, and say as many texts with the same sampling, whose copies are
+counted. Judging is not counted in the recipe's time, and is in ours. Each run is a line of JSON in FILE as soon as it
+is known; the table takes of each kind of run the newest, and of seeds the median.
 """
 
 from __future__ import annotations
@@ -17,16 +20,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from bot.config import Training
+from bot.config import Generation, Training
 from bot.database import Database
+from bot.generation.engines import ready_graph
+from bot.generation.samples import Order, sample
 from bot.shelf.bases import Base, find_base
+from bot.shelf.forms import files_of, form_of, whole_model
 from bot.training.dataset import DataSet, build
-from bot.training.job import ADAPTER, RESULT, TEXTS, Event, Job, Result, Texts
+from bot.training.figures import copies, diversity
+from bot.training.job import RESULT, TEXTS, Event, Job, Result, Texts
 from bot.tweets.store import TweetStore
 
 
@@ -63,34 +71,39 @@ def child(module: Sequence[str], first_line: str) -> list[tuple[float, dict[str,
     return events
 
 
-def recipe(data_set: DataSet, base: Base, seed: int, threads: int) -> dict[str, Any]:
+def recipe(data_set: DataSet, base: Base, seed: int, asked: argparse.Namespace) -> dict[str, Any]:
     """The ancestor's way."""
-    job = {
-        "base": str(base.model), "end_id": base.record.end_id, "train": by_account(data_set),
-        "held_out": list(data_set.held_out), "seed": seed, "threads": threads,
-    }  # fmt: skip
-    events = [event for _, event in child([str(Path(__file__).with_name("recipe.py"))], json.dumps(job))]
+    with tempfile.TemporaryDirectory() as name:
+        job = {
+            "base": str(base.model), "end_id": base.record.end_id, "train": by_account(data_set),
+            "held_out": list(data_set.held_out), "seed": seed, "threads": asked.threads, "bfloat16": asked.bfloat16,
+            "save": name,
+        }  # fmt: skip
+        events = [event for _, event in child([str(Path(__file__).with_name("recipe.py"))], json.dumps(job))]
+        said = spoken(Path(name), data_set, base, asked)
     curve = [(event["seconds"], event["loss"], event["bits_per_byte"]) for event in events if "loss" in event]
-    return summary(curve, events[-1])
+    return summary(curve, events[-1]) | said
 
 
-def ours(data_set: DataSet, base: Base, seed: int, settings: Training, threads: int) -> dict[str, Any]:
+def ours(data_set: DataSet, base: Base, seed: int, asked: argparse.Namespace) -> dict[str, Any]:
     """Ours, with the settings as they are shipped."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         accounts = tuple(split.train for split in data_set.splits)
-        texts = Texts(train=data_set.train, held_out=data_set.held_out, accounts=accounts)
+        texts = Texts(
+            train=data_set.train, held_out=data_set.held_out, accounts=accounts,
+            prompts=data_set.prompts, held_out_prompts=data_set.held_out_prompts,
+        )  # fmt: skip
         (folder / TEXTS).write_text(texts.model_dump_json(), encoding="utf-8")
+        told = data_set.settings.model_dump(include=Training.model_fields.keys() & Job.model_fields.keys())
         job = Job(
             base=base.model, base_name="", end_id=base.record.end_id, folder=folder, fingerprint="",
-            rank=settings.rank, layers=settings.layers, epochs=settings.epochs,
-            learning_rate=settings.learning_rate, batch_tokens=settings.batch_tokens, balance=settings.balance,
-            patience=settings.patience,
-            seed=seed, threads=threads,
+            **{**told, "seed": seed, "threads": asked.threads},
         )  # fmt: skip
         events = child(["-m", "bot.training.finetune"], job.model_dump_json())
         result = Result.model_validate_json((folder / RESULT).read_bytes())
-        size = (folder / ADAPTER).stat().st_size
+        size = sum((folder / file).stat().st_size for file in files_of(form_of(folder)))
+        said = spoken(folder, data_set, base, asked)
     prepared = next(at for at, event in events if event["event"] == "preparing")
     scores = {evaluation.step: evaluation for evaluation in result.evaluations}
     curve = [
@@ -99,12 +112,38 @@ def ours(data_set: DataSet, base: Base, seed: int, settings: Training, threads: 
         if (event := Event.model_validate(line)).event == "evaluation" and event.step in scores
     ]
     end = {
-        "seconds": events[-1][0] - prepared,
+        "seconds": curve[-1][0],
         "tokens": result.trained_tokens,
         "peak_mb": round(result.run["peak_memory_bytes"] / 2**20),
         "size_mb": round(size / 1e6, 1),
     }
-    return summary(curve, end) | {"base_loss": result.base.loss, "base_bits_per_byte": result.base.bits_per_byte}
+    base_loss = {"base_loss": result.base.loss, "base_bits_per_byte": result.base.bits_per_byte}
+    return summary(curve, end) | said | base_loss
+
+
+def spoken(folder: Path, data_set: DataSet, base: Base, asked: argparse.Namespace) -> dict[str, Any]:
+    """What is to be said about the texts that the version in that folder says by itself."""
+    if not asked.samples:
+        return {}
+    texts = folder / TEXTS
+    texts.write_text(Texts(train=data_set.train, held_out=data_set.held_out).model_dump_json(), encoding="utf-8")
+    voice = whole_model(folder) if form_of(folder) == "whole" else base
+    asyncio.run(ready_graph(voice, "int8", lambda _: None))
+    order = Order(
+        data=asked.data, base=base.record.spec, weights="int8", threads=asked.threads, adapter=folder, texts=texts,
+        count=asked.samples, seed=1, settings=Generation(),
+    )  # fmt: skip
+    said = asyncio.run(sample(order)).texts
+    copied = copies(said, data_set.train, data_set.held_out)
+    varied = diversity(said, data_set.train, data_set.held_out)
+    return {
+        "samples": len(said),
+        "exact_copies": copied.exact,
+        "near_copies": copied.near,
+        "real_near_copies": copied.real_near,
+        "distinct_2": varied and varied.distinct_2,
+        "real_distinct_2": varied and varied.real_distinct_2,
+    }
 
 
 def summary(curve: list[tuple[float, float, float]], end: dict[str, Any]) -> dict[str, Any]:
@@ -138,44 +177,103 @@ def reached(curve: list[tuple[float, float]], loss: float) -> float | None:
 
 
 def compared(theirs: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Ours beside the recipe's, as ratios. The recipe's best loss is what ours has to reach, whenever it had it."""
-    start = [(0.0, own["base_loss"])]
-    until = reached(start + own["curve"], theirs["best_loss"])
+    """Ours beside the recipe's. Its last loss is what ours has to reach: that is the model it gives you."""
+    until = reached([(0.0, own["base_loss"]), *own["curve"]], theirs["loss"])
     return {
-        "seconds_to_the_recipes_loss": until and round(until, 1),
-        "times_sooner_than_its_best": until and round(theirs["best_after_s"] / until, 1),
-        "times_sooner_than_its_end": until and round(theirs["seconds"] / until, 1),
-        "share_of_its_memory": round(own["peak_mb"] / theirs["peak_mb"], 2),
-        "bits_per_byte_less_than_its_end": f"{1 - own['best_bits_per_byte'] / theirs['bits_per_byte']:.1%}",
-        "bits_per_byte_less_than_its_best": f"{1 - own['best_bits_per_byte'] / theirs['best_bits_per_byte']:.1%}",
+        "seconds_to_its_loss": until and round(until, 1),
+        "times_sooner": until and theirs["seconds"] / until,
+        "memory": own["peak_mb"] / theirs["peak_mb"],
+        "bits_per_byte_less": 1 - own["best_bits_per_byte"] / theirs["bits_per_byte"],
     }
+
+
+# --- The table ---
+
+COLUMNS = {
+    "seconds": "{:.0f}", "best_after_s": "{:.0f}", "tokens_per_second": "{:.0f}", "peak_mb": "{:,.0f}",
+    "size_mb": "{:.1f}", "bits_per_byte": "{:.3f}", "best_bits_per_byte": "{:.3f}", "exact_copies": "{:.1%}",
+    "near_copies": "{:.1%}", "distinct_2": "{:.3f}",
+}  # fmt: skip
+RATIOS = {
+    "seconds_to_its_loss": "{:.0f}", "times_sooner": "{:.1f}", "memory": "{:.2f}", "bits_per_byte_less": "{:.1%}",
+}  # fmt: skip
+
+Runs = dict[tuple[str, str, int, str], dict[str, Any]]
+
+
+def runs_of(file: Path) -> Runs:
+    """The newest run of each account, base, seed and side."""
+    runs = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return {(run["base"], run["account"], run["seed"], run["side"]): run for run in runs}
+
+
+def table(runs: Runs) -> str:
+    """Both sides of each account, and ours beside the recipe's, in Markdown; medians over the seeds."""
+    lines = [
+        f"| base | account | tweets | | seeds | {' | '.join(COLUMNS)} |",
+        f"| --- | --- | ---: | --- | ---: |{' ---: |' * len(COLUMNS)}",
+    ]
+    beside = [
+        f"| base | account | seeds | {' | '.join(RATIOS)} |",
+        f"| --- | --- | ---: |{' ---: |' * len(RATIOS)}",
+    ]
+    for base, account in dict.fromkeys((base, account) for base, account, _, _ in runs):
+        of_account = [run for (at, name, _, _), run in runs.items() if (at, name) == (base, account)]
+        for side in ("recipe", "ours"):
+            own = [run for run in of_account if run["side"] == side]
+            if own:
+                start = f"| {base} | {account} | {own[0]['train_tweets']} | {side} | {len(own)} | "
+                lines.append(start + " | ".join(medians(own, COLUMNS)) + " |")
+        pairs = [
+            compared(runs[base, account, run["seed"], "recipe"], run)
+            for run in of_account
+            if run["side"] == "ours" and (base, account, run["seed"], "recipe") in runs
+        ]
+        if pairs:
+            beside.append(f"| {base} | {account} | {len(pairs)} | " + " | ".join(medians(pairs, RATIOS)) + " |")
+    return "\n".join([*lines, "", *beside])
+
+
+def medians(runs: Sequence[dict[str, Any]], columns: Mapping[str, str]) -> list[str]:
+    """A cell for each column."""
+    cells = []
+    for column, form in columns.items():
+        values = [run[column] for run in runs if run.get(column) is not None]
+        cells.append(form.format(median(values)) if values else "")
+    return cells
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("accounts", nargs="+")
+    parser.add_argument("accounts", nargs="*")
     parser.add_argument("--database", type=Path, default=Path("data/mockingbird.db"))
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--base", default="embedded")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--bfloat16", action="store_true", help="the recipe in bfloat16, where float32 takes hours")
     parser.add_argument("--only", choices=["ours", "recipe"])
-    arguments = parser.parse_args()
-    base = find_base(arguments.data, arguments.base)
+    parser.add_argument("--out", type=Path, default=Path("learning.jsonl"))
+    parser.add_argument("--table", type=Path)
+    asked = parser.parse_args()
+    if asked.table:
+        print(table(runs_of(asked.table)))
+        return
+    base = find_base(asked.data, asked.base)
     if base is None:
-        parser.error(f"the base {arguments.base} is not prepared in {arguments.data}; run `mockingbird prepare` first")
-    settings = Training()
-    for account in arguments.accounts:
-        data_set = asyncio.run(data_set_of(arguments.database, account.split("+"), settings, base))
-        for seed in range(1, arguments.seeds + 1):
-            found: dict[str, Any] = {"account": account, "seed": seed, "train_tweets": len(data_set.train)}
-            if arguments.only != "recipe":
-                found["ours"] = ours(data_set, base, seed, settings, arguments.threads)
-            if arguments.only != "ours":
-                found["recipe"] = recipe(data_set, base, seed, arguments.threads)
-            if arguments.only is None:
-                found["compared"] = compared(found["recipe"], found["ours"])
-            print(json.dumps(found), flush=True)
+        parser.error(f"the base {asked.base} is not prepared in {asked.data}; run `mockingbird prepare` first")
+    for account in asked.accounts:
+        data_set = asyncio.run(data_set_of(asked.database, account.split("+"), Training(), base))
+        for seed in range(1, asked.seeds + 1):
+            for side, learn in {"recipe": recipe, "ours": ours}.items():
+                if asked.only in (None, side):
+                    what = {"base": asked.base, "account": account, "seed": seed, "side": side}
+                    sizes = {"train_tweets": len(data_set.train), "held_out_tweets": len(data_set.held_out)}
+                    line = json.dumps(what | sizes | learn(data_set, base, seed, asked))
+                    with asked.out.open("a", encoding="utf-8") as out:
+                        out.write(line + "\n")
+                    print(line, flush=True)
 
 
 if __name__ == "__main__":
