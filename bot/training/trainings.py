@@ -32,7 +32,7 @@ from bot.training.news import News
 from bot.training.record import Stage, Training, TrainingPoint, TrainingResult, TrainingState
 from bot.training.table import TrainingTable
 from bot.training.tracking import Trackers
-from bot.training.worker import OnPublished, Worker
+from bot.training.worker import Worker
 from bot.tweets.blocked import require_free
 from bot.tweets.counts import SEPARATOR
 from bot.tweets.store import TweetStore
@@ -59,7 +59,6 @@ class Trainings:
         settings: Settings,
         retraining: Retraining,
         clock: Callable[[], datetime],
-        on_published: OnPublished | None = None,
         evaluator: Evaluator | None = None,
         trackers: Trackers | None = None,
         keep_versions: int = 0,
@@ -79,7 +78,6 @@ class Trainings:
             settings,
             retraining,
             clock,
-            on_published,
             evaluator,
             self._trackers,
             Decisions(database, shelf, clock),

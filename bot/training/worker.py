@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import shutil
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -48,7 +48,6 @@ _OF_A_JOB = Settings.model_fields.keys() & Job.model_fields.keys()  # settings t
 
 DISK_PAUSE_S = 60.0  # before another try when even the database can't be written
 
-OnPublished = Callable[[Manifest], Awaitable[None]]
 Resulting = TypeVar("Resulting")
 
 log = structlog.get_logger(__name__)
@@ -68,7 +67,6 @@ class Worker:
         settings: Settings,
         retraining: Retraining,
         clock: Callable[[], datetime],
-        on_published: OnPublished | None,
         evaluator: Evaluator | None,
         trackers: Trackers,
         decisions: Decisions,
@@ -83,7 +81,6 @@ class Worker:
         self._settings = settings
         self._retraining = retraining
         self._clock = clock
-        self._on_published = on_published
         self._evaluator = evaluator
         self._trackers = trackers
         self._decisions = decisions
@@ -130,7 +127,6 @@ class Worker:
                 raise
             await self._note(training.id, tracking)
             await self._close(training.id, outcome)
-            await self._announce(training.persona, outcome)
             await self._prune(training, outcome)
             if outcome is not None:
                 await tracking.send()  # last: the version speaks already, however slow the tracker is
@@ -173,15 +169,6 @@ class Worker:
         except Exception as error:  # the edge of a worker: one training that breaks must not end all others
             log.exception("training broke", training=training.id, persona=training.persona)
             return Outcome(TrainingState.FAILED, f"It broke off with an error of ours, {type(error).__name__}.")
-
-    async def _announce(self, persona: str, outcome: Outcome | None) -> None:
-        """Tell who asked to be told that a version was put in use."""
-        if self._on_published is None or outcome is None or outcome.state is not TrainingState.PUBLISHED:
-            return
-        try:
-            await self._on_published(self._shelf.current(persona))
-        except Exception:  # the edge to somebody else's work: the version is published whatever it does
-            log.exception("nobody took notice of a new version", persona=persona)
 
     async def _prune(self, training: Training, outcome: Outcome | None) -> None:
         """Delete the versions that are no longer kept, once another one is in use and nobody judges one of them."""

@@ -107,7 +107,6 @@ class House:
         self.folder = folder
         self.shelf = Shelf(folder / "models")
         self.store = TweetStore(database, clock)
-        self.published: list[str] = []
         self.examples = folder / "examples"
         self.evaluator = (
             Evaluator(self.shelf, self.store, folder, self.examples, changed, judging or Judging(samples=8), sampler)
@@ -123,7 +122,6 @@ class House:
             changed,
             Retraining(min_new_tweets=5),
             clock,
-            self._note,
             self.evaluator,
             Trackers(tracking or Tracking(), folder),
             keep_versions,
@@ -133,6 +131,3 @@ class House:
     def make_base(self) -> None:
         """Its base, made ready."""
         make_tiny_gpt2(base_folder(self.folder, "tiny"), "tiny")
-
-    async def _note(self, manifest: object) -> None:
-        self.published.append(str(getattr(manifest, "version", manifest)))

@@ -17,6 +17,7 @@ from bot.shelf.bases import Base, BaseRecord
 from bot.shelf.figures import Figures, Samples
 from bot.shelf.manifest import Manifest
 from bot.training.dataset import build, words
+from bot.training.decisions import What
 from bot.training.evaluation import Candidate, Evaluator, Sampled, other_voices, voices_of
 from bot.training.evaluations import Evaluations
 from bot.training.exploring import Explorer
@@ -195,7 +196,7 @@ async def test_a_version_that_recites_is_kept(tmp_path: Path, database: Database
     assert (done.state, done.version) == (TrainingState.KEPT, "v1")
     assert "100.0% of its samples are copies, and 5.0% may be." in (done.reason or "")
     assert house.shelf.personas() == []
-    assert house.published == []
+    assert [each.what for each in await house.decisions.of("nell")] == [What.KEPT]
     figures = metrics_of(house.shelf.use("nell", "v1")).figures
     assert figures is not None
     assert (figures.others, figures.margin, figures.authorship) == (None, None, None)  # absent, not zero
