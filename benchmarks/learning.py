@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -42,7 +43,7 @@ async def data_set_of(database: Path, handles: Sequence[str], settings: Training
     """What is learned, and what is judged with."""
     async with Database(database) as opened:
         store = TweetStore(opened, lambda: datetime.now(UTC))
-        kept = {handle: await store.kept(handle) for handle in handles}
+        kept = {handle: await store.kept(handle, handles) for handle in handles}
     return build(kept, settings, base.record.sha256)
 
 
@@ -180,8 +181,8 @@ def compared(theirs: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """Ours beside the recipe's. Its last loss is what ours has to reach: that is the model it gives you."""
     until = reached([(0.0, own["base_loss"]), *own["curve"]], theirs["loss"])
     return {
-        "seconds_to_its_loss": until and round(until, 1),
-        "times_sooner": until and theirs["seconds"] / until,
+        "seconds_to_its_loss": inf if until is None else until,
+        "times_sooner": 0.0 if until is None else theirs["seconds"] / until,
         "memory": own["peak_mb"] / theirs["peak_mb"],
         "bits_per_byte_less": 1 - own["best_bits_per_byte"] / theirs["bits_per_byte"],
     }
@@ -222,7 +223,8 @@ def table(runs: Runs) -> str:
         for side in ("recipe", "ours"):
             own = [run for run in of_account if run["side"] == side]
             if own:
-                start = f"| {base} | {account} | {own[0]['train_tweets']} | {side} | {len(own)} | "
+                name = f"{side}, bfloat16" if own[0]["bfloat16"] and side == "recipe" else side
+                start = f"| {base} | {account} | {own[0]['train_tweets']} | {name} | {len(own)} | "
                 lines.append(start + " | ".join(medians(own, COLUMNS)) + " |")
         pairs = [
             compared(runs[base, account, run["seed"], "recipe"], run)
@@ -270,6 +272,7 @@ def main() -> None:
                 if asked.only in (None, side):
                     what = {"base": asked.base, "account": account, "seed": seed, "side": side}
                     sizes = {"train_tweets": len(data_set.train), "held_out_tweets": len(data_set.held_out)}
+                    what |= {"bfloat16": asked.bfloat16}
                     line = json.dumps(what | sizes | learn(data_set, base, seed, asked))
                     with asked.out.open("a", encoding="utf-8") as out:
                         out.write(line + "\n")

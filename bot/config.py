@@ -80,7 +80,7 @@ class Training(Section):
 
     method: Literal["lora", "full"] = "lora"
     rank: Annotated[int, Field(ge=0, le=256)] = 0
-    layers: Annotated[int, Field(ge=0)] = 16
+    layers: Annotated[int, Field(ge=0)] = 0
     epochs: Annotated[int, Field(ge=0, le=100)] = 0
     learning_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
     batch_tokens: Annotated[int, Field(ge=0)] = 0

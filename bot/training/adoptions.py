@@ -233,6 +233,7 @@ class Adoptions:
         wanted = Wanted(
             base=base.model,
             end_id=base.record.end_id,
+            device=self._training.device,
             threads=self._training.threads,
             spec=order.spec,
             base_name=hub_name(base.record.spec),

@@ -249,6 +249,7 @@ class Evaluator:
         question = Question(
             base=candidate.base.model,
             end_id=candidate.base.record.end_id,
+            device=self._training.device,
             threads=self._judging.threads or len(os.sched_getaffinity(0)),
             adapter=candidate.adapter,
             in_use=candidate.in_use,

@@ -171,6 +171,8 @@ def load(job: Asking) -> PreTrainedModel:
     device = job.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif device == "cuda" and not torch.cuda.is_available():
+        raise TrainingFailed('PyTorch finds no CUDA device here. Set [training] device to "cpu" or "auto".')
     precision = job.precision
     if precision == "auto":
         precision = "bfloat16" if multiplies_bfloat16(device) else "float32"
@@ -190,7 +192,7 @@ def load(job: Asking) -> PreTrainedModel:
 def multiplies_bfloat16(device: str) -> bool:
     """Whether the device has instructions for products in bfloat16."""
     if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     able = torch.cpu.get_capabilities()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 

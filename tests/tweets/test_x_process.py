@@ -123,7 +123,6 @@ async def test_the_service_fetches_and_checks_and_logs_no_key_even_when_it_logs_
             assert (line["handle"], line["removed"], line["account"]) == ("ada", 1, "gone")
             assert await running.stop() == 0
         written = outcome.out + outcome.err + str(running.lines)
-        assert "'level': 'debug'" in written
         assert not [secret for secret in (*keys(x).values(), "wave", "token=") if secret in written]
         assert await rows(tmp_path, "SELECT count(*) FROM tweets") == [(0,)]
         assert x.violations == []
