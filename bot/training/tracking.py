@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 import structlog
-from filelock import AsyncFileLock
+from filelock import AsyncFileLock, FileLock, Timeout
 
 from bot.config import Tracking as Settings
 from bot.errors import OutsideError
@@ -33,6 +33,7 @@ from bot.training.job import Value
 CHILD = "bot.training.tracking_child"
 UNFINISHED = "It is being sent; if this stays, that was cut off and the tracker shows a part at most."
 FOLDER = "tracking"  # in the data folder: a folder for each persona
+SOURCES = "sources"  # in a persona's folder: what is written down to be sent, while it is
 LOCK = "tracking.lock"  # in the data folder
 _LOOK_S = 0.2  # between two looks whether another process has ended
 
@@ -88,6 +89,15 @@ class Trackers:
         """Return once no process tracks a training."""
         async with AsyncFileLock(self._data / LOCK, poll_interval=_LOOK_S, run_in_executor=False):
             pass
+
+    def sweep(self) -> None:
+        """Remove the tweets that a tracking that was killed left behind, unless one is under way."""
+        try:
+            with FileLock(self._data / LOCK).acquire(blocking=False):
+                for folder in (self._data / FOLDER).glob(f"*/{SOURCES}"):
+                    shutil.rmtree(folder, ignore_errors=True)
+        except Timeout:
+            return
 
     def kept_here(self, personas: Collection[str]) -> int:
         """How many of these personas a tracker keeps something of on this machine."""
@@ -158,6 +168,7 @@ class Tracking:
         async with self._harmless("opened"):
             lock = AsyncFileLock(self._lock, poll_interval=_LOOK_S, run_in_executor=False)
             await self._stack.enter_async_context(lock)
+            self._stack.callback(shutil.rmtree, self._folder / SOURCES, ignore_errors=True)  # if the child is killed
             seen = {name: os.environ[name] for name in VARIABLES[order.service] if name in os.environ}
             self._child = await self._stack.enter_async_context(
                 started(CHILD, first_line=order.model_dump_json(), variables=seen)

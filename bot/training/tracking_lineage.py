@@ -16,9 +16,7 @@ from typing import Any
 
 from bot.shelf.manifest import Manifest
 from bot.training.run_record import RUN, RunRecord
-from bot.training.tracking import Material, Sources
-
-SOURCES = "sources"  # in a persona's folder while it is sent
+from bot.training.tracking import SOURCES, Material, Sources
 
 Figure = float | int
 
@@ -83,9 +81,10 @@ def lineage(material: Material, folder: Path) -> Iterator[Lineage]:
     manifest = Manifest.model_validate_json((material.version / "manifest.json").read_bytes())
     record = RunRecord.model_validate_json((material.version / RUN).read_bytes())
     raw, data_set = folder / SOURCES / "raw", folder / SOURCES / "data-set"
+    shutil.rmtree(folder / SOURCES, ignore_errors=True)  # one that was killed may have left tweets
     try:
         for each in (raw, data_set):
-            each.mkdir(parents=True, exist_ok=True)
+            each.mkdir(parents=True)
         _write_facts(raw / "tweets.json", record, {"counts", "consent", "tweets_read_at"})
         _write_facts(data_set / "data-set.json", record, {"fingerprint", "splits", "base_sha256"})
         if material.sources is not None:

@@ -383,6 +383,7 @@ class Worker:
         await self._decisions.mend()
         if self._evaluator is not None:
             self._evaluator.sweep()
+        self._trackers.sweep()
         await self._table.let_go()
         active = {str(training.id) for training in await self._table.active()}
         for folder in (self._data / "trainings").glob("*"):

@@ -34,7 +34,8 @@ from bot.training.job import ADAPTER, ADAPTER_CONFIG, Evaluation, Result, Score
 from bot.training.publishing import Provenance, put_on_shelf
 from bot.training.record import TrainingPoint
 from bot.training.run_record import RUN, RunRecord
-from bot.training.tracking import CHILD, FOLDER, UNFINISHED, Sources, Trackers
+from bot.training.tracking import CHILD, FOLDER, SOURCES, UNFINISHED, Material, Sources, Trackers
+from bot.training.tracking_lineage import lineage
 from bot.training.trainings import TrainingState
 from bot.tweets.store import Basis
 from tests.fakes import FakeClock
@@ -421,6 +422,46 @@ async def test_a_tracker_that_breaks_while_it_is_sent_is_a_remark(place: Place) 
         assert tracking.remark is not None
         assert tracking.remark.startswith("trackio did not take the run: ")
     assert place.shelf.version("nell", "v1") == manifest
+
+
+async def test_tweets_that_a_killed_tracking_left_are_never_sent(place: Place) -> None:
+    """They go before anything is written to be sent, when a process that sends has ended, and at the next start."""
+    stale = place.kept / SOURCES / "raw" / "nell.jsonl"
+
+    def killed() -> None:
+        stale.parent.mkdir(parents=True, exist_ok=True)
+        stale.write_text("a tweet")
+
+    killed()
+    version = place.shelf.path(place.place(None))
+    material = Material(version=version, in_use=True, sources=None)
+    with lineage(material, place.kept) as shown:
+        assert [path.name for path in shown.raw.iterdir()] == ["tweets.json"]
+    trackers = Trackers(Tracking(service="trackio"), place.folder)
+    async with trackers.tracking("nell", 7) as tracking:
+        assert await tracking.open("v2", place.data_set.fingerprint) is not None
+        killed()
+        trackers.sweep()
+        assert stale.exists()  # it may be what is being sent
+    assert not stale.exists()
+    killed()
+    trackers.sweep()
+    assert not stale.exists()
+
+
+async def test_a_worker_begins_by_removing_what_was_to_be_sent(
+    place: Place, database: Database, clock: FakeClock
+) -> None:
+    house = House(place.folder, database, clock, settings())
+    (place.kept / SOURCES).mkdir(parents=True)
+    worker = asyncio.create_task(house.trainings.run())
+    try:
+        async with asyncio.timeout(10):
+            while (place.kept / SOURCES).exists():
+                await asyncio.sleep(0.02)
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
 
 
 # --- The whole way ---
