@@ -66,6 +66,7 @@ from bot.tweets.x_bodies import VOCABULARIES
 
 LOOK_S = 1.0  # how often the service looks for takedowns, which another process may have begun
 WAIT_S = 900.0  # before another try with a takedown that has to wait
+DROP_AGAIN_S = 60.0  # before another try to let go of what is held in memory
 
 log = structlog.get_logger(__name__)
 
@@ -346,13 +347,17 @@ async def keep_forgetting(rooms: Rooms, dropped: Callable[[Collection[str]], Non
     clock = asyncio.get_running_loop().time
     seen: list[Takedown] = []
     waiting: set[int] = set()  # for trouble to pass
-    try_again_at = 0.0
+    try_again_at = drop_again_at = 0.0
     while True:
         stand = await rooms.takedowns.all()
-        if stand != seen:
-            await rooms.speaker.drop_what_is_gone()
-            dropped({name for takedown in stand for name in takedown.receipt.personas} - {*rooms.shelf.personas()})
-            seen = stand
+        if stand != seen and clock() >= drop_again_at:
+            try:
+                await rooms.speaker.drop_what_is_gone()
+                dropped({name for takedown in stand for name in takedown.receipt.personas} - {*rooms.shelf.personas()})
+                seen = stand
+            except Exception:  # a fault of ours; whoever was taken down is not called any more, all the same
+                log.exception("what was taken down could not be let go of")
+                drop_again_at = clock() + DROP_AGAIN_S
         unfinished = {takedown.id for takedown in stand if takedown.finished_at is None}
         if unfinished - waiting or (unfinished and clock() >= try_again_at):
             try:
@@ -418,6 +423,7 @@ async def serve(config: Config) -> None:
 
 async def _serve(stack: AsyncExitStack, config: Config) -> None:
     rooms = await stack.enter_async_context(open_rooms(config, examples=True))
+    rooms.pushes.sweep()
     retraining = Bell()
     x = await _x(stack, rooms, retraining) if config.x.enabled else None
     purchases = open_purchases(rooms, x.collector if x else None)

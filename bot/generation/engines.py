@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -85,31 +85,47 @@ class Engines:
         """The voice of that version while the body runs.
 
         Raises `Busy` when too many wait for an engine, `Refused` for a version whose base is not here, `UnknownPersona`
-        when it is taken down meanwhile, `BaseUnavailable` and `DiskFull` when its graph can't be built.
+        when it is taken down meanwhile, `UnknownVersion` when it is pruned meanwhile, `DamagedVersion` when a file of
+        it is missing, `BaseUnavailable` and `DiskFull` when its graph can't be built.
         """
         folder = self._shelf.path(manifest)
-        if manifest.form == "adapter" and manifest.base_sha256 == self.first.base.record.sha256:
-            yield Voice(self.first, folder)
-            return
-        held = await self._take(manifest)
-        try:
-            yield Voice(held.engine, folder if manifest.form == "adapter" else None)
-        finally:
-            held.lent -= 1
-            self._given_back.set()
-            if not held.lent and held not in self._held.values():  # it was let go meanwhile
-                await _close(held)
+        with self._told_when_gone(manifest):
+            if manifest.form == "adapter" and manifest.base_sha256 == self.first.base.record.sha256:
+                yield Voice(self.first, folder)
+                return
+            held = await self._take(manifest)
+            try:
+                yield Voice(held.engine, folder if manifest.form == "adapter" else None)
+            finally:
+                held.lent -= 1
+                self._given_back.set()
+                if not held.lent and held not in self._held.values():  # it was let go meanwhile
+                    await _close(held)
 
     async def drop_what_is_gone(self) -> None:
         """Forget versions that are no longer on the shelf: their adapters, and engines that hold nothing else."""
+        for held in self._without_files():
+            if not held.lent:  # else whoever speaks last closes it
+                await _close(held)
         await self.first.drop_what_is_gone()
         for key, held in list(self._held.items()):
-            if not (held.base.model / "config.json").exists():
-                del self._held[key]  # nobody is lent it any more, and whoever speaks last closes it
-                if not held.lent:
-                    await _close(held)
-            else:
+            if self._held.get(key) is held:  # another may have taken its place meanwhile
                 await held.engine.drop_what_is_gone()
+
+    def _without_files(self) -> list[_Held]:
+        """Those whose model is no longer on the shelf, taken out at once: nobody is lent them any more."""
+        gone = [key for key, held in self._held.items() if not (held.base.model / "config.json").exists()]
+        return [self._held.pop(key) for key in gone]
+
+    @contextmanager
+    def _told_when_gone(self, manifest: Manifest) -> Iterator[None]:
+        """What fails in the body because the version's files were deleted meanwhile is told as just that."""
+        try:
+            yield
+        except (OSError, BaseUnavailable):
+            self._shelf.current(manifest.persona)
+            self._shelf.verified(manifest)
+            raise
 
     async def _take(self, manifest: Manifest) -> _Held:
         base = self._base_of(manifest)
@@ -144,6 +160,7 @@ class Engines:
         if isinstance(base, WholeModel):
             async with self._shelf.building():
                 self._shelf.current(manifest.persona)  # nothing is built of somebody who is being taken down
+                self._shelf.version(manifest.persona, manifest.version)  # nor of what was pruned
                 graph = await ready_graph(base, self._model.weights, self._progress)
         else:
             graph = await ready_graph(base, self._model.weights, self._progress)

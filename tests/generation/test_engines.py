@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from bot.config import Model
-from bot.errors import Refused, UnknownPersona
+from bot.errors import Refused, UnknownPersona, UnknownVersion
 from bot.generation.draft import Sampling
 from bot.generation.engine import Engine, Request
 from bot.generation.engines import Engines, ready_graph
@@ -149,6 +150,52 @@ async def test_what_is_removed_is_let_go_and_never_built_again(tmp_path: Path) -
             await _speak(here.engines, late)
         here.shelf.remove("crumb")
         assert [path.name for path in here.shelf.folder.iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.parametrize("removed", [False, True], ids=["stays", "removed"])
+async def test_an_engine_that_made_room_meanwhile_is_not_asked_to_let_go(tmp_path: Path, removed: bool) -> None:
+    """While one engine is busy, the next on the list is closed in favour of a third, whether or not its files stay."""
+    async with house(tmp_path, limit=2) as here:
+        nell, crumb, bruno = (
+            whole_version(here.shelf, name, here.base.model, base=f"of {name}") for name in ("nell", "crumb", "bruno")
+        )
+        goes_on = threading.Event()
+        async with here.engines.lend(nell) as busy:
+            await _speak(here.engines, crumb)
+            busy.engine._executor.submit(goes_on.wait)
+            dropping = asyncio.create_task(here.engines.drop_what_is_gone())
+            done, _ = await asyncio.wait([dropping], timeout=0.5)
+            assert not done
+            if removed:
+                here.shelf.remove("crumb")
+            await _speak(here.engines, bruno)  # crumb made room
+            goes_on.set()
+            await dropping
+            assert len(here.engines._held) == 2
+
+
+async def test_a_version_that_is_pruned_before_it_speaks_is_told_as_such(tmp_path: Path) -> None:
+    """As a whole model nothing is built of it any more, and as an adapter it is not read: never a raw error."""
+    async with house(tmp_path) as here:
+        whole_version(here.shelf, "nell", here.base.model)
+        current = here.shelf.current("nell")
+        gone = current.model_copy(update={"version": "v2"})
+        with pytest.raises(UnknownVersion, match="nell has no version v2"):
+            await _speak(here.engines, gone)
+        held_at_hand = whole_version(here.shelf, "crumb", here.base.model)
+        shutil.copytree(here.shelf.path(held_at_hand), here.shelf.folder / "crumb" / "v2")
+        base = here.engines._base_of(held_at_hand.model_copy(update={"version": "v2"}))
+        here.shelf.prune("crumb", "v2")
+        with pytest.raises(UnknownVersion, match="crumb has no version v2"):
+            await here.engines._open(base, held_at_hand.model_copy(update={"version": "v2"}))
+        assert not here.told
+        adapter = manifest("nell", "v3", here.base.record.sha256)
+        with pytest.raises(UnknownVersion, match="nell has no version v3"):
+            async with here.engines.lend(adapter) as voice:
+                await voice.engine.generate(Request(voice.adapter, "", (1,), WILD))
+        here.shelf.remove("nell")
+        with pytest.raises(UnknownPersona):
+            await _speak(here.engines, current)
 
 
 async def test_a_graph_whose_version_is_gone_is_swept(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ import signal
 import sqlite3
 import sys
 import zipfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from pathlib import Path
 
 import pytest
 
+from bot import app
+from bot.config import load
 from bot.errors import (
     Busy,
     NotPermitted,
@@ -34,7 +36,7 @@ from bot.tweets.charges import Charges
 from bot.tweets.store import Basis
 from tests.fakes import FakeClock
 from tests.forgetting_stage import SECRET, Town, town
-from tests.processes import ROOT, environment
+from tests.processes import ROOT, environment, write_config
 from tests.training.material import sentences
 
 
@@ -536,3 +538,28 @@ async def test_after_a_takedown_the_receipt_and_the_blocked_line_are_all_that_is
     assert texts["tweets.jsonl"] == texts["posts.jsonl"] == texts["messages.jsonl"] == ""
     everything = "\n".join(texts.values())
     assert "duo" not in everything and "discord:99" not in everything
+
+
+async def test_what_can_not_be_let_go_of_is_tried_again_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault there ends neither the task nor the service around it."""
+    monkeypatch.setattr(app, "LOOK_S", 0.01)
+    monkeypatch.setattr(app, "DROP_AGAIN_S", 0.0)
+    tries = 0
+    let_go = asyncio.Event()
+
+    def dropped(personas: Collection[str]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        let_go.set()
+
+    async with app.open_rooms(load(write_config(tmp_path, {}), {})) as rooms, asyncio.timeout(30):
+        await rooms.takedowns.forget("nell", "test")
+        keeping = asyncio.create_task(app.keep_forgetting(rooms, dropped))
+        await asyncio.wait([keeping, asyncio.create_task(let_go.wait())], return_when=asyncio.FIRST_COMPLETED)
+        assert let_go.is_set() and not keeping.done()
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
