@@ -101,8 +101,8 @@ class Speaker:
 
         `start` is how each begins; `about` is a message to answer, data only: it ranks the drafts, and a version that
         learned replies with what they answer is asked in that form (`bot.shelf.answering`). `seed` is the first
-        draft's seed, the next ones count up. Raises `UnknownPersona`, `Busy`, `DamagedVersion`, and `Refused` when
-        nothing that came out was fit to be sent.
+        draft's seed, the next ones count up. Raises `UnknownPersona`, `UnknownVersion` when the one in use is deleted
+        meanwhile, `Busy`, `DamagedVersion`, and `Refused` when nothing that came out was fit to be sent.
         """
         manifest = self._shelf.current(persona)
         await asyncio.to_thread(self._shelf.verified, manifest)
@@ -161,9 +161,13 @@ def asked_of(version: Manifest, about: str) -> str:
 
 
 def first_line(spoken: Spoken) -> Spoken:
-    """The answer alone: behind a line break another one would begin, to what was just said."""
-    line, line_break, _ = spoken.text.lstrip().partition("\n")
-    return replace(spoken, text=line, ended=True) if line_break else spoken
+    """The answer alone: behind a line break another one would begin, to what was just said.
+
+    Blanks before it stay, since it may go on from a start.
+    """
+    blanks = len(spoken.text) - len(spoken.text.lstrip())
+    end = spoken.text.find("\n", blanks)
+    return replace(spoken, text=spoken.text[:end], ended=True) if end >= 0 else spoken
 
 
 def judged(spoken: Spoken, start: str, index: NoveltyIndex, min_novelty: float) -> Draft | str:

@@ -78,5 +78,12 @@ def test_only_a_version_that_learned_enough_replies_is_asked_in_their_form() -> 
 
 def test_an_answer_ends_with_its_line() -> None:
     """What follows answers it in turn."""
-    assert first_line(spoken(" of a lamp\nWho asks?", ended=False)) == spoken(" of a lamp".strip(), ended=True)
+    assert first_line(spoken(" of a lamp\nWho asks?", ended=False)) == spoken(" of a lamp", ended=True)
+    assert first_line(spoken("\nof a lamp\nWho asks?", ended=False)) == spoken("\nof a lamp", ended=True)
     assert first_line(spoken("of a lamp", ended=False)) == spoken("of a lamp", ended=False)
+
+
+def test_an_answer_with_a_start_keeps_the_blank_behind_it() -> None:
+    draft = judged(first_line(spoken(" is to fly\nWho asks?")), "My dream", INDEX, 0.3)
+    assert isinstance(draft, Draft)
+    assert draft.text == "My dream is to fly"
