@@ -24,8 +24,15 @@ ERROR_LINES = 20  # of standard error that are remembered
 LINE_BYTES = 2**20  # of one line on standard output; ours have a few hundred
 
 _PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_PASSED_ON_FAMILIES = ("OMP_", "MKL_", "KMP_", "GOMP_", "HF_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-_FOR_THE_HUB_ONLY = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_PASSED_ON_FAMILIES = ("OMP_", "MKL_", "KMP_", "GOMP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_HUB_SETTINGS = (  # by name, since a token may stand under any other that begins so
+    *("HF_HOME", "HF_HUB_CACHE", "HF_XET_CACHE", "HF_ASSETS_CACHE", "HF_MODULES_CACHE", "HF_ENDPOINT"),
+    *("HF_HUB_OFFLINE", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_VERBOSITY", "HF_DEBUG"),
+    *("HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_SYMLINKS", "HF_HUB_DISABLE_SYMLINKS_WARNING"),
+    *("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_IMPLICIT_TOKEN", "HF_XET_HIGH_PERFORMANCE"),
+)
+_FOR_THE_HUB_ONLY = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_STORED_TOKENS_PATH")
+_ALWAYS = {*_PASSED_ON, *_HUB_SETTINGS}
 
 
 def environment(ours: Mapping[str, str], may_ask_the_hub: bool) -> dict[str, str]:
@@ -33,7 +40,7 @@ def environment(ours: Mapping[str, str], may_ask_the_hub: bool) -> dict[str, str
     seen = {
         name: value
         for name, value in ours.items()
-        if name in _PASSED_ON or name.upper().startswith(_PASSED_ON_FAMILIES) or name in _FOR_THE_HUB_ONLY
+        if name in _ALWAYS or name.upper().startswith(_PASSED_ON_FAMILIES) or name in _FOR_THE_HUB_ONLY
     }
     seen["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "8192"  # default 1024; each shape of a product takes a place
     seen["HF_HUB_DISABLE_TELEMETRY"] = "1"

@@ -91,6 +91,10 @@ def test_a_child_sees_no_secret() -> None:
     """Of the environment it gets what it needs; the hub's token only where it asks the hub."""
     ours = {"PATH": "/bin", "DISCORD_TOKEN": "secret", "HF_TOKEN": "secret", "HF_HOME": "/hub", "OMP_NUM_THREADS": "2"}
     assert "secret" not in environment(ours, may_ask_the_hub=False).values()
+    ours |= {"HF_PUSH_TOKEN": "written with", "HF_ENDPOINT": "http://mirror"}
+    for may_ask_the_hub in (False, True):
+        seen = environment(ours, may_ask_the_hub)
+        assert "written with" not in seen.values() and seen["HF_ENDPOINT"] == "http://mirror"
     asking = environment(ours, may_ask_the_hub=True)
     assert asking["HF_TOKEN"] == "secret"
     assert "DISCORD_TOKEN" not in asking
