@@ -2,32 +2,34 @@
 
 An adapter is merged into its base first, unless the adapter alone is wanted, so that what lies there is a model that
 `transformers.pipeline` loads by its name and that speaks as it does here: the sampling stands in its configuration, and
-its tokenizer begins each text as each tweet began when it was learned. Everything is made in a folder below `data`,
-looked through for tweets, and gone afterwards. A push is a row before anything is written to the hub, and while it is
-written nobody is forgotten, so that a takedown knows of every repository there is.
+its tokenizer begins each text as each tweet began when it was learned. Everything is made in a folder below
+`data/pushing/<persona>/`, looked through for tweets, and gone afterwards; what a kill leaves there goes at the next
+push, at the next start, or with the persona. A push is a row before anything is written to the hub, and while files are
+made or written nobody is forgotten, so that a takedown knows of every folder and every repository there is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import AsyncFileLock
+from filelock import AsyncFileLock, FileLock, Timeout
 from pydantic import BaseModel
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from bot.config import Generation, Hub, secret
 from bot.database import Database, Row
-from bot.errors import BaseUnavailable, ConfigError, DiskFull, HubError, NotPermitted, UsageError
+from bot.errors import BaseUnavailable, ConfigError, DiskFull, HubError, NotPermitted, OutsideError, UsageError
 from bot.personas.consent import require_basis
 from bot.personas.takedown import DELETED, Said, require_remembered
 from bot.shelf.card import PICTURES, Pushed, model_card
@@ -42,10 +44,14 @@ from bot.tweets.store import TweetStore
 from bot.tweets.words import words
 
 HUB = "hub"  # as a platform on which something stands, in receipts
+FOLDER = "pushing"  # in the data folder: a folder for each persona
+LOCK = "push.lock"  # in the data folder
+_HELD = "lock"  # beside what is to be pushed, as long as somebody may push it
 CARD = "README.md"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 TEXTS = (".md", ".json")  # file names of texts end like this
 FEWEST_WORDS = 5  # of a tweet that must not stand in a text; fewer are said by anybody
+_MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")  # CommonMark: a backslash before ASCII punctuation
 _LOOK_S = 0.2  # between two looks at a lock that another process holds
 
 
@@ -108,7 +114,16 @@ class Pushes:
         return [_push(row) for row in rows]
 
     async def remove(self, personas: Sequence[str]) -> None:
-        """Forget that they were pushed; on the hub they stay until they are deleted there."""
+        """Forget that they were pushed, and delete what lies ready to be, even where somebody is asked about it now.
+
+        On the hub they stay until they are deleted there. Raises `OutsideError`.
+        """
+        async with self._alone():
+            for persona in personas:
+                folder = self._data / FOLDER / persona
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                if folder.exists():
+                    raise OutsideError(f"data/{FOLDER}/{persona} can't be deleted. Mend the permissions of [paths] data.")
         async with self._database.transaction() as transaction:
             marks = ", ".join("?" * len(personas))
             await transaction.run(f"DELETE FROM pushes WHERE persona IN ({marks})", personas)
@@ -117,6 +132,14 @@ class Pushes:
         """Return once no push is under way, in whatever process."""
         async with self._alone():
             pass
+
+    def sweep(self) -> None:
+        """Remove what pushes that were killed left behind, unless one is under way."""
+        try:
+            with FileLock(self._data / LOCK).acquire(blocking=False):
+                self._clear()
+        except Timeout:
+            return
 
     # --- Pushing ---
 
@@ -138,11 +161,14 @@ class Pushes:
         standing = await self._look(repo or manifest.persona, token)
         hidden = (standing.private if standing.exists else True) if private is None else private
         already = await self._already(manifest, form, standing) if hidden == standing.private else None
-        with tempfile.TemporaryDirectory(prefix="push-", dir=self._data) as folder:
-            stage = Path(folder)
-            if already is None:
-                await self._stage(manifest, Pushed(standing.repo, form), stage, note)
-                await self._require_no_tweet(manifest, stage)
+        async with AsyncExitStack() as stack:
+            async with self._alone():
+                await self._require_consent(manifest)  # once more: whoever is forgotten now is blocked already
+                stage = self._folder(stack, manifest.persona)
+                if already is None:
+                    await self._stage(manifest, Pushed(standing.repo, form), stage, note)
+                    await self._require_no_tweet(manifest, stage)
+                sizes = _sizes(stage)
             yield Plan(
                 manifest=manifest,
                 form=form,
@@ -151,7 +177,7 @@ class Pushes:
                 exists=standing.exists,
                 was_private=standing.private,
                 folder=stage,
-                sizes=_sizes(stage),
+                sizes=sizes,
                 begun_at=begun_at,
                 already=already,
             )
@@ -215,11 +241,11 @@ class Pushes:
             )
 
     async def _already(self, manifest: Manifest, form: Form, standing: Standing) -> Push | None:
-        """The newest push into that repository, when it was of this version."""
+        """The newest push into that repository, when it was of this version and nobody wrote there since."""
         row = await self._database.one(
             "SELECT * FROM pushes WHERE repo = ? AND commit_id IS NOT NULL ORDER BY id DESC LIMIT 1", (standing.repo,)
         )
-        newest = _push(row) if row and standing.exists else None
+        newest = _push(row) if row and standing.exists and row["commit_id"] == standing.head else None
         same = newest and (newest.persona, newest.version, newest.form) == (manifest.persona, manifest.version, form)
         return newest if same else None
 
@@ -251,6 +277,23 @@ class Pushes:
                 f"What is to be pushed could not be made ready ({error.strerror}). Free some space and try again."
             ) from error
 
+    def _folder(self, stack: AsyncExitStack, persona: str) -> Path:
+        """An empty folder that is gone when the stack is closed; for whoever is `_alone`."""
+        self._clear()
+        home = self._data / FOLDER / persona
+        home.mkdir(parents=True, exist_ok=True)
+        held = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=home, ignore_cleanup_errors=True)))
+        stack.enter_context(FileLock(held / _HELD).acquire(blocking=False))
+        stage = held / "model"
+        stage.mkdir()
+        return stage
+
+    def _clear(self) -> None:
+        """Remove folders that nobody holds."""
+        for folder in (self._data / FOLDER).glob("*/*"):
+            with suppress(Timeout, OSError), FileLock(folder / _HELD).acquire(blocking=False):
+                shutil.rmtree(folder, ignore_errors=True)
+
     async def _merge(self, manifest: Manifest, version: Path, stage: Path, note: Callable[[str], None]) -> None:
         base = await ensure_base(manifest.base, self._data, note)
         if base.record.sha256 != manifest.base_sha256:
@@ -280,7 +323,7 @@ class Pushes:
 
     def _alone(self) -> AsyncFileLock:
         """One push at a time, over all processes; the lock dies with its process."""
-        return AsyncFileLock(self._data / "push.lock", poll_interval=_LOOK_S, run_in_executor=False)
+        return AsyncFileLock(self._data / LOCK, poll_interval=_LOOK_S, run_in_executor=False)
 
 
 class HubOutlet:
@@ -327,10 +370,13 @@ async def _asked(question: Look | Upload | Delete, token: str) -> AsyncIterator[
 
 
 def holds_one_of(text: str, tweets: Iterable[str]) -> bool:
-    """Whether all the words of one of the tweets stand in the text in their order; very short ones don't count."""
-    running = f" {' '.join(words(text))} "
-    said = (words(tweet) for tweet in tweets)
-    return any(f" {' '.join(found)} " in running for found in said if len(found) >= FEWEST_WORDS)
+    """Whether all the words of one of the tweets stand in the text in their order; very short ones don't count.
+
+    They are looked for as they stand there and as Markdown shows them, `jim\\_free` being `jim_free`.
+    """
+    readings = [f" {' '.join(words(each))} " for each in (text, _MARKDOWN_ESCAPE.sub(r"\1", text))]
+    said = [f" {' '.join(found)} " for tweet in tweets if len(found := words(tweet)) >= FEWEST_WORDS]
+    return any(each in reading for reading in readings for each in said)
 
 
 def make_speak(folder: Path, generation: Generation) -> None:

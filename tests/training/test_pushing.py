@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,18 +18,20 @@ from huggingface_hub import ModelCard
 from bot.database import Database
 from bot.loopback.hub import LoopbackHub
 from bot.shelf.bases import Base, base_folder
+from bot.shelf.card import plain
 from bot.shelf.manifest import Manifest, Prediction
 from bot.shelf.shelf import Shelf
-from bot.training.pushing import holds_one_of
+from bot.training.pushing import FOLDER, holds_one_of
 from bot.tweets.blocked import Blocked, Blocklist
 from bot.tweets.store import Basis, TweetStore
 from tests.fakes import FakeClock
-from tests.processes import LONGEST_S, Outcome, mockingbird, write_config
+from tests.processes import LONGEST_S, Outcome, environment, mockingbird, write_config
 from tests.shelves import manifest
 from tests.tiny_base import make_tiny_gpt2, make_tiny_llama
 from tests.training.material import sentences, tweets
 
 SECRET = "Nobody has ever seen the harbour master dance before breakfast."
+ESCAPED = "Tonight @jim_free has lit the #harbour_lamp_two again, all by himself."
 GENERATED = "My dream is a lamp that sings."
 
 
@@ -63,6 +66,28 @@ class House:
         variables = {"NELLS_TOKEN": self.hub.write_token if token is None else token, "HF_HUB_OFFLINE": "0"}
         return await mockingbird(config, *arguments, extra={**variables, **self.variables})
 
+    @asynccontextmanager
+    async def asked(self, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """The command in a process of its own, while it waits for an answer to `Push it?`."""
+        config = write_config(self.folder, {"hub": {"endpoint": self.hub.endpoint, "token_env": "NELLS_TOKEN"}})
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot", "--config", str(config), *arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment({"NELLS_TOKEN": self.hub.write_token, "HF_HUB_OFFLINE": "0"}),
+        )
+        assert process.stderr is not None
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                await process.stderr.readuntil(b"Push it?")
+            yield process
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.communicate()
+
 
 def write_adapter(base: Base, folder: Path, seed: int) -> None:
     """LoRA of rank 2 on the attention of a tiny base, none of it zero."""
@@ -87,7 +112,9 @@ def write_adapter(base: Base, folder: Path, seed: int) -> None:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     base = make_tiny_gpt2(base_folder(tmp_path / "data", "tiny"), "tiny")
     async with Database(tmp_path / "data" / "mockingbird.db") as database:
-        await TweetStore(database, FakeClock()).add("nell", tweets("nell", [*sentences(40), SECRET]), Basis.OWN)
+        await TweetStore(database, FakeClock()).add(
+            "nell", tweets("nell", [*sentences(40), SECRET, ESCAPED]), Basis.OWN
+        )
     async with LoopbackHub() as hub:
         place = House(tmp_path, hub, base)
         place.version(1)
@@ -224,7 +251,7 @@ async def test_a_version_that_is_a_whole_model_is_pushed_as_it_is(house: House) 
 
 
 async def test_the_same_version_is_pushed_once_and_another_one_is_a_commit_more(house: House) -> None:
-    """Unless the repository is gone: then it is made anew."""
+    """Unless the repository is gone, or somebody wrote there since: then it is pushed again."""
     assert (await house.push("push", "nell", "--adapter", "--yes")).code == 0
     writes = [each for each in house.hub.requests if each.method != "GET"]
     again = await house.push("push", "nell", "--adapter", "--yes", "--json")
@@ -232,9 +259,14 @@ async def test_the_same_version_is_pushed_once_and_another_one_is_a_commit_more(
     assert [each for each in house.hub.requests if each.method != "GET"] == writes
     house.version(2)
     assert (await house.push("push", "nell", "--adapter", "--yes")).code == 0
+    pushed = house.hub.models["keeper/nell"]
     assert [summary for _, summary, _ in house.hub.models["keeper/nell"].commits] == [
         *("initial commit", "nell v1", "nell v2")
     ]
+    pushed.commit("from elsewhere", {"README.md": b"another card"})
+    over = await house.push("push", "nell", "--adapter", "--yes", "--json")
+    assert json.loads(over.out)["pushed"] is True
+    assert b"another card" not in pushed.files["README.md"] and "adapter_config.json" in pushed.files
     del house.hub.models["keeper/nell"]
     old = await house.push("push", "nell", "--adapter", "--version", "v2", "--yes", "--json")
     assert json.loads(old.out)["pushed"] is True
@@ -302,8 +334,13 @@ async def test_who_may_not_be_learned_is_not_pushed(house: House) -> None:
     assert house.hub.requests == []
 
 
-async def test_a_text_that_holds_a_tweet_is_not_uploaded(house: House) -> None:
-    house.version(2, said=f"As I say: {SECRET.upper()}")
+@pytest.mark.parametrize(
+    "tweet",
+    [SECRET, pytest.param(ESCAPED, marks=pytest.mark.slow)],
+    ids=["plain", "with what the card escapes"],
+)
+async def test_a_text_that_holds_a_tweet_is_not_uploaded(house: House, tweet: str) -> None:
+    house.version(2, said=f"As I say: {tweet.upper()}")
     done = await house.push("push", "nell", "--adapter", "--yes")
     assert (done.code, "would hold a tweet word for word" in " ".join(done.err.split())) == (2, True), done.err
     assert house.hub.models == {}
@@ -312,6 +349,8 @@ async def test_a_text_that_holds_a_tweet_is_not_uploaded(house: House) -> None:
 def test_a_tweet_is_found_in_any_text_whatever_its_letter_case_and_punctuation() -> None:
     """Its words in a row; very short ones are said by anybody, and part of a word is no word."""
     assert holds_one_of("> so: THE lamp, was lit — before dawn!", ["The lamp was lit before dawn"])
+    assert holds_one_of(plain("@jim_free: the *new* lamp\\_s are lit"), ["@jim_free the new lamp\\_s are lit"])
+    assert holds_one_of(r"as raw \_text_ that nobody escaped here", [r"raw \_text_ that nobody escaped"])
     assert not holds_one_of("the lamp was lit before", ["The lamp was lit before dawn"])
     assert not holds_one_of("good morning everybody", ["Good morning"])
     assert not holds_one_of("a b c d efg", ["a b c d ef"])
@@ -332,6 +371,24 @@ async def test_forgetting_deletes_what_was_pushed_or_names_it(house: House) -> N
     assert house.hub.models == {}
     async with Database(house.folder / "data" / "mockingbird.db") as database:
         assert await database.all("SELECT * FROM pushes") == []
+
+
+async def test_what_lies_ready_to_be_pushed_goes_with_its_process_or_with_the_persona(house: House) -> None:
+    """Killed while somebody is asked, it goes at the next push; forgotten meanwhile, it goes and is not pushed."""
+    ready = house.folder / "data" / FOLDER / "nell"
+    async with house.asked("push", "nell", "--adapter") as killed:
+        killed.kill()
+    [left] = ready.glob("*/model/adapter_model.safetensors")
+    async with house.asked("push", "nell", "--adapter") as asked:
+        assert not left.exists()
+        assert len([*ready.glob("*/model/adapter_model.safetensors")]) == 1
+        done = await house.push("forget", "nell", "--yes")
+        assert done.code == 0, done.err
+        assert not ready.exists()
+        _, said = await asked.communicate(b"y\n")
+        assert (asked.returncode, b"is not to be learned" in said or b"blocked" in said) == (2, True), said
+    assert house.hub.models == {}
+    assert not ready.exists()
 
 
 @pytest.mark.slow
