@@ -386,13 +386,16 @@ def _manifest(manifest: Manifest, subject: Subject) -> dict[str, Any]:
     document = manifest.model_dump(mode="json")
     others = len(set(manifest.handles) - set(subject.handles))
     if others:
-        document["metrics"].pop("figures", None)  # each account's own are among them
+        del document["adopted_from"]  # a name that somebody chose, maybe after one of them
+        if document["metrics"]:
+            del document["metrics"]["figures"]  # each account's own are among them
     return {
         **document,
         "persona": _called(manifest.persona, subject),
         "handles": [handle for handle in manifest.handles if handle in subject.handles],
         "other accounts": others,
         "counts": [each for each in document["counts"] if each["handle"] in subject.handles],
+        "splits": [each for each in document["splits"] if each["handle"] in subject.handles],
         "consent": {handle: why for handle, why in manifest.consent.items() if handle in subject.handles},
     }
 

@@ -30,6 +30,7 @@ from bot.personas.takedown import DELETED, Said
 from bot.replies.conversation import Incoming, Platform
 from bot.replies.posts import PostState
 from bot.shelf.figures import Figures
+from bot.shelf.manifest import HandleSplit
 from bot.training.evaluations import Evaluations
 from bot.training.trainings import TrainingState
 from bot.tweets.charges import Charges
@@ -37,6 +38,7 @@ from bot.tweets.store import Basis
 from tests.fakes import FakeClock
 from tests.forgetting_stage import SECRET, Town, town
 from tests.processes import ROOT, environment, write_config
+from tests.shelves import manifest
 from tests.training.material import sentences
 
 
@@ -519,6 +521,24 @@ async def test_an_export_holds_all_of_one_account_and_nobody_else(place: Town, t
         await handed_over(place, "nell", path)
     with pytest.raises(UnknownHandle):
         await handed_over(place, "stranger", tmp_path / "no.zip")
+
+
+async def test_an_export_of_a_blend_that_was_adopted_names_nobody_else(place: Town, tmp_path: Path) -> None:
+    """Nobody could judge it, and whoever named it may have named them all."""
+    numbers = ("said_before", "said_elsewhere", "known_already", "train", "held_out", "epoch", "characters")
+    unknown = dict.fromkeys(("tokens", "first", "boundary", "last"))
+    split = dict.fromkeys(numbers, 7) | unknown
+    splits = tuple(HandleSplit.model_validate({**split, "handle": each}) for each in ("nell", "otis"))
+    adopted = manifest("duo", "v2").model_copy(
+        update={"handles": ("nell", "otis"), "metrics": None, "adopted_from": "hub/otis-nell", "splits": splits}
+    )
+    place.shelf.place(place.shelf.staging("duo", "v2"), adopted)
+    await handed_over(place, "nell", tmp_path / "nell.zip")
+    with zipfile.ZipFile(tmp_path / "nell.zip") as archive:
+        versions = archive.read("versions.json").decode()
+    [found] = [each for each in json.loads(versions) if each["version"] == "v2"]
+    assert (found["metrics"], [each["handle"] for each in found["splits"]]) == (None, ["nell"])
+    assert "otis" not in versions
 
 
 async def test_after_a_takedown_the_receipt_and_the_blocked_line_are_all_that_is_held(
