@@ -131,7 +131,7 @@ class Engine:
         self._banned = [token for token in added if added[token].special and token != self._end]
 
     def _speak(self, request: Request, nobody_waits: threading.Event) -> list[Spoken]:
-        start = self._tokenizer.encode(request.start).ids
+        start = self._tokenizer.encode(request.start, add_special_tokens=False).ids
         room = self._shape.positions - request.sampling.max_tokens - len(start) - 1
         prompt = [self._end, *asking_ids(self._tokenizer, request.asked, room), *start]
         capacity = len(prompt) + request.sampling.max_tokens

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from bot.errors import BaseUnavailable, Busy, Refused
 from bot.generation.draft import Sampling
@@ -19,7 +20,7 @@ from bot.generation.graph import build_graph
 from bot.generation.graph_description import Weights, graph_folder
 from bot.generation.sampling import draw
 from bot.shelf.answering import LONGEST
-from bot.shelf.bases import Base
+from bot.shelf.bases import END_TOKEN, Base
 from tests.tiny_base import make_tiny_gpt2, make_tiny_llama
 
 WILD = Sampling(temperature=1.0, top_p=0.95, top_k=0, max_tokens=24)
@@ -142,6 +143,21 @@ async def test_a_control_token_in_the_start_is_text(base: Base) -> None:
     async with engine_for(base) as engine:
         tokens = engine._tokenizer.encode("<|endoftext|>").ids
         assert base.record.end_id not in tokens
+
+
+async def test_a_tokenizer_that_adds_tokens_of_its_own_changes_nothing(base: Base, tmp_path: Path) -> None:
+    """As of a model that was pushed, whose tokenizer sets the end token before each text."""
+    async with engine_for(base) as engine:
+        plain = await engine.generate(Request(None, "", (1,), WILD))
+    theirs = Base(base.record, tmp_path / "theirs")
+    shutil.copytree(base.folder, theirs.folder)
+    tokenizer = Tokenizer.from_file(str(theirs.model / "tokenizer.json"))
+    tokenizer.post_processor = TemplateProcessing(
+        single=f"{END_TOKEN} $A", special_tokens=[(END_TOKEN, base.record.end_id)]
+    )
+    tokenizer.save(str(theirs.model / "tokenizer.json"))
+    async with engine_for(theirs) as engine:
+        assert await engine.generate(Request(None, "", (1,), WILD)) == plain
 
 
 async def test_a_start_that_leaves_no_room_is_refused_in_words(base: Base) -> None:

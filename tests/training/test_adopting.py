@@ -14,16 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from bot import app
 from bot.app import Rooms, open_rooms
 from bot.config import Config, Generation, load
 from bot.errors import BaseUnavailable, NotPermitted, UsageError
 from bot.generation.draft import Sampling
-from bot.shelf.bases import Base, base_folder, find_base
+from bot.shelf.bases import END_TOKEN, Base, base_folder, find_base
 from bot.shelf.manifest import Manifest
 from bot.training import adopting, finetune
-from bot.training.adoptions import HELD_OUT, OWN_WORDS, Likeness, Order, Wanted
+from bot.training.adoptions import HELD_OUT, OWN_WORDS, WHOLE, Likeness, Order, Wanted
 from bot.training.dataset import text_bytes, tokenise
 from bot.training.prepare import prepare_base
 from bot.tweets.store import Basis
@@ -204,10 +206,29 @@ async def test_nobody_is_imitated_without_a_reason_or_against_the_blocked_list(t
             await adopted(rooms, order("somewhere"))
 
 
+@pytest.mark.parametrize("adopts", [False, True], ids=["base", "adopted"])
+def test_what_a_tokenizer_adds_or_cuts_off_is_not_taken_over(tmp_path: Path, adopts: bool) -> None:
+    """A text is its own tokens between two end tokens, whatever else the file would make of it."""
+    theirs = make_tiny_gpt2(tmp_path / "theirs")
+    before = Tokenizer.from_file(str(theirs.model / "tokenizer.json"))
+    texts = ["The lamp was lit before the fog came in.", "Come in."]
+    wanted_ids = tokenise(before, texts, theirs.record.end_id)
+    before.post_processor = TemplateProcessing(single=f"{END_TOKEN} $A", special_tokens=[(END_TOKEN, 0)])
+    before.enable_padding(length=40, pad_id=theirs.record.end_id, pad_token=END_TOKEN)
+    before.enable_truncation(12)
+    before.save(str(theirs.model / "tokenizer.json"))
+    if adopts:
+        adopting.adopt(wanted(theirs.model, make_tiny_gpt2(tmp_path / "base"), tmp_path / "made"))
+        folder = tmp_path / "made" / WHOLE
+    else:
+        folder = prepare_base(str(theirs.model), tmp_path / "data").model
+    ours = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    assert tokenise(ours, texts, theirs.record.end_id) == wanted_ids
+    assert ours.encode("Come in.").ids == wanted_ids[1][1:-1]
+
+
 def test_a_training_sets_itself_beside_a_whole_model_in_use(tmp_path: Path) -> None:
     """For each token of the base; a model with the base's own tokens and weights is as good as the base."""
-    from tokenizers import Tokenizer
-
     base = make_tiny_gpt2(tmp_path / "base")
     texts = sentences(20)
     asked = job(base, tmp_path / "job", texts, texts, precision="float32")
