@@ -83,7 +83,7 @@ def _furnish(config: Config, stage: Stage) -> None:
     settings: dict[str, dict[str, object]] = {
         "paths": {"data": "data", "models": "models", "examples": "nothing"},
         "model": {"base": config.model.base, "weights": config.model.weights, "threads": config.model.threads},
-        "training": dict(config.training) | {"epochs": 1},  # further ones cost a minute each and gain little
+        "training": dict(config.training) | {"epochs": 1, "layers": 16},  # more costs minutes and gains little
         "judging": {"samples": 0},  # `mockingbird evaluate` shows the figures; here they would take two minutes
         "retraining": {"min_new_tweets": 30, "min_hours_between": 0.0, "check_every_minutes": 0.05},
         "replies": {"default_persona": LEARNED_BEFORE},
