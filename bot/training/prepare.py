@@ -198,7 +198,18 @@ def load(origin: Origin, spec: str, advice: Advice) -> tuple[PreTrainedModel, To
     fast = getattr(tokenizer, "backend_tokenizer", None)
     if fast is None or not _reads(fast, model.config.vocab_size):
         raise BaseUnavailable(f"{spec} has no tokenizer that fits its weights. {advice.choose}{advice.otherwise}")
-    return model, fast
+    return model, plain(fast)
+
+
+def plain(tokenizer: Tokenizer) -> Tokenizer:
+    """The same without what its file may add to a text or cut off: special tokens around it, padding, truncation.
+
+    Whoever trains or speaks sets the end tokens, and a padded text would be learned and judged with its padding.
+    """
+    tokenizer.post_processor = None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
 
 
 def _reads(tokenizer: Tokenizer, vocabulary: int) -> bool:
