@@ -2,7 +2,8 @@
 
 What is heavy happens in children: one reads the model and writes it in our form (`bot.training.adopting`), the engine's
 graph is built of it by whoever is handed in as `Build`, and where tweets of those it imitates are stored it is judged
-like any other version. All of it lies in `data/adopting/` until it is placed on the shelf whole. It happens under the
+like any other version. All of it, what is downloaded included, lies in `data/adopting/` until it is placed on the shelf
+whole, so that no copy outlives a takedown in a cache that others share. It happens under the
 lock of evaluations, so whoever is to be forgotten is not being adopted at that moment, and what a kill left in that
 folder is swept with what evaluations leave.
 """
@@ -40,6 +41,8 @@ from bot.tweets.tweet import normalise_handle
 
 CHILD = "bot.training.adopting"
 WHOLE, ADAPTER = "whole", "adapter"  # folders in that of the adoption
+DOWNLOADED = "downloaded"  # folder in that of the adoption
+CACHES = ("HF_HUB_CACHE", "HF_XET_CACHE")  # where the hub's library keeps what it downloads
 ANSWER = "answer.json"  # `Answer`
 HELD_OUT, OWN_WORDS = "held-out tweets", "texts that the whole model said"  # what an adapter's loss is measured on
 RUN = "adopted"  # names the staging folder
@@ -242,7 +245,8 @@ class Adoptions:
             tweets=self._evaluator.judging.tweets,
             seed=self._training.seed,
         )
-        async with started(CHILD, first_line=wanted.model_dump_json(), may_ask_the_hub=True) as child:
+        line, caches = wanted.model_dump_json(), {name: str(self._folder / DOWNLOADED) for name in CACHES}
+        async with started(CHILD, first_line=line, may_ask_the_hub=True, variables=caches) as child:
             async for line in child.lines():
                 progress(line.decode(errors="replace").rstrip())
             code = await child.ended()

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.loopback.hub import LoopbackHub
-from bot.shelf.bases import find_base
+from bot.shelf.bases import base_folder, find_base
+from bot.shelf.shelf import Shelf
 from bot.training.child import environment
 from tests.processes import LONGEST_S, mockingbird, write_config
 from tests.tiny_base import make_tiny_gpt2, tiny_tokenizer
@@ -136,6 +137,26 @@ async def test_a_gated_model_is_one_sentence(tmp_path: Path, hub: LoopbackHub) -
     code, errors = await prepare(tmp_path, "someone/gated", tmp_path / "cache", **settings)
     assert (code, hub.downloads(WEIGHTS)) == (3, [])
     assert errors.strip().splitlines()[-1].startswith("someone/gated is gated on the hub. Ask for access there"), errors
+
+
+async def test_a_model_from_the_hub_is_adopted_and_no_copy_outlives_it(tmp_path: Path, hub: LoopbackHub) -> None:
+    """By the command. No cache keeps it, so when the account is forgotten it is gone; without network it is not had."""
+    files = tiny(tmp_path)
+    hub.add("someone/sayings", files)
+    make_tiny_gpt2(base_folder(tmp_path / "data", "tiny"), "tiny")
+    config, cache = write_config(tmp_path, {"hub": {"endpoint": hub.endpoint}}), tmp_path / "cache"
+    surroundings = {"HF_HOME": str(cache), "HF_HUB_OFFLINE": "0"}
+    adopt = ("adopt", "someone/sayings", "--as", "nell", "--handle", "nell", "--basis", "invented")
+    done = await mockingbird(config, *adopt, extra=surroundings)
+    assert done.code == 0, done.err
+    [version] = Shelf(tmp_path / "models").versions("nell")
+    assert (version.form, version.adopted_from) == ("whole", "someone/sayings")
+    assert len(hub.downloads(WEIGHTS)) == 1
+    digest = hashlib.sha256(files[WEIGHTS]).hexdigest()
+    kept = [path for path in (*cache.rglob("*"), *(tmp_path / "data").rglob("*")) if path.is_file()]
+    assert not [path for path in kept if "sayings" in str(path) or digest in str(path)]
+    away = await mockingbird(config, *adopt, extra={**surroundings, "HF_HUB_OFFLINE": "1"})
+    assert (away.code, "The hub can't be reached" in " ".join(away.err.split())) == (3, True)
 
 
 async def test_without_network_what_was_downloaded_before_is_enough(tmp_path: Path, hub: LoopbackHub) -> None:
