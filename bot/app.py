@@ -245,11 +245,6 @@ async def open_collector(rooms: Rooms) -> AsyncIterator[Collector]:
         yield Collector(client, rooms.store, rooms.database, rooms.ledger, rooms.config.x, now)
 
 
-def can_post(config: Config) -> bool:
-    """Whether the environment holds the keys of an account that posts."""
-    return _x_keys(config).can_post
-
-
 def _x_keys(config: Config) -> XKeys:
     return XKeys(
         bearer_token=secret(config.x.bearer_token_env),
@@ -523,7 +518,6 @@ def _discord(rooms: Rooms, purchases: Purchases) -> DiscordFrontend:
         rooms.config.replies.drain_seconds,
         takedowns=rooms.takedowns,
         ledger=rooms.ledger,
-        can_post=can_post(rooms.config),
     )
 
 

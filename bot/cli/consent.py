@@ -11,11 +11,11 @@ from rich.table import Table
 from bot import app
 from bot.cli.terminal import cli, command, json_option, note, out, print_json
 from bot.config import Config
-from bot.errors import ConfigError, UsageError
+from bot.errors import UsageError
 from bot.forgetting import export as export_all
 from bot.personas.consent import require_note
 from bot.personas.takedown import DELETED, Receipt, Takedown
-from bot.training.pushing import HUB, required_token
+from bot.training.pushing import HUB
 from bot.tweets.blocked import NO_REASON, Blocked, read_list, write_list
 from bot.tweets.costs import dollars
 from bot.tweets.store import Basis
@@ -65,16 +65,15 @@ async def forget(config: Config, handle: str, delete_posts: bool, reason: str, y
         found = await rooms.takedowns.preview(handle)
         _say_what_goes(found, delete_posts)
         posts = sum(1 for each in found.said if each.platform == "x" and each.id)
+        if delete_posts:
+            await rooms.takedowns.require_means(found)
         if delete_posts and posts:
-            _require_keys(config)
             price = posts * rooms.ledger.prices.post_delete
             month, cap = await rooms.ledger.month_total(), rooms.ledger.monthly_budget
             note(
                 f"Deleting {posts:,} posts on X costs {dollars(price)}. "
                 f"This month {dollars(month)} of {dollars(cap)} are spent."
             )
-        if delete_posts and any(each.platform == HUB for each in found.said):
-            required_token(config.hub)  # before anything is begun that could not be finished
         if not yes and not click.confirm("Forget it all?", err=True):
             raise click.Abort
         done = await rooms.takedowns.forget(handle, "command", reason, delete_posts)
@@ -174,15 +173,6 @@ def _say_what_goes(found: Receipt, delete_posts: bool) -> None:
         note(f"{said:,} posts and messages in its voice {fate}.")
     if repos:
         note(f"On Hugging Face's hub {', '.join(repos)} {fate}.")
-
-
-def _require_keys(config: Config) -> None:
-    """Before anything is begun that could not be finished."""
-    if not app.can_post(config):
-        raise ConfigError(
-            "Nothing was done: deleting posts on X needs the four keys of the account that posted them. "
-            "Set them (docs/x.md), or leave --delete-posts out."
-        )
 
 
 def _print_receipt(done: Takedown) -> None:

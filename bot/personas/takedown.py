@@ -36,7 +36,7 @@ from filelock import AsyncFileLock, FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from bot.database import Database, Row, Transaction
-from bot.errors import MockingbirdError, UnknownPersona, UsageError
+from bot.errors import ConfigError, MockingbirdError, UnknownPersona, UsageError
 from bot.tweets.blocked import Blocked, Blocklist, Reads
 from bot.tweets.store import TweetStore
 from bot.tweets.tweet import normalise_handle
@@ -152,6 +152,10 @@ class Room:
 class Outlet(Protocol):
     """Takes back what was said on one platform."""
 
+    async def require_means(self) -> None:
+        """Raise `ConfigError` where what taking back needs is not set up: a key, a token."""
+        ...
+
     def take_back(self, said: Sequence[Said], label: str) -> AsyncGenerator[Said]:
         """Delete each and give it with its outcome; gone already is as good as deleted. `label` is for the ledger.
 
@@ -191,12 +195,24 @@ class Takedowns:
         said = await self._said(subject, await self._of(handles))
         return Receipt(handles=handles, personas=subject.personas, found=await self._find(subject), said=said)
 
+    async def require_means(self, found: Receipt) -> None:
+        """Raise `ConfigError` where what was said in public could never be taken back for want of a key or a token."""
+        platforms = {each.platform for each in found.said if each.id}
+        for platform, outlet in self._outlets.items():
+            if platform in platforms:
+                try:
+                    await outlet.require_means()
+                except ConfigError as error:
+                    raise ConfigError(f"Nothing was done. {error}") from error
+
     async def forget(self, handle: str, asked_by: str, reason: str = "", delete_posts: bool = False) -> Takedown:
         """Forget this account, and finish whatever was interrupted before; the finished takedown.
 
-        What is not known is blocked all the same. Raises `MockingbirdError` when something has to wait (see step 7);
-        then it goes on later.
+        What is not known is blocked all the same. Raises `ConfigError` before anything is done where it could not be
+        finished, and `MockingbirdError` when something has to wait (see step 7); then it goes on later.
         """
+        if delete_posts:
+            await self.require_means(await self.preview(handle))
         number = await self._ask(_name(handle), asked_by, reason, delete_posts)
         async with self._alone():
             await self._carry_out_all(first=number)

@@ -245,8 +245,8 @@ class Adoptions:
             tweets=self._evaluator.judging.tweets,
             seed=self._training.seed,
         )
-        line, caches = wanted.model_dump_json(), {name: str(self._folder / DOWNLOADED) for name in CACHES}
-        async with started(CHILD, first_line=line, may_ask_the_hub=True, variables=caches) as child:
+        first_line, caches = wanted.model_dump_json(), {name: str(self._folder / DOWNLOADED) for name in CACHES}
+        async with started(CHILD, first_line=first_line, may_ask_the_hub=True, variables=caches) as child:
             async for line in child.lines():
                 progress(line.decode(errors="replace").rstrip())
             code = await child.ended()

@@ -123,7 +123,9 @@ class Pushes:
                 folder = self._data / FOLDER / persona
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
                 if folder.exists():
-                    raise OutsideError(f"data/{FOLDER}/{persona} can't be deleted. Mend the permissions of [paths] data.")
+                    raise OutsideError(
+                        f"data/{FOLDER}/{persona} can't be deleted. Mend the permissions of [paths] data."
+                    )
         async with self._database.transaction() as transaction:
             marks = ", ".join("?" * len(personas))
             await transaction.run(f"DELETE FROM pushes WHERE persona IN ({marks})", personas)
@@ -331,6 +333,10 @@ class HubOutlet:
 
     def __init__(self, settings: Hub) -> None:
         self._settings = settings
+
+    async def require_means(self) -> None:
+        """Raises `ConfigError` without a token."""
+        required_token(self._settings)
 
     async def take_back(self, said: Sequence[Said], label: str) -> AsyncGenerator[Said]:
         """Each repository with what became of it. Raises `ConfigError` without a token, and `HubError`."""

@@ -97,7 +97,6 @@ class Stage:
     purchases: Purchases
     takedowns: Takedowns
     ledger: Ledger
-    can_post: bool = True
 
     def frontend(self, token: str | None = None, drain_seconds: float = PATIENCE) -> DiscordFrontend:
         """A front end that isn't running yet."""
@@ -114,7 +113,6 @@ class Stage:
             drain_seconds,
             takedowns=self.takedowns,
             ledger=self.ledger,
-            can_post=self.can_post,
             edit_every_seconds=0,
             first_wait_seconds=0.05,
             new_id=lambda: "e1",

@@ -11,14 +11,16 @@ from typing import Any
 import discord
 import pytest
 
-from bot.config import Discord
+from bot import app
+from bot.config import Config, Discord
 from bot.database import Database
 from bot.errors import ConfigError, DiscordError
 from bot.forgetting import ConversationRoom, PostRoom, ShelfRoom
 from bot.frontends.discord.forgetting import owners
 from bot.frontends.discord.outlet import DiscordOutlet
+from bot.frontends.x.outlet import XOutlet
 from bot.loopback.discord.world import MessageFlag
-from bot.personas.takedown import DELETED, Said, Takedowns
+from bot.personas.takedown import DELETED, Outlet, Said, Takedowns
 from bot.replies.conversation import Platform
 from bot.training.decisions import Decisions
 from bot.training.evaluations import Evaluations
@@ -30,6 +32,7 @@ from tests.frontends.test_discord_commands import edited, press
 from tests.loopback.songbird import PATIENCE
 
 TOKEN_ENV = "A_TOKEN_OF_THE_TESTS"
+X_KEYS = ("X_CONSUMER_KEY", "X_CONSUMER_SECRET", "X_ACCESS_TOKEN", "X_ACCESS_TOKEN_SECRET")
 
 
 @pytest.fixture
@@ -43,7 +46,12 @@ async def stage(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPa
             "answers": ConversationRoom(ready.conversation),
             "versions": ShelfRoom(ready.shelf, Evaluations(database, clock), Decisions(database, ready.shelf, clock)),
         }
-        outlets = {"discord": DiscordOutlet(settings(ready))}
+        for name in X_KEYS:
+            monkeypatch.setenv(name, "a key of the tests")
+        outlets: dict[str, Outlet] = {
+            "discord": DiscordOutlet(settings(ready)),
+            "x": XOutlet(lambda: app.open_x(Config()), ready.ledger),
+        }
         takedowns = Takedowns(database, store, Blocklist(database, clock), rooms, outlets, tmp_path, clock)
         yield dataclasses.replace(ready, takedowns=takedowns)
 
@@ -166,11 +174,13 @@ async def test_what_deleting_on_x_costs_is_said_before(stage: Stage) -> None:
         assert "$" not in question.content
 
 
-async def test_without_the_keys_nothing_is_begun_that_could_not_be_finished(stage: Stage) -> None:
+async def test_without_the_keys_nothing_is_begun_that_could_not_be_finished(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with stage.running():
         early = await (await stage.use("forget", handle="crumb", delete_posts=True)).answered(PATIENCE)
     await posted_as_crumb(stage)
-    stage = dataclasses.replace(stage, can_post=False)
+    monkeypatch.delenv(X_KEYS[0])
     async with stage.running():
         [problem] = await (await stage.use("forget", handle="crumb", delete_posts=True)).followed_up(PATIENCE)
         assert "needs the four keys of the account that posted them" in problem.content

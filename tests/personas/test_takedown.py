@@ -17,6 +17,7 @@ from bot import app
 from bot.config import load
 from bot.errors import (
     Busy,
+    ConfigError,
     NotPermitted,
     OutsideError,
     Refused,
@@ -373,9 +374,14 @@ async def test_one_process_at_a_time(place: Town) -> None:
 class Shelfless:
     """A platform on which things are deleted, and which fails when it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, lacks: str = "") -> None:
+        self.lacks = lacks  # what has to be set before anything can be deleted
         self.standing = {"1001", "1002", "1003"}
         self.fails_at: str | None = None
+
+    async def require_means(self) -> None:
+        if self.lacks:
+            raise ConfigError(f"Set {self.lacks}.")
 
     async def take_back(self, said: Sequence[Said], label: str) -> AsyncGenerator[Said]:
         for each in said:
@@ -402,6 +408,23 @@ async def test_what_was_said_is_taken_back_and_trouble_outside_is_gone_on_with(p
     assert done.finished_at is not None
     assert [each.outcome for each in done.receipt.said] == [DELETED] * 3
     assert platform.standing == set()
+
+
+async def test_without_a_key_nothing_is_begun_that_could_not_be_finished(place: Town) -> None:
+    """Only what platforms need on which something stands."""
+    hub, discord = Shelfless(lacks="HF_TOKEN"), Shelfless()
+    takedowns = place.forgetting({"hub": hub, "discord": discord})
+    await place.answer("nell", "1", "1001")
+    async with place.database.transaction() as transaction:
+        row = ("nell", "v1", "whole", "me/nell", "2026-11-22")
+        await transaction.run("INSERT INTO pushes (persona, version, form, repo, at) VALUES (?, ?, ?, ?, ?)", row)
+    with pytest.raises(ConfigError, match=r"Nothing was done\. Set HF_TOKEN"):
+        await takedowns.forget("nell", "discord:1", delete_posts=True)
+    assert await takedowns.all() == [] and place.shelf.personas() == ["duo", "keeper", "nell", "otis"]
+    assert discord.standing == {"1001", "1002", "1003"}
+    takedowns = place.forgetting({"hub": Shelfless(), "x": Shelfless(lacks="four keys"), "discord": discord})
+    await takedowns.forget("nell", "discord:1", delete_posts=True)
+    assert place.shelf.personas() == ["otis"]
 
 
 async def test_one_platform_in_trouble_does_not_hold_up_the_other(place: Town) -> None:

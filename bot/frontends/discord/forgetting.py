@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import discord
 
-from bot.errors import ConfigError, NotPermitted, UsageError
+from bot.errors import NotPermitted, UsageError
 from bot.frontends.discord import texts
 from bot.frontends.discord.failures import Failures, say_privately
-from bot.personas.takedown import Receipt, Takedowns
+from bot.personas.takedown import Takedowns
 from bot.tweets.costs import Ledger
 from bot.tweets.tweet import normalise_handle
 
@@ -54,17 +54,15 @@ class ForgetButton(
 class ForgetDesk:
     """Says what would go, and has it go."""
 
-    def __init__(self, takedowns: Takedowns, ledger: Ledger, can_post: bool, failures: Failures) -> None:
-        """`can_post`: whether the keys are there with which posts can be deleted on X."""
+    def __init__(self, takedowns: Takedowns, ledger: Ledger, failures: Failures) -> None:
         self._takedowns = takedowns
         self._ledger = ledger
-        self._can_post = can_post
         self._failures = failures
 
     async def ask(self, interaction: discord.Interaction[Any], handle: str, everywhere: bool) -> None:
         """Show what there is about the account, with the button.
 
-        Raises `NotPermitted`, `UsageError`, and `ConfigError` where posts on X can't be deleted.
+        Raises `NotPermitted`, `UsageError`, and `ConfigError` where what was said could not be deleted.
         """
         _require_right(interaction)
         name = normalise_handle(handle)
@@ -73,7 +71,9 @@ class ForgetDesk:
         await interaction.response.defer(ephemeral=True)
         found = await self._takedowns.preview(name)
         content = texts.about_to_forget(name, found, everywhere)
-        if everywhere and (posts := self._posts_to_delete(found)):
+        if everywhere:
+            await self._takedowns.require_means(found)
+        if everywhere and (posts := sum(1 for each in found.said if each.platform == "x" and each.id)):
             price = posts * self._ledger.prices.post_delete
             month, cap = await self._ledger.month_total(), self._ledger.monthly_budget
             content += f"\n{texts.price_of_deleting(posts, price, month, cap)}"
@@ -85,24 +85,12 @@ class ForgetDesk:
         try:
             _require_right(interaction)
             await interaction.response.defer()
-            if everywhere:
-                self._posts_to_delete(await self._takedowns.preview(handle))
             done = await self._takedowns.forget(handle, f"discord:{interaction.user.id}", delete_posts=everywhere)
             await interaction.edit_original_response(content=texts.forgotten(done), view=None)
         except NotPermitted as error:
             await say_privately(interaction, str(error))
         except Exception as error:  # noqa: BLE001 - the edge: nothing above would tell the person
             await self._failures.tell(interaction, error)
-
-    def _posts_to_delete(self, found: Receipt) -> int:
-        """How many of X's posts there are to delete. Raises `ConfigError` where that could never be finished."""
-        posts = sum(1 for each in found.said if each.platform == "x" and each.id)
-        if posts and not self._can_post:
-            raise ConfigError(
-                "Nothing was done: deleting posts on X needs the four keys of the account that posted them. "
-                "Set them (docs/x.md), or leave `delete_posts` out."
-            )
-        return posts
 
 
 def owners(application: discord.AppInfo) -> set[int]:

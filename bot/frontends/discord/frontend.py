@@ -61,14 +61,13 @@ class DiscordFrontend:
         *,
         takedowns: Takedowns,
         ledger: Ledger,
-        can_post: bool,
         edit_every_seconds: float = 4.0,
         first_wait_seconds: float = 1.0,
         new_id: Callable[[], str] = _error_id,
     ) -> None:
-        """`can_post`: whether X's keys of an account that posts are there. `edit_every_seconds`: the message of a
-        training or a fetch changes at most so often. `first_wait_seconds`: the pause after the first failure to
-        connect; it doubles each time. `new_id` names the errors that people are told about.
+        """`edit_every_seconds`: the message of a training or a fetch changes at most so often. `first_wait_seconds`:
+        the pause after the first failure to connect; it doubles each time. `new_id` names the errors that people are
+        told about.
         """
         failures = Failures(new_id)
         self._settings = settings
@@ -81,7 +80,7 @@ class DiscordFrontend:
         self._training = TrainingDesk(trainings, conversation, shelf, self._marks, edit_every_seconds)
         self._purchases = PurchaseDesk(purchases, self._training, self._marks, failures, edit_every_seconds)
         self._approvals = ApprovalDesk(posts, ledger if purchases.is_on else None, failures)
-        self._forgetting = ForgetDesk(takedowns, ledger, can_post, failures)
+        self._forgetting = ForgetDesk(takedowns, ledger, failures)
         self._drain_seconds = drain_seconds
         self._first_wait = first_wait_seconds
 

@@ -21,14 +21,22 @@ class DiscordOutlet:
     def __init__(self, settings: Discord) -> None:
         self._settings = settings
 
-    async def take_back(self, said: Sequence[Said], label: str) -> AsyncGenerator[Said]:
-        """Each message with what became of it. Raises `ConfigError` without a token, and `DiscordError`."""
+    async def require_means(self) -> None:
+        """Raises `ConfigError` without a token."""
+        self._token()
+
+    def _token(self) -> str:
         token = secret(self._settings.token_env)
         if token is None:
             raise ConfigError(
                 "Deleting messages on Discord needs the bot's token. "
                 f"Put it into the environment variable {self._settings.token_env}."
             )
+        return token
+
+    async def take_back(self, said: Sequence[Said], label: str) -> AsyncGenerator[Said]:
+        """Each message with what became of it. Raises `ConfigError` without a token, and `DiscordError`."""
+        token = self._token()
         prepare_library(self._settings)
         client = discord.Client(intents=discord.Intents.none())
         try:

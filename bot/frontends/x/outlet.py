@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from bot.errors import XError
+from bot.errors import ConfigError, XError
 from bot.personas.takedown import DELETED, Said
 from bot.tweets.costs import Ledger
 from bot.tweets.x_api import XClient
@@ -17,6 +17,15 @@ class XOutlet:
     def __init__(self, open_client: Callable[[], AbstractAsyncContextManager[XClient]], ledger: Ledger) -> None:
         self._open_client = open_client
         self._ledger = ledger
+
+    async def require_means(self) -> None:
+        """Raises `ConfigError` without the keys of an account that posts."""
+        async with self._open_client() as client:
+            if not client.can_post:
+                raise ConfigError(
+                    "Deleting posts on X needs the four keys of the account that posted them. "
+                    "Set them (docs/x.md), or let the posts stand."
+                )
 
     async def take_back(self, said: Sequence[Said], label: str) -> AsyncGenerator[Said]:
         """Each post with what became of it. What X refuses without a way out is its outcome; other trouble is raised:
