@@ -130,11 +130,11 @@ class Shelf:
         return manifest
 
     def prune(self, persona: str, version: str) -> None:
-        """Delete a version that is not in use: it is gone at once, by a rename, and its files soon after.
+        """Take a version that is not in use off the shelf, at once, by a rename; `clear_pruned` deletes its files.
 
-        Raises `OutsideError` when it can't be renamed; files that can't be deleted are left to the next `sweep`.
+        Raises `OutsideError` when it can't be renamed.
         """
-        gone = self._home(persona) / f"{STAGING}pruned-{version}"
+        gone = self._pruned(persona, version)
         shutil.rmtree(gone, ignore_errors=True)
         try:
             (self._home(persona) / version).rename(gone)
@@ -144,7 +144,10 @@ class Shelf:
             raise OutsideError(
                 f"{persona} {version} can't be pruned ({error.strerror}). Mend the permissions there."
             ) from error
-        shutil.rmtree(gone, ignore_errors=True)
+
+    def clear_pruned(self, persona: str, version: str) -> None:
+        """Delete the files of a pruned version and what was built of it; what can't be is left to the next `sweep`."""
+        shutil.rmtree(self._pruned(persona, version), ignore_errors=True)
         shutil.rmtree(self._home(persona) / f"{GRAPHS}{version}", ignore_errors=True)
 
     def of_handles(self, handles: Collection[str]) -> list[str]:
@@ -189,6 +192,9 @@ class Shelf:
         if not is_persona_name(persona):
             raise UnknownPersona(self._unknown(persona))
         return self.folder / persona
+
+    def _pruned(self, persona: str, version: str) -> Path:
+        return self._home(persona) / f"{STAGING}pruned-{version}"
 
     def _digest(self, file: Path) -> str:
         """Digest of the file as it is now; empty when it can't be read."""

@@ -81,12 +81,15 @@ class Decisions:
     ) -> Manifest:
         """Put that version in use. Putting one in use that is in use already is no decision, unless a training made it.
 
-        `training` is what led to it. Raises `UnknownVersion`, `UnknownPersona`, `DamagedVersion`, `DiskFull`.
+        `training` is what led to it; when that has decided already, its decision stands and the shelf stays as
+        it is. Raises `UnknownVersion`, `UnknownPersona`, `DamagedVersion`, `DiskFull`.
         """
         async with self._alone():
             await self._mend()
             manifest = self._shelf.version(persona, version)
             await asyncio.to_thread(self._shelf.verified, manifest)
+            if training is not None and await self._taken(training) is not None:
+                return manifest
             before = self._in_use(persona)
             if before == version and training is None:
                 return manifest
@@ -110,7 +113,7 @@ class Decisions:
         return (await self.of(persona))[-1]
 
     async def note(self, manifest: Manifest, what: What, why: str, by: str, training: int) -> None:
-        """Write down a decision after which the shelf stays as it is."""
+        """Write down a decision after which the shelf stays as it is; what that training has decided already stands."""
         before = self._in_use(manifest.persona)
         await self._write(manifest.persona, before, manifest.version, what, why, by, training, done=True)
 
@@ -127,7 +130,8 @@ class Decisions:
                 why = f"[shelf] keep_versions is {keep}."
                 await self._write(persona, current, version, What.PRUNED, why, by, None, done=False)
                 async with self._marked():
-                    await asyncio.to_thread(self._shelf.prune, persona, version)
+                    self._shelf.prune(persona, version)  # not in a thread: who is cancelled would not wait for it
+                await asyncio.to_thread(self._shelf.clear_pruned, persona, version)
             return pruned
 
     async def mend(self) -> None:
@@ -143,6 +147,11 @@ class Decisions:
         await self.mend()
         rows = await self._database.all("SELECT * FROM decisions WHERE persona = ? AND done ORDER BY id", (persona,))
         return [_decision(row) for row in rows]
+
+    async def of_training(self, training: int) -> Decision | None:
+        """What that training led to, if it was carried out."""
+        await self.mend()
+        return await self._taken(training)
 
     async def newest(self) -> int:
         """The number of the newest decision; 0 when there is none."""
@@ -213,6 +222,10 @@ class Decisions:
         finally:
             with suppress(DiskFull, Busy):
                 await self._mend()
+
+    async def _taken(self, training: int) -> Decision | None:
+        row = await self._database.one("SELECT * FROM decisions WHERE training_id = ? AND done", (training,))
+        return _decision(row) if row else None
 
     async def _open(self) -> list[Row]:
         return await self._database.all("SELECT * FROM decisions WHERE NOT done ORDER BY id")

@@ -22,7 +22,7 @@ from filelock import AsyncFileLock, FileLock, Timeout
 
 from bot.config import Judging, Model, Retraining
 from bot.config import Training as Settings
-from bot.errors import BaseUnavailable, DiskFull, JudgingFailed, MockingbirdError, UnknownPersona
+from bot.errors import BaseUnavailable, DiskFull, JudgingFailed, MockingbirdError, UnknownPersona, UsageError
 from bot.personas.consent import require_basis
 from bot.shelf.bases import Base, find_base
 from bot.shelf.card import hub_name
@@ -32,7 +32,7 @@ from bot.shelf.shelf import Shelf
 from bot.training import policy
 from bot.training.child import ensure_base
 from bot.training.dataset import DataSet, build
-from bot.training.decisions import Decisions, What
+from bot.training.decisions import Decision, Decisions, What
 from bot.training.evaluation import Candidate, Evaluator
 from bot.training.job import TEXTS, Event, Job, Result, Texts
 from bot.training.learning import learn
@@ -122,12 +122,12 @@ class Worker:
         async with self._trackers.tracking(training.persona, training.id) as tracking:
             try:
                 outcome = await self._outcome(training, tracking)
+                await self._note(training.id, tracking)
+                await self._prune(training, outcome)  # first: whoever sees that it ended may stop this worker
+                await self._close(training.id, outcome)
             except asyncio.CancelledError:
                 await asyncio.shield(self._close(training.id, None))
                 raise
-            await self._note(training.id, tracking)
-            await self._close(training.id, outcome)
-            await self._prune(training, outcome)
             if outcome is not None:
                 await tracking.send()  # last: the version speaks already, however slow the tracker is
                 await self._note(training.id, tracking)
@@ -209,6 +209,9 @@ class Worker:
         counts = [await self._counts(handle) for handle in training.handles]
         kept = {handle: await self._store.kept(handle, training.handles) for handle in training.handles}
         data_set = await asyncio.to_thread(build, kept, self._settings, base.record.sha256)
+        taken = await self._decisions.of_training(training.id)
+        if taken is not None and taken.what is not What.UNCHANGED:
+            return await self._as_taken(training, taken, tracking, data_set)
         known = await asyncio.to_thread(self._made_of, training.persona, data_set)
         if known is not None:
             if known.created < training.created_at:
@@ -298,6 +301,18 @@ class Worker:
             self._decisions.use(manifest.persona, manifest.version, What.USED, why, by, training=training.id)
         )
         return Outcome(TrainingState.PUBLISHED, why, manifest.version, figures)
+
+    async def _as_taken(self, training: Training, taken: Decision, tracking: Tracking, data_set: DataSet) -> Outcome:
+        """How a training ended that was cut off after its decision, whatever was decided since."""
+        state = TrainingState.PUBLISHED if taken.what is What.USED else TrainingState.KEPT
+        try:
+            made = self._shelf.version(training.persona, taken.to_version)
+        except UsageError:  # deleted since
+            return Outcome(state, taken.why, taken.to_version)
+        assert made.metrics is not None  # only what was adopted has none
+        figures = TrainingResult(counts=made.counts, metrics=made.metrics)
+        await tracking.open(made.version, made.fingerprint)
+        return await self._given(tracking, Outcome(state, taken.why, made.version, figures), made, data_set)
 
     async def _enter(self, number: int, stage: Stage) -> None:
         await self._table.enter(number, stage)

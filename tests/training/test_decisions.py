@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -135,6 +136,16 @@ async def test_a_training_decides_once(decisions: Decisions, shelf: Shelf) -> No
     assert [row.what for row in await decisions.of("nell")] == [What.USED, What.KEPT]
 
 
+async def test_a_training_that_was_cut_off_after_its_decision_undoes_nothing_decided_since(
+    decisions: Decisions, shelf: Shelf
+) -> None:
+    await decisions.use("nell", "v2", What.USED, "It is better.", "command", training=3)
+    await decisions.roll_back("nell", None, "command")
+    await decisions.use("nell", "v2", What.USED, "It is better.", "command", training=3)
+    assert shelf.current("nell").version == "v1"
+    assert [row.what for row in await decisions.of("nell")] == [What.USED, What.ROLLED_BACK]
+
+
 async def test_a_damaged_version_is_not_put_in_use(decisions: Decisions, shelf: Shelf) -> None:
     (shelf.folder / "nell" / "v2" / WEIGHTS).write_bytes(b"v3")
     with pytest.raises(DamagedVersion, match=r"nell v2 is damaged on disk \(adapter_model.safetensors\)"):
@@ -231,6 +242,32 @@ async def test_each_pruned_version_is_a_row(decisions: Decisions, shelf: Shelf) 
         (version, "v5", "[shelf] keep_versions is 2.") for version in ("v1", "v2", "v3")
     ]
     assert shelf.next_version("nell") == "v6"
+
+
+async def test_who_is_cancelled_while_pruning_loses_no_row(
+    decisions: Decisions, shelf: Shelf, database: Database
+) -> None:
+    """A kill has left files behind that take their time to be deleted; threads go on when nobody waits for them."""
+    for number in (3, 4):
+        add(shelf, f"v{number}", f"v{number - 1}")
+    await decisions.use("nell", "v4", What.USED, "It is better.", "command")
+    left_behind = shelf.folder / "nell" / f"{STAGING}pruned-v1"
+    left_behind.mkdir()
+    for number in range(2_000):
+        (left_behind / str(number)).touch()
+    with ThreadPoolExecutor() as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        pruning = asyncio.create_task(decisions.prune("nell", 1, "command"))
+        while not await database.all("SELECT * FROM decisions WHERE what = 'pruned'"):
+            pass
+        await asyncio.sleep(0.01)
+        pruning.cancel()
+        await asyncio.gather(pruning, return_exceptions=True)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+    left = [each.version for each in shelf.versions("nell")]
+    pruned = [row.to_version for row in await decisions.of("nell") if row.what is What.PRUNED]
+    assert pruning.cancelled()
+    assert sorted([*left, *pruned]) == ["v1", "v2", "v3", "v4"]
 
 
 async def test_the_voice_that_came_with_the_project_is_never_pruned(
