@@ -105,8 +105,9 @@ def read_texts(wanted: Wanted) -> Texts | None:
 def generation_settings(model: PreTrainedModel) -> dict[str, float]:
     """How whoever trained it wanted it to be sampled, as far as that is said and makes sense."""
     told: dict[str, Any] = model.generation_config.to_diff_dict() if model.generation_config else {}
-    tasks = model.config.to_dict().get("task_specific_params") or {}
-    told |= tasks.get(TASK) or {}
+    tasks = model.config.to_dict().get("task_specific_params")
+    task = tasks.get(TASK) if isinstance(tasks, dict) else None
+    told |= task if isinstance(task, dict) else {}
     found = {}
     for name, (least, most) in LIMITS.items():
         value = told.get(name)

@@ -18,7 +18,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,14 @@ EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 HUB_TIMEOUT_S = 10.0
 FLOAT16_LIMIT = 65_504.0
+_UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    RuntimeError,
+)  # as libraries meet bad files
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,33 +166,38 @@ def _gated(spec: str, advice: Advice) -> str:
 
 
 def load(origin: Origin, spec: str, advice: Advice) -> tuple[PreTrainedModel, Tokenizer]:
-    """Model in float32 and its fast tokenizer. Raises `BaseUnavailable`, also for weights that would run a program:
-    what torch wrote in the old form is read as numbers only (`weights_only`).
+    """Model in float32 and its fast tokenizer, of what any stranger may have made. Raises `BaseUnavailable`.
+
+    No code that comes with it runs: weights in torch's old form are read as numbers only (`weights_only`), and a model
+    that is a program of its own (`trust_remote_code`) is refused without a question. An adapter is refused before
+    anything is loaded, because transformers would go on to whatever base it names. All weights are there and finite,
+    and the tokenizer knows no token that they don't.
     """
     import httpx2
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
+    from transformers.utils.peft_utils import find_adapter_config_file
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    options = {"gguf_file": origin.gguf_file} if origin.gguf_file else {}
+    options: dict[str, Any] = {"local_files_only": origin.local_only, "trust_remote_code": False}
+    options |= {"gguf_file": origin.gguf_file} if origin.gguf_file else {}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(origin.place, local_files_only=origin.local_only, **options)
+        if find_adapter_config_file(origin.place, local_files_only=origin.local_only):
+            raise BaseUnavailable(
+                f"{spec} holds an adapter, which is no model without its base. {advice.choose}{advice.otherwise}"
+            )
+        tokenizer = AutoTokenizer.from_pretrained(origin.place, **options)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            origin.place,
-            local_files_only=origin.local_only,
-            dtype="float32",
-            output_loading_info=True,
-            weights_only=True,
-            **options,
+            origin.place, dtype="float32", output_loading_info=True, weights_only=True, **options
         )
     except pickle.UnpicklingError as error:
         raise BaseUnavailable(
             f"The weights of {spec} hold more than numbers: loading them could run a program, so they were not loaded. "
             f"{advice.choose}{advice.otherwise}"
         ) from error
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError, httpx2.HTTPError) as error:
+    except (*_UNREADABLE, OSError, SafetensorError, httpx2.HTTPError) as error:
         if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "can't allocate memory" in str(error):
             raise
         raise BaseUnavailable(_unavailable(origin, spec, error, advice)) from error
@@ -195,8 +208,14 @@ def load(origin: Origin, spec: str, advice: Advice) -> tuple[PreTrainedModel, To
             f"{spec} lacks {len(found['missing_keys'])} of its weights, such as {missing}. "
             f"{advice.choose}{advice.otherwise}"
         )
+    endless = [name for name, weight in model.state_dict().items() if not weight.isfinite().all()]
+    if endless:
+        raise BaseUnavailable(
+            f"The weights of {spec} are damaged: {min(endless)} holds what is no finite number. "
+            f"{advice.choose}{advice.otherwise}"
+        )
     fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is None or not _reads(fast, model.config.vocab_size):
+    if fast is None or not _reads(fast, model.get_input_embeddings().weight.shape[0]):
         raise BaseUnavailable(f"{spec} has no tokenizer that fits its weights. {advice.choose}{advice.otherwise}")
     return model, plain(fast)
 
@@ -213,13 +232,14 @@ def plain(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def _reads(tokenizer: Tokenizer, vocabulary: int) -> bool:
-    """Whether it cuts a sentence into tokens that the model knows, and puts it together again.
+    """Whether it knows no token that the model has no row for, cuts a sentence and puts it together again.
 
     Of files that it can't read transformers may make a tokenizer that knows hardly a token.
     """
     sentence = "The lamp was lit before the fog came in."
     ids = tokenizer.encode(sentence, add_special_tokens=False).ids
-    return len(ids) > 1 and max(ids) < vocabulary and tokenizer.decode(ids).strip() == sentence
+    highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=vocabulary)
+    return len(ids) > 1 and highest < vocabulary and tokenizer.decode(ids).strip() == sentence
 
 
 def _unavailable(origin: Origin, spec: str, error: Exception, advice: Advice) -> str:
@@ -227,6 +247,8 @@ def _unavailable(origin: Origin, spec: str, error: Exception, advice: Advice) ->
 
     if isinstance(error.__cause__, GatedRepoError):  # a gated model's page is open, its files are not
         return _gated(spec, advice)
+    if "trust_remote_code" in str(error):
+        return f"{spec} needs a program of its own, which is never run here. {advice.choose}{advice.otherwise}"
     if Path(origin.place).is_dir():
         return (
             f"The folder {spec} holds no causal language model that transformers can load. "
@@ -251,32 +273,34 @@ def _broke_off(error: BaseException | None) -> bool:
 
 def end_token(tokenizer: Tokenizer, model: PreTrainedModel, advice: Advice) -> int:
     """The token id that stands before and after each tweet. Raises `BaseUnavailable` when there is none."""
-    own = model.config.eos_token_id
     found = tokenizer.token_to_id(END_TOKEN)
     if found is not None:
         return found
-    if own is None:
+    own = model.config.eos_token_id
+    first = next(iter(own), None) if isinstance(own, list) else own
+    if first is None or first < 0 or tokenizer.id_to_token(first) is None:
         raise BaseUnavailable(f"It has no token that ends a text. {advice.choose}{advice.otherwise}")
-    return int(own[0] if isinstance(own, list) else own)
+    return int(first)
 
 
 def save(model: PreTrainedModel, end_id: int, folder: Path, generation: Mapping[str, float] | None = None) -> None:
     """config.json, model.safetensors and generation_config.json, as of a model that never was quantised and that ends
     at `end_id`; `generation` is how it is sampled where nobody asks for anything else.
+
+    Of config.json remains what its kind of model declares, so that nothing goes on to others which whoever made it put
+    there: code to be loaded (`auto_map`), names, folders.
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, PreTrainedConfig
 
     weights = model.state_dict()
     fits = all(weight.abs().max() < FLOAT16_LIMIT for weight in weights.values() if weight.numel())
-    settings = model.config.to_dict()
-    settings.pop("quantization_config", None)
-    settings.pop("_model_name_or_path", None)  # the folder it came from is nobody's business
+    kind = type(model.config)
+    declared = {each.name for each in fields(kind)} - {each.name for each in fields(PreTrainedConfig)}
+    settings = {name: value for name, value in model.config.to_dict().items() if name in declared}
     settings |= {"bos_token_id": end_id, "eos_token_id": end_id, "pad_token_id": end_id}
     dtype = torch.float16 if fits else torch.float32
-    plain = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-        type(model.config).from_dict(settings), dtype=dtype
-    )
+    plain = AutoModelForCausalLM.from_config(kind.from_dict(settings), dtype=dtype)  # type: ignore[no-untyped-call]
     plain.load_state_dict(weights)
     plain.generation_config.eos_token_id = end_id
     if generation:

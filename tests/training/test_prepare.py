@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bot.errors import BaseUnavailable
 from bot.shelf.bases import find_base
+from bot.training.adopting import generation_settings
 from bot.training.child import ensure_base, environment
-from bot.training.prepare import prepare_base
+from bot.training.prepare import FOR_A_BASE, Origin, load, prepare_base
 from tests.tiny_base import make_tiny_gpt2, make_tiny_llama
 
 LONGEST_S = 90.0
@@ -62,6 +65,82 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos" / "config.json").write_text("{}")
     with pytest.raises(BaseUnavailable, match="no causal language model"):
         prepare_base(str(tmp_path / "photos"), tmp_path)
+
+
+def rewrite(file: Path, **changes: object) -> None:
+    """Other values for some keys of a JSON file."""
+    found = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps({**found, **changes}))
+
+
+def own_code(folder: Path) -> None:
+    """A kind of model that only the Python file beside it knows."""
+    rewrite(folder / "config.json", model_type="evil", auto_map={"AutoConfig": "evil.Config"})
+    (folder / "evil.py").write_text("print('I ran')\n")
+
+
+def tokens_without_weights(folder: Path) -> None:
+    """One that no English sentence holds."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens(["<|more|>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def no_number(folder: Path) -> None:
+    """One weight of all."""
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    weights["transformer.h.2.ln_1.weight"][3] = float("nan")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def an_adapter(folder: Path) -> None:
+    """It names a base, which nobody here chose."""
+    rewrite(folder / "adapter_config.json", peft_type="LORA", base_model_name_or_path=str(folder.parent / "elsewhere"))
+    (folder / "config.json").rename(folder / "another.json")
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (own_code, "needs a program of its own, which is never run here"),
+        (tokens_without_weights, "no tokenizer that fits its weights"),
+        (no_number, r"transformer\.h\.2\.ln_1\.weight holds what is no finite number"),
+        (an_adapter, "holds an adapter, which is no model without its base"),
+    ],
+    ids=["code of its own", "tokens without weights", "no number", "adapter"],
+)
+def test_what_can_not_be_had_safely_is_refused(
+    tmp_path: Path, damage: Callable[[Path], None], sentence: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In a sentence; nobody is asked on the terminal and nothing runs."""
+    theirs = make_tiny_gpt2(tmp_path / "theirs").model
+    damage(theirs)
+    with pytest.raises(BaseUnavailable, match=sentence):
+        prepare_base(str(theirs), tmp_path / "data")
+    said = capfd.readouterr().out
+    assert "I ran" not in said and "custom code" not in said
+
+
+def test_of_a_foreign_configuration_only_what_its_kind_declares_is_kept(tmp_path: Path) -> None:
+    """Code to be loaded from elsewhere does not go on to others, and settings of a wrong form stop nothing."""
+    theirs = make_tiny_gpt2(tmp_path / "theirs").model
+    hostile = {
+        "auto_map": {"AutoModelForCausalLM": "someone/evil--evil.Model"},
+        "custom_pipelines": {"text-generation": {"impl": "evil.Pipeline"}},
+        "note": "whatever somebody wrote",
+        "id2label": {"0": "whatever somebody wrote"},
+        "task_specific_params": [1],
+    }
+    rewrite(theirs / "config.json", **hostile)
+    model, _ = load(Origin(str(theirs), local_only=True), "theirs", FOR_A_BASE)
+    assert generation_settings(model) == {}
+    kept = json.loads((prepare_base(str(theirs), tmp_path / "data").model / "config.json").read_text())
+    assert not hostile.keys() & kept.keys()
+    assert (kept["n_embd"], kept["n_layer"], kept["architectures"]) == (64, 4, ["GPT2LMHeadModel"])
 
 
 async def test_an_unreachable_hub_is_one_sentence_in_seconds(tmp_path: Path) -> None:
