@@ -191,7 +191,9 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
         yield rooms
 
 
-async def _sample(config: Config, base: Base, adapter: Path, texts: Path, count: int, seed: int) -> Sampled:
+async def _sample(
+    config: Config, base: Base, adapter: Path, texts: Path, count: int, seed: int, sampling: Mapping[str, float]
+) -> Sampled:
     """What a version says by itself, drawn from the graph of its base: a `Sampler`."""
     if form_of(adapter) == "whole":
         async with Shelf(config.paths.models).building():
@@ -208,7 +210,7 @@ async def _sample(config: Config, base: Base, adapter: Path, texts: Path, count:
             texts=texts,
             count=count,
             seed=seed,
-            settings=config.generation,
+            settings=config.generation.model_copy(update={**sampling}),
         )
     )
 

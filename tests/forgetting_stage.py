@@ -111,7 +111,9 @@ class Town:
         return found
 
 
-async def _never(base: Base, adapter: Path, texts: Path, count: int, seed: int) -> Sampled:
+async def _never(
+    base: Base, adapter: Path, texts: Path, count: int, seed: int, sampling: Mapping[str, float]
+) -> Sampled:
     raise AssertionError("nothing is judged here")
 
 

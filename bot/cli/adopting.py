@@ -58,7 +58,7 @@ async def adopt(
                 "version": manifest.version,
                 "form": manifest.form,
                 "adopted_from": manifest.adopted_from,
-                "generation": manifest.hyperparameters.get("generation", {}),
+                "generation": manifest.own_sampling,
                 "metrics": manifest.metrics.model_dump() if manifest.metrics else None,
                 "likeness": likeness.model_dump() if likeness else None,
                 "picture": str(picture) if picture.is_file() else None,
@@ -72,8 +72,8 @@ async def adopt(
 def _print(manifest: Manifest, likeness: Likeness | None) -> None:
     what = "a whole model" if manifest.form == "whole" else f"an adapter for {manifest.base}"
     lines = [f"{manifest.persona} {manifest.version} is in use: {manifest.adopted_from}, {what}."]
-    if generation := manifest.hyperparameters.get("generation"):
-        settings = ", ".join(f"{name} {value:g}" for name, value in generation.items())
+    if own := manifest.own_sampling:
+        settings = ", ".join(f"{name} {value:g}" for name, value in own.items())
         lines.append(f"Unless asked for something else it is sampled as it came: {settings}.")
     if likeness is not None:
         lines += _likeness(likeness)

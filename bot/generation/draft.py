@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bot.config import Generation
 from bot.shelf.manifest import Manifest
-
-OWN_SETTINGS = ("temperature", "top_p", "top_k")  # that a version may bring along
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,8 @@ class Sampling:
 
     def as_made_for(self, version: Manifest) -> Sampling:
         """The settings that came with a model that was adopted, where there are any and the request named none."""
-        own = version.hyperparameters.get("generation", {})
-        return replace(self, **{name: own[name] for name in OWN_SETTINGS if name in own and name not in self.asked})
+        own: dict[str, Any] = {**version.own_sampling}
+        return replace(self, **{name: own[name] for name in own if name not in self.asked})
 
 
 @dataclass(frozen=True, slots=True)

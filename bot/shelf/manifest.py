@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bot.shelf.figures import Figures
 
+OWN_SETTINGS = ("temperature", "top_p", "top_k")  # of how it is sampled, that a model which is adopted brings along
 Form = Literal["adapter", "whole"]  # beside the base that it stands on; or a model of its own
 
 
@@ -122,6 +124,11 @@ class Manifest(BaseModel):
     sha256: dict[str, str]  # file name -> digest, for every other file of the version
 
     @property
+    def own_sampling(self) -> dict[str, float]:
+        """How it is sampled unless somebody asks for something else; without what the configuration says."""
+        return own_settings(self.hyperparameters.get("generation", {}))
+
+    @property
     def kind(self) -> str:
         """What it is, in the words of the field: of one account a bot, of several a cyborg."""
         return "AI BOT" if len(self.handles) == 1 else "AI CYBORG"
@@ -136,3 +143,9 @@ class Manifest(BaseModel):
     def number(self) -> int:
         """`v12` -> 12; versions are ordered by it."""
         return int(self.version.removeprefix("v"))
+
+
+def own_settings(generation: Mapping[str, float]) -> dict[str, float]:
+    """Those of `OWN_SETTINGS` that stand in a model's generation configuration; `top_k` is a whole number."""
+    found = {name: generation[name] for name in OWN_SETTINGS if name in generation}
+    return {name: int(value) if name == "top_k" else value for name, value in found.items()}

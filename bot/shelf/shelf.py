@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import AsyncFileLock, FileLock, Timeout
@@ -25,6 +25,7 @@ from bot.shelf.manifest import Manifest
 STAGING = ".staging-"
 SHIPPED = (("lighthouse_nell", "v1"),)  # came with the project: never pruned
 BUILDING = ".graphs.lock"  # on the shelf itself
+PLACING = ".placing.lock"  # likewise
 _LOOK_S = 0.2  # between two looks whether another process has built a graph
 
 
@@ -96,6 +97,25 @@ class Shelf:
         """The name that the next version of this persona will have."""
         numbers = [int(path.name[1:]) for path in self._home(persona).glob("v*") if path.name[1:].isdigit()]
         return f"v{max(numbers, default=0) + 1}"
+
+    @contextmanager
+    def placing(self) -> Iterator[None]:
+        """Held from the choice of a version's number until it is placed: nobody else, in whatever process, takes it.
+
+        Raises `DiskFull`.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / PLACING)
+            lock.acquire()
+        except OSError as error:
+            raise DiskFull(
+                f"Nothing can be written to the shelf ({error.strerror}). Free some space and try again."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def staging(self, persona: str, run: str) -> Path:
         """An empty folder for the files of the version that `run` is making, on the shelf's own file system."""

@@ -27,7 +27,7 @@ from bot.shelf.bases import Base
 from bot.shelf.card import hub_name
 from bot.shelf.figures import Figures
 from bot.shelf.forms import TOKENIZER, UNPUBLISHED_GRAPHS, whole_model
-from bot.shelf.manifest import Manifest, Metrics, Prediction
+from bot.shelf.manifest import Manifest, Metrics, Prediction, own_settings
 from bot.shelf.shelf import Shelf
 from bot.training.child import ensure_base, started
 from bot.training.dataset import DataSet, build
@@ -134,13 +134,14 @@ class Adoptions:
         if not handles:
             raise UsageError("Say whom it imitates: --handle HANDLE, once for each account.")
         persona = persona_name(handles, order.name)
-        parent = self._parent(persona, handles)
+        self._parent(persona, handles)  # what is wrong already is told at once
         await self._store.require_free(handles)
         await self._require_reason(handles, order)
         base = await ensure_base(self._base, self._data, progress)
         async with self._evaluator.alone():
             try:
-                return await self._adopt(order, persona, handles, parent, base, progress)
+                self._parent(persona, handles)
+                return await self._adopt(order, persona, handles, base, progress)
             finally:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -149,7 +150,6 @@ class Adoptions:
         order: Order,
         persona: str,
         handles: tuple[str, ...],
-        parent: Manifest | None,
         base: Base,
         progress: Progress,
     ) -> tuple[Manifest, Likeness | None]:
@@ -161,7 +161,9 @@ class Adoptions:
         if form == "whole":
             progress("Building the graph that the engine runs")
             await self._build_graph(files)  # now it is certain that it can speak
-        figures = await self._judged(handles, files, base, data_set, progress)
+        sampling = own_settings(answer.generation)
+        candidate = Candidate(handles, files, None, base, data_set, False, sampling) if data_set else None
+        figures = await self._judged(candidate, progress)
         await self._store.require_free(handles)  # it took minutes, maybe
         if order.basis is not None:
             for handle in handles:
@@ -169,9 +171,9 @@ class Adoptions:
         now = self._clock()
         manifest = Manifest(
             persona=persona,
-            version=self._shelf.next_version(persona),
+            version="v1",  # this and its parent are known when it is placed
             form="whole" if form == "whole" else "adapter",
-            parent=parent.version if parent else None,
+            parent=None,
             adopted_from=public_name(order.spec),
             handles=handles,
             base=base.record.spec,
@@ -190,12 +192,19 @@ class Adoptions:
             sha256={},
         )
         tokenizer = (files if form == "whole" else base.model) / TOKENIZER
-        course = course_of((), manifest.metrics)
-        manifest = await asyncio.to_thread(placed, self._shelf, files, tokenizer, manifest, course, RUN)
+        manifest = await asyncio.to_thread(self._place, manifest, files, tokenizer)
         await self._keep_graphs(manifest, files)
         why = f"It was adopted from {manifest.adopted_from}, as was asked."
         await self._decisions.use(persona, manifest.version, What.ADOPTED, why, "command")
         return manifest, answer.likeness
+
+    def _place(self, manifest: Manifest, files: Path, tokenizer: Path) -> Manifest:
+        """As the next version, whatever a training has placed meanwhile. Raises `UsageError`, `DiskFull`."""
+        with self._shelf.placing():
+            parent = self._parent(manifest.persona, manifest.handles)
+            version = self._shelf.next_version(manifest.persona)
+            numbered = manifest.model_copy(update={"version": version, "parent": parent.version if parent else None})
+            return placed(self._shelf, files, tokenizer, numbered, course_of((), numbered.metrics), RUN)
 
     def _parent(self, persona: str, handles: tuple[str, ...]) -> Manifest | None:
         """The version in use. Raises `UsageError` when the name stands for other people."""
@@ -262,15 +271,12 @@ class Adoptions:
             )
         return Answer.model_validate_json((self._folder / ANSWER).read_bytes())
 
-    async def _judged(
-        self, handles: tuple[str, ...], files: Path, base: Base, data_set: DataSet | None, progress: Progress
-    ) -> Figures | None:
+    async def _judged(self, candidate: Candidate | None, progress: Progress) -> Figures | None:
         """Its figures by the stored tweets; None where there are none or they could not be had."""
-        if data_set is None:
+        if candidate is None:
             progress("Not judged: too few tweets of those it imitates are stored.")
             return None
         progress("Judging it by the stored tweets")
-        candidate = Candidate(handles, files, None, base, data_set, same_data_set=False)
         try:
             return await self._evaluator.of_model(candidate, self._folder)
         except JudgingFailed as error:

@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -101,9 +101,12 @@ class Sampled:
 class Sampler(Protocol):
     """Lets a version speak."""
 
-    async def __call__(self, base: Base, adapter: Path, texts: Path, count: int, seed: int) -> Sampled:
+    async def __call__(
+        self, base: Base, adapter: Path, texts: Path, count: int, seed: int, sampling: Mapping[str, float]
+    ) -> Sampled:
         """`count` texts of the version in the folder `adapter`; `texts` is a file with the `Texts` it was made of.
 
+        `sampling` holds the settings of its own (`bot.shelf.manifest.OWN_SETTINGS`), the configuration the others.
         Raises `JudgingFailed`, `BaseUnavailable`, `DiskFull`.
         """
         ...
@@ -119,6 +122,7 @@ class Candidate:
     base: Base
     data_set: DataSet
     same_data_set: bool = True  # whether the version was made of it
+    sampling: Mapping[str, float] = field(default_factory=dict)  # settings of its own, as `Sampler` has them
 
 
 class Evaluator:
@@ -172,6 +176,7 @@ class Evaluator:
                 base,
                 found.data_set,
                 found.is_its_own,
+                manifest.own_sampling,
             )
             return await self._figures(candidate, self._folder)
 
@@ -196,7 +201,8 @@ class Evaluator:
             sampled = None
             if self._judging.samples:
                 texts, count = folder / TEXTS, self._judging.samples
-                sampled = await self._sampler(candidate.base, candidate.adapter, texts, count, SEED)
+                own = candidate.sampling
+                sampled = await self._sampler(candidate.base, candidate.adapter, texts, count, SEED, own)
             material = Material(
                 own=tuple(voices_of(candidate.data_set)),
                 others=tuple(others),

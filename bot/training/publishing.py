@@ -86,10 +86,11 @@ def put_on_shelf(shelf: Shelf, finished: Path, result: Result, provenance: Prove
 
     Raises `DiskFull`.
     """
-    manifest = _manifest(shelf, result, provenance, now).model_copy(update={"form": form_of(finished)})
-    course = course_of(provenance.points, manifest.metrics)
-    record = run_record(manifest, provenance.base, result, provenance.points)
-    return placed(shelf, finished, provenance.base.model / TOKENIZER, manifest, course, provenance.run, record)
+    with shelf.placing():
+        manifest = _manifest(shelf, result, provenance, now).model_copy(update={"form": form_of(finished)})
+        course = course_of(provenance.points, manifest.metrics)
+        record = run_record(manifest, provenance.base, result, provenance.points)
+        return placed(shelf, finished, provenance.base.model / TOKENIZER, manifest, course, provenance.run, record)
 
 
 def placed(
@@ -103,8 +104,8 @@ def placed(
 ) -> Manifest:
     """The version that `manifest` describes, on the shelf with its card and pictures, not yet in use.
 
-    Its files are copied from `finished`; `run` names its staging folder; `record` is that of the run, if it was
-    learned here. Raises `DiskFull`.
+    Whoever calls it is `placing`. Its files are copied from `finished`; `run` names its staging folder; `record` is
+    that of the run, if it was learned here. Raises `DiskFull`.
     """
     pictures = drawn(manifest, course)
     card = model_card(manifest, pictures)

@@ -272,7 +272,7 @@ class Pushes:
             for name in (*copied, TOKENIZER, *pictures):
                 shutil.copyfile(version / name, stage / name)
             if pushed.form == "whole":
-                make_speak(stage, self._generation)
+                make_speak(stage, self._generation.model_copy(update=manifest.own_sampling))
             (stage / CARD).write_text(model_card(manifest, pictures, pushed), encoding="utf-8")
         except OSError as error:
             raise DiskFull(

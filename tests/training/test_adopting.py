@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,13 +20,14 @@ from tokenizers.processors import TemplateProcessing
 from bot import app
 from bot.app import Rooms, open_rooms
 from bot.config import Config, Generation, load
-from bot.errors import BaseUnavailable, NotPermitted, UsageError
+from bot.errors import BaseUnavailable, JudgingFailed, NotPermitted, UsageError
 from bot.generation.draft import Sampling
 from bot.shelf.bases import END_TOKEN, Base, base_folder, find_base
 from bot.shelf.manifest import Manifest
 from bot.training import adopting, finetune
 from bot.training.adoptions import HELD_OUT, OWN_WORDS, WHOLE, Likeness, Order, Wanted
 from bot.training.dataset import text_bytes, tokenise
+from bot.training.evaluation import Sampled
 from bot.training.prepare import prepare_base
 from bot.tweets.store import Basis
 from tests.processes import environment, write_config
@@ -133,6 +134,42 @@ async def test_a_model_in_the_old_form_is_adopted_speaks_and_is_forgotten(tmp_pa
         assert list(rooms.shelf.folder.glob("nell/.graphs-v1/*/graph.json"))
         await rooms.takedowns.forget("nell", "test")
         assert files_of_nell(tmp_path) == []
+
+
+async def test_a_new_name_stands_for_those_who_were_first(tmp_path: Path) -> None:
+    """Of two adoptions that begin at once under one new name the second, of other people, is refused."""
+    theirs = make_tiny_gpt2(tmp_path / "theirs")
+    async with rooms_in(tmp_path) as rooms:
+        orders = [order(theirs.model, handles=(handle,)) for handle in ("nell", "crumb")]
+        first, second = await asyncio.gather(*(adopted(rooms, each) for each in orders), return_exceptions=True)
+        refused = [each for each in (first, second) if isinstance(each, BaseException)]
+        assert len(refused) == 1
+        assert isinstance(refused[0], UsageError) and "Choose another name" in str(refused[0])
+        assert len(rooms.shelf.versions("nell")) == 1
+
+
+async def test_it_is_judged_by_what_it_says_as_it_wants_to_be_sampled(tmp_path: Path) -> None:
+    """With its own temperature, top_p and top_k, at the adoption and later; the rest is configured."""
+    theirs = old_form(make_tiny_gpt2(tmp_path / "theirs"), tmp_path / "nell-tweets")
+    config = json.loads((theirs / "config.json").read_text())
+    config["task_specific_params"]["text-generation"]["top_k"] = 50
+    (theirs / "config.json").write_text(json.dumps(config))
+    asked: list[Mapping[str, float]] = []
+
+    async def says_nothing(
+        base: Base, adapter: Path, texts: Path, count: int, seed: int, sampling: Mapping[str, float]
+    ) -> Sampled:
+        asked.append(sampling)
+        raise JudgingFailed("Enough is known.")
+
+    async with rooms_in(tmp_path, "nell") as rooms:
+        rooms.evaluator._judging = rooms.evaluator.judging.model_copy(update={"samples": 4})
+        rooms.evaluator._sampler = says_nothing
+        manifest, _ = await adopted(rooms, order(theirs))
+        with pytest.raises(JudgingFailed, match="Enough"):
+            await rooms.evaluator.of_version(manifest)
+    assert asked == [{"temperature": 1.0, "top_p": 0.95, "top_k": 50}] * 2
+    assert type(Sampling.from_settings(Generation()).as_made_for(manifest).top_k) is int
 
 
 def test_its_settings_are_defaults_and_what_is_asked_for_counts() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -45,7 +45,9 @@ class Parrot:
         self.fails = fails
         self.asked: list[tuple[str, int]] = []
 
-    async def __call__(self, base: Base, adapter: Path, texts: Path, count: int, seed: int) -> Sampled:
+    async def __call__(
+        self, base: Base, adapter: Path, texts: Path, count: int, seed: int, sampling: Mapping[str, float]
+    ) -> Sampled:
         assert (adapter / "adapter_model.safetensors").is_file()
         assert Texts.model_validate_json(await asyncio.to_thread(texts.read_text)).train
         self.asked.append((base.record.spec, count))

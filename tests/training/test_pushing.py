@@ -235,7 +235,10 @@ async def test_a_pushed_adapter_is_loaded_with_peft(house: House) -> None:
 @pytest.mark.slow
 async def test_a_version_that_is_a_whole_model_is_pushed_as_it_is(house: House) -> None:
     """Its weights to the bit; how it samples is added. An adapter it has not."""
-    made = manifest("nell", "v2", house.base.record.sha256).model_copy(update={"base": "tiny", "form": "whole"})
+    own = {"generation": {"temperature": 1.25, "max_length": 160}}  # it was adopted, and brought that along
+    made = manifest("nell", "v2", house.base.record.sha256).model_copy(
+        update={"base": "tiny", "form": "whole", "hyperparameters": own}
+    )
     staging = house.shelf.staging("nell", "2")
     for path in house.base.model.iterdir():
         shutil.copyfile(path, staging / path.name)
@@ -246,7 +249,8 @@ async def test_a_version_that_is_a_whole_model_is_pushed_as_it_is(house: House) 
     assert done.code == 0, done.err
     files = house.hub.models["keeper/nell"].files
     assert files["model.safetensors"] == (house.base.model / "model.safetensors").read_bytes()
-    assert json.loads(files["generation_config.json"])["do_sample"] is True
+    sampling = json.loads(files["generation_config.json"])
+    assert (sampling["do_sample"], sampling["temperature"], sampling["top_p"]) == (True, 1.25, 0.95)
     assert json.loads(files["config.json"])["task_specific_params"]["text-generation"]["max_new_tokens"] == 80
 
 

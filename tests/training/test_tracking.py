@@ -13,6 +13,7 @@ import sqlite3
 import struct
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,9 +72,9 @@ class Place:
         """What trackers keep of nell."""
         return self.folder / FOLDER / "nell"
 
-    def place(self, tracked: Tracked | None) -> Manifest:
+    def place(self, tracked: Tracked | None, run: str = "7") -> Manifest:
         """A version of nell, published as a training does it."""
-        finished = self.folder / "finished"
+        finished = self.folder / f"finished-{run}"
         finished.mkdir(exist_ok=True)
         (finished / ADAPTER).write_bytes(b"weights " * 100)
         (finished / ADAPTER_CONFIG).write_text("{}", encoding="utf-8")
@@ -81,7 +82,7 @@ class Place:
         provenance = Provenance(
             persona="nell",
             parent=None,
-            run="7",
+            run=run,
             base=self.base,
             data_set=self.data_set,
             counts=(counts,),
@@ -516,3 +517,11 @@ async def test_a_training_is_tracked_and_forgotten(place: Place, database: Datab
     await house.trainings.remove(["nell"])
     assert not place.kept.exists()
     assert not [name for name, data in place.written().items() if b"nell" in data]
+
+
+def test_two_versions_that_are_placed_at_once_get_numbers_of_their_own(place: Place) -> None:
+    """Whoever draws the longer is not told that nothing could be written."""
+    with ThreadPoolExecutor(2) as threads:
+        made = [each.result() for each in [threads.submit(place.place, None, run) for run in ("7", "8")]]
+    assert sorted(each.version for each in made) == ["v1", "v2"]
+    assert place.shelf.versions("nell") == sorted(made, key=lambda each: each.number)

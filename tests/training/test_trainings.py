@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -131,7 +131,9 @@ async def test_while_it_is_judged_a_training_says_so_and_can_be_cancelled(
 ) -> None:
     """No version comes of it, and no decision."""
 
-    async def says_nothing_yet(base: Base, adapter: Path, texts: Path, count: int, seed: int) -> Sampled:
+    async def says_nothing_yet(
+        base: Base, adapter: Path, texts: Path, count: int, seed: int, sampling: Mapping[str, float]
+    ) -> Sampled:
         await asyncio.Event().wait()
         raise AssertionError
 
