@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,13 +14,22 @@ from structlog.testing import capture_logs
 from bot.config import Discord, Replies
 from bot.database import Database
 from bot.errors import Busy, DiscordError
+from bot.frontends.discord.client import Client
 from bot.frontends.discord.sync import sync_commands
 from bot.loopback.discord import Kind
+from bot.replies.conversation import Platform
+from bot.training.decisions import Decision, What
 from tests.frontends.discord_stage import Stage, staged, stop
 from tests.loopback.songbird import PATIENCE
 
 SEND = "/channels/{channel_id}/messages"
 COMMANDS = "/applications/{application_id}/commands"
+
+
+def decision(number: int) -> Decision:
+    """nell speaks as that version from now on."""
+    before, now, moment = f"v{number - 1}", f"v{number}", datetime(2026, 11, 22, tzinfo=UTC)
+    return Decision(number, "nell", before, now, What.USED, "It is better.", "command", moment)
 
 
 @pytest.fixture
@@ -230,6 +241,45 @@ async def test_a_wrong_token_ends_the_front_end_with_one_line(stage: Stage) -> N
 async def test_a_token_that_could_not_even_be_sent_is_a_wrong_token(stage: Stage) -> None:
     await asyncio.wait_for(stage.frontend(token="two\nlines").run(), PATIENCE)
     assert stage.server.requests == []
+
+
+async def test_what_is_decided_while_there_is_no_connection_is_announced_once_there_is(stage: Stage) -> None:
+    """Neither an end of the connection in between nor a channel that is gone keeps it from the others, once in each."""
+    talk = stage.server.world.channel("talk")
+    for channel in ("12345", str(talk.id)):
+        await stage.conversation.set_channel_persona(Platform.DISCORD, channel, "nell")
+
+    def said() -> list[str]:
+        return [each.content for each in stage.server.messages_in(talk) if "speaks as" in each.content]
+
+    frontend = stage.frontend()
+    for number in (2, 3):
+        await frontend.announce(decision(number))  # there is no connection yet
+        task = asyncio.create_task(frontend.run(), name="discord")
+        await stage.server.until(lambda: len(said()) == number - 1, PATIENCE, "the announcement")  # noqa: B023
+        await stage.server.bot_ready(PATIENCE)
+        await stop(task)
+    assert ["v2" in said()[0], "v3" in said()[1]] == [True, True]
+
+
+async def test_an_announcement_that_a_closed_connection_did_not_take_is_kept(stage: Stage) -> None:
+    """As aiohttp refuses it while the connection is being closed."""
+    talk = stage.server.world.channel("talk")
+    await stage.conversation.set_channel_persona(Platform.DISCORD, str(talk.id), "nell")
+    frontend = stage.frontend()
+    unused: Any = None
+    closed = Client(unused, unused, unused, unused, 0)
+    async with closed:
+        await closed.login(stage.server.token)
+    await frontend.announce(decision(2))
+    async with asyncio.timeout(PATIENCE):
+        await frontend._announce_all(closed)
+    task = asyncio.create_task(frontend.run(), name="discord")
+    await stage.server.until(
+        lambda: any("v2" in each.content for each in stage.server.messages_in(talk)), PATIENCE, "the announcement"
+    )
+    await stage.server.bot_ready(PATIENCE)
+    await stop(task)
 
 
 async def test_trouble_at_the_start_is_waited_out(stage: Stage) -> None:

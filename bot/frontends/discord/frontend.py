@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import discord
 import structlog
@@ -44,6 +47,14 @@ def _error_id() -> str:
     return secrets.token_hex(4)
 
 
+@dataclass(slots=True)
+class Announcement:
+    """What is to be said of a version, and where it was."""
+
+    decision: Decision
+    told: set[str] = field(default_factory=set)  # ids of channels
+
+
 class DiscordFrontend:
     """The bot on Discord; `await run()` in a task of its own, cancel it to stop."""
 
@@ -75,7 +86,8 @@ class DiscordFrontend:
         self._marks = Marks(database)
         self._failures = failures
         self._conversation = conversation
-        self._client: Client | None = None
+        self._untold: deque[Announcement] = deque()
+        self._untold_grew = asyncio.Event()
         self._talk = Talk(conversation, shelf, failures)
         self._training = TrainingDesk(trainings, conversation, shelf, self._marks, edit_every_seconds)
         self._purchases = PurchaseDesk(purchases, self._training, self._marks, failures, edit_every_seconds)
@@ -109,14 +121,46 @@ class DiscordFrontend:
             wait = min(2 * wait, _LONGEST_WAIT)
 
     async def announce(self, decision: Decision) -> None:
-        """Say in the channels in which that persona was chosen that it speaks as another version from now on."""
-        if not self._settings.announce_versions or self._client is None:
-            return
+        """Have it said in the channels in which that persona was chosen that it speaks as another version from now on:
+        at once, or when there is a connection again.
+        """
+        if self._settings.announce_versions:
+            self._untold.append(Announcement(decision))
+            self._untold_grew.set()
+
+    @asynccontextmanager
+    async def _announcing(self, client: Client) -> AsyncIterator[None]:
+        """While the body runs, what is to be announced is; the rest is left to the next connection."""
+        task = asyncio.create_task(self._announce_all(client), name="discord announcements")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _announce_all(self, client: Client) -> None:
+        while True:
+            self._untold_grew.clear()
+            while self._untold:
+                try:
+                    await self._tell_channels(client, self._untold[0])
+                except Exception:  # the edge: an announcement is not worth a service
+                    if client.is_closed():  # aiohttp's session does not take anything any more
+                        return
+                    log.exception("a version was not announced on discord")
+                self._untold.popleft()
+            await self._untold_grew.wait()
+
+    async def _tell_channels(self, client: Client, announcement: Announcement) -> None:
+        decision = announcement.decision
         for channel in await self._conversation.channels_with(Platform.DISCORD, decision.persona):
+            if channel in announcement.told:
+                continue
             try:
-                await self._client.get_partial_messageable(int(channel)).send(texts.another_version(decision))
+                await client.get_partial_messageable(int(channel)).send(texts.another_version(decision))
             except TROUBLE as trouble:
                 log.info("discord channel was not told of a version", channel=channel, trouble=str(trouble))
+            announcement.told.add(channel)
 
     async def _connection(self) -> None:
         """One connection, from login to close. Raises `DiscordError` when the token is wrong."""
@@ -128,9 +172,12 @@ class DiscordFrontend:
         try:
             async with client:
                 await client.login(self._token)
-                self._client = client
                 await sync_if_changed(tree, self._marks)
-                async with self._training.following(client), self._purchases.following(client):
+                async with (
+                    self._training.following(client),
+                    self._purchases.following(client),
+                    self._announcing(client),
+                ):
                     await client.connect()
         except discord.LoginFailure as error:
             raise token_refused(self._settings) from error
@@ -138,5 +185,3 @@ class DiscordFrontend:
             if error.code == _AUTHENTICATION_FAILED:
                 raise token_refused(self._settings) from error
             raise
-        finally:
-            self._client = None
