@@ -82,6 +82,7 @@ def model_card(manifest: Manifest, pictures: Collection[str] = (), pushed: Pushe
         settings=_settings(manifest),
         form=manifest.form,
         tracked=_tracked(manifest.tracked) if manifest.tracked else None,
+        upper_layers=manifest.hyperparameters.get("layers"),
         adopted_from=manifest.adopted_from and plain(manifest.adopted_from),
         held_out=f"{manifest.metrics.held_out_tweets:,}" if manifest.metrics else None,
         figures=list(_figures(manifest.metrics)) if manifest.metrics else [],
