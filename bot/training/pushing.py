@@ -402,7 +402,8 @@ def make_speak(folder: Path, generation: Generation) -> None:
         "max_new_tokens": generation.max_tokens,
     }
     ids = {"bos_token_id": end_id, "eos_token_id": end_id}
-    config.pop("_name_or_path", None)  # the folder it came from is nobody's business
+    for name in ("_name_or_path", "auto_map", "custom_pipelines"):  # nobody's business, or code that others would load
+        config.pop(name, None)
     config.pop("pad_token_id", None)  # else GPT-2 takes the end token at the beginning for padding, and warns
     _write(folder / "config.json", {**config, **ids, "task_specific_params": {"text-generation": sampling}})
     _write(folder / "generation_config.json", {**ids, "pad_token_id": end_id, **sampling})
