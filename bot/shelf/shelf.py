@@ -182,14 +182,16 @@ class Shelf:
     def remove(self, persona: str) -> None:
         """Delete the persona with all its versions. Raises `OutsideError` when a file can't be deleted."""
         self.retire(persona)
-        try:
-            shutil.rmtree(self._home(persona))
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise OutsideError(
-                f"The versions of {persona} can't be deleted ({error.strerror}). Mend the permissions there."
-            ) from error
+        home = self._home(persona)
+        while home.exists():
+            try:
+                shutil.rmtree(home)
+            except FileNotFoundError:  # somebody else deletes there, too; what is left has to go all the same
+                continue
+            except OSError as error:
+                raise OutsideError(
+                    f"The versions of {persona} can't be deleted ({error.strerror}). Mend the permissions there."
+                ) from error
 
     def building(self) -> AsyncFileLock:
         """Held while the graph of a version is built: whoever removes a persona waits for it, nobody builds twice."""
@@ -198,10 +200,11 @@ class Shelf:
 
     def sweep(self) -> None:
         """Remove what interrupted runs left half made, and graphs of versions that are gone."""
-        for staging in self.folder.glob(f"*/{STAGING}*"):
-            shutil.rmtree(staging, ignore_errors=True)
         if not self.folder.is_dir():
             return
+        with suppress(Timeout), FileLock(self.folder / PLACING).acquire(blocking=False):
+            for staging in self.folder.glob(f"*/{STAGING}*"):
+                shutil.rmtree(staging, ignore_errors=True)
         with suppress(Timeout), FileLock(self.folder / BUILDING).acquire(blocking=False):
             for graphs in self.folder.glob(f"*/{GRAPHS}*"):
                 if not (graphs.parent / graphs.name.removeprefix(GRAPHS) / "manifest.json").is_file():

@@ -6,6 +6,8 @@ its steps on disk.
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -310,6 +312,36 @@ def test_a_card_that_was_changed_keeps_nobody_from_speaking(tmp_path: Path) -> N
     (whole(shelf, "nell", "v1") / "README.md").write_text("scribbled over")
     shelf.verified(shelf.version("nell", "v1"))
     assert shelf.damaged(shelf.version("nell", "v1")) == ["README.md"]
+
+
+def test_what_another_process_is_placing_is_not_swept_away(tmp_path: Path) -> None:
+    with Shelf(tmp_path).placing():
+        staging = Shelf(tmp_path).staging("nell", "adopted")
+        Shelf(tmp_path).sweep()
+        assert staging.is_dir()
+    Shelf(tmp_path).sweep()
+    assert not staging.exists()
+
+
+def test_nothing_is_left_of_a_persona_although_somebody_else_deletes_there_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version vanishes just before it is looked into."""
+    shelf = shelf_with(tmp_path, "nell")
+    for version in ("v2", "v3"):
+        shelf.place(shelf.staging("nell", "x"), manifest("nell", version))
+    vanished: list[str] = []
+    real = os.open
+
+    def vanishing(path: str, flags: int, **options: int) -> int:
+        if str(path).startswith("v") and not vanished:
+            vanished.append(path)
+            shutil.move(tmp_path / "nell" / path, tmp_path / "elsewhere")
+        return real(path, flags, **options)
+
+    monkeypatch.setattr(os, "open", vanishing)
+    shelf.remove("nell")
+    assert vanished and not (tmp_path / "nell").exists()
 
 
 def test_a_pruned_version_is_gone_with_what_was_built_of_it(tmp_path: Path) -> None:
