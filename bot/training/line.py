@@ -93,7 +93,7 @@ class Running:
     """The training under way, as far as its end depends on it."""
 
     tweets: int
-    started_at: datetime  # UTC
+    since: datetime  # UTC; when it came to its present stage, which it does anew after it was cut off
     judging_since: datetime | None  # UTC; None before
     left: float | None  # seconds that it said it would still learn; None when it has not said
     said_at: datetime | None  # UTC, when
@@ -119,18 +119,21 @@ class Pace:
 
 
 def seconds_left(running: Running | None, pace: Pace, is_judged: bool, now: datetime) -> float | None:
-    """Until what runs has ended, its judging included if it `is_judged`; None when nobody can tell yet."""
+    """Until what runs has ended, its judging included if it `is_judged`; None when nobody can tell yet.
+
+    Nobody can where nothing runs, either: no process may be at work, or it still sends its last one to a tracker.
+    """
     if running is None:
-        return 0.0
+        return None
     judging = pace.judging if is_judged else 0.0
     if running.judging_since is not None:
         return None if judging is None else max(0.0, judging - (now - running.judging_since).total_seconds())
     if running.left is None or running.said_at is None:
         whole = pace.of(running.tweets)
-        return None if whole is None else max(0.0, whole - (now - running.started_at).total_seconds())
+        return None if whole is None else max(0.0, whole - (now - running.since).total_seconds())
     if judging is None:
         return None
-    return max(0.0, running.left - (now - running.said_at).total_seconds()) + judging
+    return max(0.0, running.left - (now - max(running.said_at, running.since)).total_seconds()) + judging
 
 
 def beginnings(now: datetime, left: float | None, lengths: Sequence[float | None]) -> list[datetime | None]:

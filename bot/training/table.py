@@ -72,17 +72,17 @@ class TrainingTable:
     async def training(self, number: int) -> Training | None:
         """That training as it stands."""
         row = await self._database.one("SELECT * FROM trainings WHERE id = ?", (number,))
-        return await self._value(row) if row else None
+        return (await self._values([row]))[0] if row else None
 
     async def recent(self, limit: int) -> list[Training]:
         """The newest trainings, the newest first."""
         rows = await self._database.all("SELECT * FROM trainings ORDER BY id DESC LIMIT ?", (limit,))
-        return [await self._value(row) for row in rows]
+        return await self._values(rows)
 
     async def active(self) -> list[Training]:
         """All that wait or run, the oldest first."""
         rows = await self._database.all(f"SELECT * FROM trainings WHERE state IN {_ACTIVE} ORDER BY id")
-        return [await self._value(row) for row in rows]
+        return await self._values(rows)
 
     async def last_ended(self, persona: str) -> datetime | None:
         """When this persona's newest training that has ended did so."""
@@ -131,8 +131,8 @@ class TrainingTable:
 
     async def waiting(self) -> list[Training]:
         """All that wait, in the order in which they will be taken."""
-        found = [await self.training(number) for number in await self._line("('queued')")]
-        return [training for training in found if training is not None and training.state is TrainingState.QUEUED]
+        rows = await self._database.all("SELECT * FROM trainings WHERE state = 'queued'")
+        return sorted((each for each in await self._values(rows) if each.position), key=lambda each: each.position or 0)
 
     async def running(self) -> tuple[Training, datetime, datetime] | None:
         """The training under way, since when it is at its stage, and when its newest point was measured."""
@@ -143,7 +143,7 @@ class TrainingTable:
         if row is None:
             return None
         since = datetime.fromisoformat(row["stage_since"] or row["started_at"])
-        return await self._value(row), since, datetime.fromisoformat(row["measured_at"] or row["started_at"])
+        return (await self._values([row]))[0], since, datetime.fromisoformat(row["measured_at"] or row["started_at"])
 
     async def earlier(self) -> list[Earlier]:
         """How long the newest trainings took that learned something."""
@@ -197,12 +197,12 @@ class TrainingTable:
         rows = await self._database.all(
             f"SELECT * FROM trainings WHERE state = 'cancelled' AND finished_at IS NULL AND {_with(handles)}", handles
         )
-        return [await self._value(row) for row in rows]
+        return await self._values(rows)
 
     async def about(self, handles: Sequence[str]) -> list[Training]:
         """Every training with one of these accounts, the oldest first."""
         rows = await self._database.all(f"SELECT * FROM trainings WHERE {_with(handles)} ORDER BY id", handles)
-        return [await self._value(row) for row in rows]
+        return await self._values(rows)
 
     async def remove(self, numbers: Sequence[int]) -> None:
         """Delete these trainings with everything that was measured."""
@@ -234,12 +234,11 @@ class TrainingTable:
                 (tracked.model_dump_json() if tracked else None, remark, number),
             )
 
-    async def _value(self, row: Row) -> Training:
-        position = None
-        if row["state"] == TrainingState.QUEUED:
-            line = await self._line("('queued')")
-            position = line.index(row["id"]) + 1 if row["id"] in line else None  # else it was taken meanwhile
-        return training_of(row, position, await self._latest(row["id"]))
+    async def _values(self, rows: Sequence[Row]) -> list[Training]:
+        waits = any(row["state"] == TrainingState.QUEUED for row in rows)
+        line = await self._line("('queued')") if waits else []
+        positions = {number: place for place, number in enumerate(line, start=1)}  # without what was taken meanwhile
+        return [training_of(row, positions.get(row["id"]), await self._latest(row["id"])) for row in rows]
 
     async def _line(self, states: str) -> list[int]:
         """The ids of all in one of these states, in the order in which they are to be taken."""

@@ -133,7 +133,9 @@ class Trainings:
 
     async def recent(self, limit: int) -> list[Training]:
         """The newest trainings, the newest first."""
-        return [await self._with_beginning(training) for training in await self._table.recent(limit)]
+        found = await self._table.recent(limit)
+        moments = await self._beginnings() if any(each.state is TrainingState.QUEUED for each in found) else {}
+        return [replace(each, starts_at=moments.get(each.id)) for each in found]
 
     async def points(self, number: int) -> list[TrainingPoint]:
         """Everything measured so far, by step."""
@@ -164,12 +166,15 @@ class Trainings:
         if training.state is not TrainingState.QUEUED:
             self._tweets.pop(training.id, None)
             return training
+        return replace(training, starts_at=(await self._beginnings()).get(training.id))
+
+    async def _beginnings(self) -> dict[int, datetime | None]:
+        """When each that waits will probably begin."""
         line, now = await self._table.waiting(), self._clock()
         pace = Pace.by(await self._table.earlier())
         left = seconds_left(await self._running(), pace, self._is_judged, now)
         lengths = [pace.of(await self._kept(each)) for each in line]
-        moments = dict(zip((each.id for each in line), beginnings(now, left, lengths), strict=True))
-        return replace(training, starts_at=moments.get(training.id))
+        return dict(zip((each.id for each in line), beginnings(now, left, lengths), strict=True))
 
     async def _running(self) -> Running | None:
         found = await self._table.running()
@@ -178,7 +183,7 @@ class Trainings:
         training, since, measured_at = found
         left = training.point.seconds_left if training.point else None
         judging_since = since if training.stage is Stage.JUDGING else None
-        return Running(await self._kept(training), training.started_at or since, judging_since, left, measured_at)
+        return Running(await self._kept(training), since, judging_since, left, measured_at)
 
     async def _kept(self, training: Training) -> int:
         """How many tweets it would learn from; 0 of accounts that are gone."""

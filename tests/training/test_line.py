@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bot.training.line import PATIENCE, RETRAINING, Asked, Earlier, Pace, Running, beginnings, in_order, seconds_left
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+NIGHT = NOON - timedelta(hours=12)
 PEOPLE = ("ada", "bo", "cy")
 
 
@@ -139,15 +140,15 @@ def test_the_pace_is_what_is_usual_here() -> None:
 @pytest.mark.parametrize(
     ("running", "is_judged", "left"),
     [
-        pytest.param(None, True, 0.0, id="nothing runs"),
         pytest.param(Running(1_000, NOON, None, None, None), True, 270.0, id="it has not said"),
+        pytest.param(Running(1_000, NOON, None, 100.0, NIGHT), False, 70.0, id="it was cut off for a night"),
         pytest.param(Running(1_000, NOON, None, 100.0, NOON), True, 130.0, id="it learns, and will be judged"),
         pytest.param(Running(1_000, NOON, None, 100.0, NOON), False, 70.0, id="it learns"),
         pytest.param(Running(1_000, NOON, NOON, 0.0, NOON), True, 30.0, id="it is judged"),
         pytest.param(Running(10, NOON, None, 1.0, NOON), False, 0.0, id="it should have ended"),
     ],
 )
-def test_what_runs_has_so_many_seconds_left(running: Running | None, is_judged: bool, left: float) -> None:
+def test_what_runs_has_so_many_seconds_left(running: Running, is_judged: bool, left: float) -> None:
     pace = Pace(0.3, 60.0)
     assert seconds_left(running, pace, is_judged, NOON + timedelta(seconds=30)) == pytest.approx(left)
 
@@ -155,6 +156,7 @@ def test_what_runs_has_so_many_seconds_left(running: Running | None, is_judged: 
 def test_nothing_is_made_up_where_nothing_is_known() -> None:
     unknown = Pace.by([])
     running = Running(1_000, NOON, None, None, None)
+    assert seconds_left(None, Pace(0.3, 60.0), True, NOON) is None
     assert seconds_left(running, unknown, True, NOON) is None
     assert seconds_left(replace(running, left=100.0, said_at=NOON), unknown, True, NOON) is None
     assert seconds_left(replace(running, left=100.0, said_at=NOON), unknown, False, NOON) == 100.0
