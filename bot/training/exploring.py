@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 from bot.config import Training
 from bot.database import Database
 from bot.errors import PortraitFailed, TooFewTweets, UnknownHandle
+from bot.shelf.forms import TOKENIZER
 from bot.shelf.manifest import HandleSplit, Manifest
 from bot.shelf.shelf import Shelf
 from bot.training.child import started
@@ -33,8 +34,6 @@ from bot.tweets.languages import language
 from bot.tweets.portrait import Newest, Portrait, StoredTweet, portray
 from bot.tweets.portraying import stored
 from bot.tweets.store import KeptTweet, TweetStore
-
-TOKENIZER = "tokenizer.json"  # of a version
 
 log = structlog.get_logger(__name__)
 

@@ -99,10 +99,6 @@ class Trackers:
         except Timeout:
             return
 
-    def kept_here(self, personas: Collection[str]) -> int:
-        """How many of these personas a tracker keeps something of on this machine."""
-        return sum(1 for persona in personas if self._folder(persona).exists())
-
     def remove(self, personas: Collection[str]) -> None:
         """Delete all that trackers keep of these personas on this machine. Raises `OutsideError`."""
         for persona in personas:
@@ -145,11 +141,6 @@ class Tracking:
     def wants_tweets(self) -> bool:
         """Whether the operator has said that tweets are to be sent."""
         return bool(self._settings.service) and self._settings.send_tweets
-
-    @property
-    def is_due(self) -> bool:
-        """Whether there is something to send, or to say about why not."""
-        return self._material is not None or self.remark is not None
 
     async def open(self, version: str, fingerprint: str) -> Tracked | None:
         """The run that is opened for that version; None when there is no tracker, or it can't be had."""
