@@ -76,8 +76,11 @@ async def mention(discord: LoopbackDiscord, text: str = "how is the weather?") -
 
 
 async def test_the_service_starts_without_any_key_serves_its_page_and_stops_on_sigterm(folder: Path) -> None:
+    left = folder / "data" / "pushing" / "nell" / "killed"  # by a push that nobody answered
+    (left / "model").mkdir(parents=True)
     async with service(write_config(folder, {"log": {"format": "json"}})) as running:
         page = await running.logged("the web page is on")
+        assert not left.exists()
         await running.logged("ready to speak")
         said = {line["event"] for line in running.lines}
         assert {"Discord is off: [discord] enabled is false", "X is off: [x] enabled is false"} <= said
