@@ -89,6 +89,28 @@ async def test_the_service_starts_without_any_key_serves_its_page_and_stops_on_s
         assert await running.stop() == 0
 
 
+@pytest.mark.slow
+async def test_all_weights_may_be_learned_and_the_voice_then_has_an_engine_of_its_own(folder: Path) -> None:
+    """By the commands, beside a version that is an adapter: trained, judged with samples of its own, spoken with."""
+    full = {**QUICK, "layers": 0, "method": "full", "learning_rate": 5e-3}
+    judged = {"samples": 16, "max_near_copies": 1.0, "max_more_toxicity": 1.0}  # a tiny model says little
+    config = write_config(folder, {"training": full, "judging": judged, "retraining": {"tolerance": 9.0}})
+    outcome = await mockingbird(config, "train", "lighthouse_nell", "--json")
+    assert outcome.code == 0, outcome.err
+    shelf = Shelf(folder / "models")
+    version = shelf.current("lighthouse_nell")
+    assert (version.version, version.form) == ("v2", "whole"), outcome.out
+    assert version.metrics is not None and version.metrics.previous_held_out_loss is not None
+    assert version.metrics.figures is not None and version.metrics.figures.copies is not None
+    outcome = await mockingbird(config, "say", "lighthouse_nell", "-n", "2", "--json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["version"] == "v2"
+    outcome = await mockingbird(config, "rollback", "lighthouse_nell")
+    assert outcome.code == 0, outcome.err
+    assert shelf.current("lighthouse_nell").form == "adapter"
+    assert str(folder) not in (shelf.path(version) / "config.json").read_text()
+
+
 async def test_the_serving_process_knows_neither_torch_nor_transformers(folder: Path) -> None:
     async with service(write_config(folder, {"log": {"format": "json"}})) as running:
         await running.logged("ready to speak")

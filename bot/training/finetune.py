@@ -28,6 +28,7 @@ import math
 import os
 import random
 import resource
+import shutil
 import signal
 import sys
 import threading
@@ -856,6 +857,7 @@ def write(learner: peft.PeftModel | PreTrainedModel, job: Job) -> None:
             learner.config._name_or_path = job.base_name  # transformers would name a folder of this machine
             fits = all(weight.abs().max() < FLOAT16_LIMIT for weight in learner.parameters())
             (learner.half() if fits else learner.float()).save_pretrained(job.folder)
+            shutil.copyfile(job.base / TOKENIZER, job.folder / TOKENIZER)  # the folder is enough for whoever loads it
 
 
 def write_adapter(adapted: peft.PeftModel, job: Job) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 from bot.shelf.bases import Base
-from bot.shelf.forms import TOKENIZER
 from bot.training.dataset import tokenise
 from bot.training.finetune import Report, Stop, Stopped, fine_tune
 from bot.training.job import ADAPTER, RESULT, Event, Job, Result
@@ -97,7 +95,6 @@ def test_it_goes_on_to_the_same_figures(tmp_path: Path) -> None:
 def test_the_version_in_use_may_have_the_other_form(base: Base, tmp_path: Path) -> None:
     """An adapter is set beside a whole model, and a whole model beside an adapter, with the loss it had itself."""
     first = learned(full_job(base, tmp_path / "first"))
-    shutil.copyfile(base.model / TOKENIZER, tmp_path / "first" / TOKENIZER)  # as on the shelf
     second = learned(
         full_job(base, tmp_path / "second", method="lora", learning_rate=5e-3, previous=tmp_path / "first")
     )
