@@ -139,6 +139,7 @@ async def test_a_gated_model_is_one_sentence(tmp_path: Path, hub: LoopbackHub) -
     assert errors.strip().splitlines()[-1].startswith("someone/gated is gated on the hub. Ask for access there"), errors
 
 
+@pytest.mark.slow
 async def test_a_model_from_the_hub_is_adopted_and_no_copy_outlives_it(tmp_path: Path, hub: LoopbackHub) -> None:
     """By the command. No cache keeps it, so when the account is forgotten it is gone; without network it is not had."""
     files = tiny(tmp_path)
@@ -159,6 +160,7 @@ async def test_a_model_from_the_hub_is_adopted_and_no_copy_outlives_it(tmp_path:
     assert (away.code, "The hub can't be reached" in " ".join(away.err.split())) == (3, True)
 
 
+@pytest.mark.slow
 async def test_without_network_what_was_downloaded_before_is_enough(tmp_path: Path, hub: LoopbackHub) -> None:
     """And what was not is one sentence. It is all the same whether the network is away or is not to be used."""
     hub.add("someone/tiny-gpt2", tiny(tmp_path))

@@ -148,6 +148,7 @@ async def test_a_new_name_stands_for_those_who_were_first(tmp_path: Path) -> Non
         assert len(rooms.shelf.versions("nell")) == 1
 
 
+@pytest.mark.slow
 async def test_it_is_judged_by_what_it_says_as_it_wants_to_be_sampled(tmp_path: Path) -> None:
     """With its own temperature, top_p and top_k, at the adoption and later; the rest is configured."""
     theirs = old_form(make_tiny_gpt2(tmp_path / "theirs"), tmp_path / "nell-tweets")
@@ -297,6 +298,7 @@ def tuned(base: Base, folder: Path, norms: float = 0.0) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stored", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["with tweets", "without"])
 async def test_a_change_that_fits_into_an_adapter_loses_nothing(tmp_path: Path, stored: bool) -> None:
     """Measured on held-out tweets, or where there are none on its own words; in the engine it says the same."""

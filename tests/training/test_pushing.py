@@ -170,9 +170,8 @@ print(model.peft_config["default"].r)
 """
 
 
-@pytest.mark.parametrize(
-    "make", [make_tiny_gpt2, pytest.param(make_tiny_llama, marks=pytest.mark.slow)], ids=["gpt2", "llama"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [make_tiny_gpt2, make_tiny_llama], ids=["gpt2", "llama"])
 async def test_what_was_pushed_speaks_in_a_strangers_pipeline(house: House, make: Callable[[Path, str], Base]) -> None:
     """Merged, private, with card and picture; several texts at once without another word, and no warning.
 
@@ -254,6 +253,7 @@ async def test_a_version_that_is_a_whole_model_is_pushed_as_it_is(house: House) 
     assert json.loads(files["config.json"])["task_specific_params"]["text-generation"]["max_new_tokens"] == 80
 
 
+@pytest.mark.slow
 async def test_the_same_version_is_pushed_once_and_another_one_is_a_commit_more(house: House) -> None:
     """Unless the repository is gone, or somebody wrote there since: then it is pushed again."""
     assert (await house.push("push", "nell", "--adapter", "--yes")).code == 0
