@@ -24,7 +24,7 @@ async def draw(config: Config, persona: str, version: str | None, folder: Path, 
     """A version's card and pictures drawn again, into a folder: the version itself is never written to."""
     async with app.open_rooms(config) as rooms:
         name = normalise_handle(persona)
-        manifest = rooms.shelf.version(name, version) if version else rooms.shelf.current(name)
+        manifest = rooms.shelf.meant(name, version)
         points = await rooms.trainings.points_of(name, manifest.version)
         with err.status(f"Drawing {name} {manifest.version}"):
             made = await asyncio.to_thread(redrawn, manifest, rooms.shelf.path(manifest), points)

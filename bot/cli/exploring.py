@@ -30,7 +30,7 @@ async def explore(config: Config, persona: str, version: str | None, as_json: bo
     """What a version was made of: downloaded, left out and why, learned from, kept aside."""
     async with app.open_rooms(config, examples=True) as rooms:
         name = normalise_handle(persona)
-        manifest = rooms.shelf.version(name, version) if version else rooms.shelf.current(name)
+        manifest = rooms.shelf.meant(name, version)
         with err.status(f"Looking into {name} {manifest.version}"):
             made = await rooms.explorer.of_version(manifest)
     if as_json:

@@ -40,7 +40,7 @@ async def push(
     """Put a version on Hugging Face's hub: model, card and pictures, never a tweet."""
     async with app.open_rooms(config) as rooms:
         name = normalise_handle(persona)
-        manifest = rooms.shelf.version(name, version) if version else rooms.shelf.current(name)
+        manifest = rooms.shelf.meant(name, version)
         async with rooms.pushes.planned(manifest, adapter, repo, private, note) as plan:
             if plan.already:
                 commit, done = plan.already.commit, f"{name} {manifest.version} lies in {plan.repo} already."

@@ -49,7 +49,7 @@ async def evaluate(config: Config, persona: str, version: str | None, as_json: b
     """The figures by which a version is judged: the one in use, or the one that is named."""
     async with app.open_rooms(config, examples=True) as rooms:
         name = normalise_handle(persona)
-        manifest = rooms.shelf.version(name, version) if version else rooms.shelf.current(name)
+        manifest = rooms.shelf.meant(name, version)
         current = rooms.shelf.current(name) if name in rooms.shelf.personas() else None
         with err.status(f"Judging {name} {manifest.version}; a minute or two"):
             figures = await rooms.evaluator.of_version(manifest)

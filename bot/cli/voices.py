@@ -15,7 +15,7 @@ from bot.cli.terminal import cli, command, err, json_option, note, out, print_js
 from bot.config import Config
 from bot.errors import TrainingFailed
 from bot.generation.draft import Drafts, Sampling
-from bot.shelf.card import PREDICTIONS
+from bot.shelf.card import CARD, PREDICTIONS
 from bot.shelf.manifest import Manifest, Metrics
 from bot.training.decisions import SWITCHES, Decision
 from bot.training.record import Stage, Training, TrainingPoint, TrainingState
@@ -171,7 +171,7 @@ async def card(config: Config, persona: str) -> None:
     """The model card of the version in use."""
     async with app.open_rooms(config) as rooms:
         manifest = rooms.shelf.current(normalise_handle(persona))
-        click.echo((rooms.shelf.path(manifest) / "README.md").read_text(encoding="utf-8"))
+        click.echo((rooms.shelf.path(manifest) / CARD).read_text(encoding="utf-8"))
 
 
 @contextmanager

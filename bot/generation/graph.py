@@ -35,9 +35,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from safetensors import safe_open
 
-from bot.errors import BaseUnavailable, MockingbirdError
+from bot.errors import BaseUnavailable, DiskFull, MockingbirdError
 from bot.generation.graph_description import GraphDescription, Part, Site, Weights
-from bot.training.job import DISK_FULL
+from bot.training.job import say_why
 
 Array = npt.NDArray[Any]
 
@@ -327,13 +327,11 @@ def main(arguments: list[str]) -> int:
     try:
         build_graph(Path(checkpoint), Path(folder), "float32" if weights == "float32" else "int8")
     except MockingbirdError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
+        return say_why(error)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        sys.stderr.write("The disk is too full for the base's graph. Free some space and start again.\n")
-        return DISK_FULL
+        return say_why(DiskFull("The disk is too full for the base's graph. Free some space and start again."))
     return 0
 
 

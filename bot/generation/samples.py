@@ -27,7 +27,7 @@ from bot.shelf.figures import Samples
 from bot.shelf.forms import form_of, whole_model
 from bot.training.child import started
 from bot.training.evaluation import Sampled
-from bot.training.job import DISK_FULL, Texts
+from bot.training.job import DISK_FULL, Texts, say_why
 from bot.training.orphans import end_with_parent
 
 ROWS = 32  # drawn together; a row of a large batch takes the graph as long as one of a small batch
@@ -118,8 +118,7 @@ def main() -> int:
             raise JudgingFailed(f"The base {order.base} is not ready. Run `mockingbird prepare`.")
         asyncio.run(_draw(order, base))
     except MockingbirdError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
+        return say_why(error)
     return 0
 
 

@@ -18,6 +18,7 @@ import jinja2
 from bot.shelf.figures import Figures
 from bot.shelf.manifest import Form, Manifest, Metrics, Tracked
 
+CARD = "README.md"
 PREDICTIONS, PIPELINE, CURVE = PICTURES = ("predictions.png", "pipeline.png", "curve.png")
 
 HUB_NAMES = {"embedded": "HuggingFaceTB/SmolLM2-135M-Instruct"}  # what a base is called where others find it

@@ -56,6 +56,10 @@ class Shelf:
                 return manifest
         raise self._no_version(persona, version)
 
+    def meant(self, persona: str, version: str | None) -> Manifest:
+        """That version, or the one in use where none is named. Raises `UnknownPersona`, `UnknownVersion`."""
+        return self.version(persona, version) if version else self.current(persona)
+
     def current(self, persona: str) -> Manifest:
         """The version in use. Raises `UnknownPersona`."""
         try:

@@ -22,20 +22,18 @@ from typing import Any
 
 import peft
 import torch
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from bot.errors import DiskFull, MockingbirdError, UsageError
-from bot.shelf.forms import ADAPTER_FILES, TOKENIZER
+from bot.shelf.forms import TOKENIZER
 from bot.shelf.manifest import Prediction
 from bot.training import finetune
 from bot.training.adoptions import ADAPTER, ANSWER, HELD_OUT, OWN_WORDS, WHOLE, Answer, Likeness, Wanted
 from bot.training.disk import writing
 from bot.training.figures import even_choice
-from bot.training.job import DISK_FULL, TEXTS, Texts
+from bot.training.job import TEXTS, Texts, say_why
 from bot.training.orphans import end_with_parent
 from bot.training.predicting import languages, predictions
 from bot.training.prepare import Advice, end_token, load, origin, save, settle_hub
@@ -51,7 +49,6 @@ LIMITS: dict[str, tuple[float, float]] = {  # of what is taken over; anything el
     "max_length": (1, 100_000),
 }
 WHOLE_NUMBERS = ("top_k", "min_length", "max_length")
-PROJECTIONS = (nn.Linear, Conv1D)
 OWN_TEXTS = 64  # that the whole model says to be compared by, where no tweet is stored
 OWN_TOKENS = 40  # of each at most
 
@@ -126,19 +123,9 @@ def as_adapter(
     tell(f"Comparing its weights with those of {wanted.base_name}")
     base = finetune.load(wanted.model_copy(update={"precision": "float32", "device": "cpu"}))
     require_alike(wanted, base, model, tokenizer)
-    _, layers = finetune.layers_of(base)
-    projections = {name.rpartition(".")[2] for name, each in layers.named_modules() if isinstance(each, PROJECTIONS)}
     theirs = dict(model.named_parameters())
     before = {name: weight.detach().clone() for name, weight in base.named_parameters()}
-    config = peft.LoraConfig(
-        task_type="CAUSAL_LM",
-        r=rank,
-        lora_alpha=rank,
-        lora_dropout=0.0,
-        target_modules=sorted(projections),
-        layers_to_transform=list(range(len(layers))),
-        fan_in_fan_out=isinstance(next(each for each in layers.modules() if isinstance(each, PROJECTIONS)), Conv1D),
-    )
+    config = finetune.lora(base, rank, rank, 0)
     adapted = peft.get_peft_model(base, config)
     in_projections, held = 0.0, 0.0  # of the squared difference
     for name, module in adapted.named_modules():
@@ -153,7 +140,10 @@ def as_adapter(
         in_projections += float(difference.square().sum())
         held += float((b @ a).square().sum())
     all_of_it = sum(float((theirs[name].detach() - weight).square().sum()) for name, weight in before.items())
-    write(adapted, wanted)
+    folder = wanted.folder / ADAPTER
+    folder.mkdir()
+    with writing():
+        finetune.write_adapter(adapted, folder, wanted.base_name)
     likeness = Likeness(
         rank=rank,
         held=held / in_projections if in_projections else 1.0,
@@ -196,19 +186,6 @@ def truncated(difference: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     a[:kept] = root[:, None] * right[:kept]
     b[:, :kept] = left[:, :kept] * root
     return a, b
-
-
-def write(adapted: peft.PeftModel, wanted: Wanted) -> None:
-    """The adapter in peft's format, float16, as those that are trained here."""
-    folder = wanted.folder / ADAPTER
-    folder.mkdir()
-    state = peft.get_peft_model_state_dict(adapted)
-    with writing():
-        save_file({name: weight.half().contiguous() for name, weight in state.items()}, folder / ADAPTER_FILES[0])
-    config = adapted.peft_config["default"]
-    config.inference_mode = True
-    config.base_model_name_or_path = wanted.base_name  # peft would name a folder of this machine
-    config.save_pretrained(folder)
 
 
 def compare(wanted: Wanted, likeness: Likeness, texts: Sequence[str], measured_on: str) -> Likeness:
@@ -273,18 +250,12 @@ def main() -> int:
         answer = adopt(wanted)
         (wanted.folder / ANSWER).write_text(answer.model_dump_json(), encoding="utf-8")
     except MockingbirdError as error:
-        return fail(error)
+        return say_why(error)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return fail(DiskFull(f"The disk is full, so {wanted.spec} was not adopted. Free some space and try again."))
+        return say_why(DiskFull(f"The disk is full, so {wanted.spec} was not adopted. Free some space and try again."))
     return 0
-
-
-def fail(error: MockingbirdError) -> int:
-    """Its sentence on stderr, and its exit code."""
-    sys.stderr.write(f"{error}\n")
-    return DISK_FULL if isinstance(error, DiskFull) else error.exit_code
 
 
 if __name__ == "__main__":

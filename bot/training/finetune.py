@@ -1,10 +1,11 @@
 """Teaches a base one voice: `python -m bot.training.finetune`, a `Job` on standard input, progress on standard output.
 
 Read it from top to bottom. Most of a language model knows English and the world, and is left alone. What changes are
-small matrices (LoRA, Hu et al. 2021, arXiv 2106.09685) beside the projections of the upper layers: a few megabytes
-that the engine adds to the base while it speaks. Four things make that quick on two processor cores:
+small matrices (LoRA, Hu et al. 2021, arXiv 2106.09685) beside the projections: a few megabytes that the engine adds to
+the base while it speaks. Or, where that is wanted, every weight of the layers. Four things make it quick on two
+processor cores:
 
-1. Everything below the lowest layer that learns gives the same numbers in every epoch, so it is computed once.
+1. Where only the upper layers learn, those below give the same numbers in every epoch, which are computed once.
 2. A tweet is one row, and rows of about the same length share a batch. Rows are filled up on the right, where causal
    attention never looks, so that no tweet sees another one and no mask is needed.
 3. While learning, the head weighs the tokens that the tweets hold, those that the base would say, and a sample of all
@@ -57,7 +58,6 @@ from bot.training.disk import writing
 from bot.training.job import (
     ADAPTER,
     CHECKPOINT,
-    DISK_FULL,
     RESULT,
     TEXTS,
     Asking,
@@ -67,6 +67,7 @@ from bot.training.job import (
     Result,
     Score,
     Texts,
+    say_why,
 )
 from bot.training.predicting import languages, predictions
 from bot.training.prepare import FLOAT16_LIMIT
@@ -221,21 +222,23 @@ def open_upper(model: PreTrainedModel, job: Job) -> PreTrainedModel:
 
 def attach(model: PreTrainedModel, job: Job) -> peft.PeftModel:
     """A LoRA beside every projection of the upper layers: peft's model around the base, and inside of it."""
-    _, layers = layers_of(model)
-    projections = {
-        name.rpartition(".")[2] for name, module in layers.named_modules() if isinstance(module, nn.Linear | Conv1D)
-    }
     torch.manual_seed(job.seed)
-    config = peft.LoraConfig(
+    return peft.get_peft_model(model, lora(model, job.rank, 2 * job.rank, lowest_layer(model, job)))
+
+
+def lora(model: PreTrainedModel, rank: int, alpha: int, first: int) -> peft.LoraConfig:
+    """An adapter beside every projection of the layers from number `first` on; it counts `alpha` / `rank` times."""
+    _, layers = layers_of(model)
+    projections = {name: each for name, each in layers.named_modules() if isinstance(each, nn.Linear | Conv1D)}
+    return peft.LoraConfig(
         task_type="CAUSAL_LM",
-        r=job.rank,
-        lora_alpha=2 * job.rank,
+        r=rank,
+        lora_alpha=alpha,
         lora_dropout=0.0,
-        target_modules=sorted(projections),
-        layers_to_transform=list(range(lowest_layer(model, job), len(layers))),
-        fan_in_fan_out=isinstance(next(m for m in layers.modules() if isinstance(m, nn.Linear | Conv1D)), Conv1D),
+        target_modules=sorted({name.rpartition(".")[2] for name in projections}),
+        layers_to_transform=list(range(first, len(layers))),
+        fan_in_fan_out=isinstance(next(iter(projections.values())), Conv1D),
     )
-    return peft.get_peft_model(model, config)
 
 
 def lowest_layer(model: PreTrainedModel, job: Job) -> int:
@@ -256,6 +259,7 @@ class Halves:
     lower: Callable[[Tensor], Tensor]  # (b, t) ids -> (b, t, h) states that enter the upper layers
     upper: Callable[[Tensor], Tensor]  # (b, t, h) -> (b, t, h) states that enter the head
     head: Tensor  # (v, h)
+    depth: int  # layers in the lower half; with 0 it looks up embeddings, which is not worth keeping
 
     def logits(self, states: Tensor, real: Tensor, vocabulary: Vocabulary | None = None) -> Iterator[Tensor]:
         """The (n, v) logits at the positions where `real` (b, t) is set, a chunk of n at a time."""
@@ -272,6 +276,7 @@ class Whole:
 
     model: PreTrainedModel
     head: None = None
+    depth: int = 0
 
     def lower(self, ids: Tensor) -> Tensor:
         return ids
@@ -302,6 +307,7 @@ def cut(model: PreTrainedModel, first: int) -> Halves | Whole:
         lower=lambda ids: lower(input_ids=ids, use_cache=False).last_hidden_state,
         upper=lambda states: upper(inputs_embeds=states, use_cache=False).last_hidden_state,
         head=model.get_output_embeddings().weight,  # type: ignore[no-untyped-call]
+        depth=first,
     )
 
 
@@ -372,6 +378,12 @@ def rows_of(ids: Sequence[Sequence[int]], model: PreTrainedModel, accounts: tupl
     return Rows([torch.tensor(row, device=model.device) for row in ids], accounts=accounts)
 
 
+def read(model: PreTrainedModel, tokenizer: Tokenizer, end_id: int, texts: Sequence[str]) -> tuple[Rows, int]:
+    """The texts as that model reads them, and their bytes."""
+    ids = tokenise(tokenizer, texts, end_id, min(MAX_TOKENS, model.config.max_position_embeddings))
+    return rows_of(ids, model), text_bytes(tokenizer, texts, ids)
+
+
 def batches(
     rows: Rows, tokens: int, order: random.Random | None = None, among: Sequence[int] | None = None
 ) -> list[list[int]]:
@@ -406,9 +418,11 @@ def width(tokens: int) -> int:
 
 
 def keep_states(rows: Rows, halves: Halves | Whole, job: Asking, stop: Stop) -> Rows:
-    """The rows with what the lower half makes of them, computed once for all epochs, if there is room for it."""
+    """The rows with what the lower layers make of them, computed once for all epochs, if there is room for it."""
+    if halves.head is None or not halves.depth:
+        return rows
     tokens = sum(len(ids) for ids in rows.ids)
-    if halves.head is None or tokens * halves.head.shape[1] * halves.head.element_size() > job.keep_bytes:
+    if tokens * halves.head.shape[1] * halves.head.element_size() > job.keep_bytes:
         return rows
     states: list[Tensor] = [torch.empty(0)] * len(rows.ids)
     for picked in batches(rows, READ_TOKENS):
@@ -823,10 +837,8 @@ def score_of_whole(folder: Path, held_out: Rows, texts: Sequence[str], size: int
     """A whole model on these texts; its loss for each of the base's tokens, since its own may be others."""
     own = load(job.model_copy(update={"base": folder}))
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    limit = min(MAX_TOKENS, own.config.max_position_embeddings)
-    ids = tokenise(tokenizer, texts, whole_model(folder).record.end_id, limit)
-    rows = rows_of(ids, own)
-    found = score(Whole(own), rows, text_bytes(tokenizer, texts, ids), job, stop)
+    rows, own_size = read(own, tokenizer, whole_model(folder).record.end_id, texts)
+    found = score(Whole(own), rows, own_size, job, stop)
     return found.model_copy(update={"loss": found.bits_per_byte * math.log(2) * size / held_out.tokens})
 
 
@@ -852,7 +864,7 @@ def write(learner: peft.PeftModel | PreTrainedModel, job: Job) -> None:
     """
     with writing():
         if isinstance(learner, peft.PeftModel):
-            write_adapter(learner, job)
+            write_adapter(learner, job.folder, job.base_name)
         else:
             learner.config._name_or_path = job.base_name  # transformers would name a folder of this machine
             fits = all(weight.abs().max() < FLOAT16_LIMIT for weight in learner.parameters())
@@ -860,14 +872,14 @@ def write(learner: peft.PeftModel | PreTrainedModel, job: Job) -> None:
             shutil.copyfile(job.base / TOKENIZER, job.folder / TOKENIZER)  # the folder is enough for whoever loads it
 
 
-def write_adapter(adapted: peft.PeftModel, job: Job) -> None:
+def write_adapter(adapted: peft.PeftModel, folder: Path, base_name: str) -> None:
     """The adapter, its layers numbered as in the whole model."""
     state = peft.get_peft_model_state_dict(adapted)
-    save_file({name: weight.half().cpu().contiguous() for name, weight in state.items()}, job.folder / ADAPTER)
+    save_file({name: weight.half().cpu().contiguous() for name, weight in state.items()}, folder / ADAPTER)
     config = adapted.peft_config["default"]
     config.inference_mode = True
-    config.base_model_name_or_path = job.base_name  # peft would name a folder of this machine
-    config.save_pretrained(job.folder)
+    config.base_model_name_or_path = base_name  # peft would name a folder of this machine
+    config.save_pretrained(folder)
 
 
 def circumstances(run: Run, model: PreTrainedModel) -> dict[str, Any]:
@@ -924,8 +936,7 @@ def fail(error: Exception) -> int:
         error = TrainingFailed("Memory ran out while learning. Lower [training] batch_tokens or use a smaller base.")
     if not isinstance(error, MockingbirdError):
         raise error
-    sys.stderr.write(f"{error}\n")
-    return DISK_FULL if isinstance(error, DiskFull) else error.exit_code
+    return say_why(error)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from bot.errors import HubError, MockingbirdError, UsageError
+from bot.training.job import say_why
 from bot.training.orphans import end_with_parent
 
 if TYPE_CHECKING:
@@ -263,8 +264,7 @@ def main() -> int:
         for answer in answers(question, HfApi(token=os.environ["HF_TOKEN"])):
             say(answer)
     except MockingbirdError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
+        return say_why(error)
     return 0
 
 

@@ -7,20 +7,28 @@ writes `Event`s to its standard output. Tweets travel in a file, never in argume
 from __future__ import annotations
 
 import errno
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.errors import DiskFull, MockingbirdError
+from bot.shelf.forms import ADAPTER_FILES
 from bot.shelf.manifest import Answering, Prediction
 
 TEXTS = "tweets.json"  # `Texts`
 CHECKPOINT = "checkpoint.pt"
-ADAPTER = "adapter_model.safetensors"
-ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER, ADAPTER_CONFIG = ADAPTER_FILES
 RESULT = "result.json"  # `Result`
 
 DISK_FULL = errno.ENOSPC  # exit code of a child of this room that found no room; other errors keep their own
+
+
+def say_why(error: MockingbirdError) -> int:
+    """The exit code with which a child ends, its sentence being the last line on stderr; the parent reads both."""
+    sys.stderr.write(f"{error}\n")
+    return DISK_FULL if isinstance(error, DiskFull) else error.exit_code
 
 
 class Value(BaseModel):

@@ -12,7 +12,7 @@ from io import FileIO
 
 from bot.errors import BaseUnavailable, DiskFull, MockingbirdError
 from bot.training.disk import writing
-from bot.training.job import DISK_FULL, Merge
+from bot.training.job import Merge, say_why
 from bot.training.orphans import end_with_parent
 
 
@@ -51,8 +51,7 @@ def main() -> int:
     try:
         merge(order)
     except MockingbirdError as error:
-        sys.stderr.write(f"{error}\n")
-        return DISK_FULL if isinstance(error, DiskFull) else error.exit_code
+        return say_why(error)
     return 0
 
 

@@ -28,7 +28,7 @@ from bot.errors import BaseUnavailable, DiskFull, MockingbirdError
 from bot.shelf.bases import END_TOKEN, Base, BaseRecord, base_folder, find_base
 from bot.shelf.shelf import file_sha256
 from bot.training.disk import writing
-from bot.training.job import DISK_FULL
+from bot.training.job import say_why
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -329,8 +329,7 @@ def main(arguments: list[str]) -> int:
     try:
         prepare_base(spec, Path(data))
     except MockingbirdError as error:
-        sys.stderr.write(f"{error}\n")
-        return DISK_FULL if isinstance(error, DiskFull) else error.exit_code
+        return say_why(error)
     return 0
 
 

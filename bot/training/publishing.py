@@ -17,7 +17,7 @@ from bot.pictures import curve, pipeline, predictions
 from bot.pictures.curve import Course
 from bot.pictures.drawing import draw
 from bot.shelf.bases import Base
-from bot.shelf.card import CURVE, PIPELINE, PREDICTIONS, model_card
+from bot.shelf.card import CARD, CURVE, PIPELINE, PREDICTIONS, model_card
 from bot.shelf.figures import Figures
 from bot.shelf.forms import TOKENIZER, files_of, form_of
 from bot.shelf.manifest import HandleCounts, Manifest, Metrics, Tracked
@@ -27,8 +27,6 @@ from bot.training.ingredients import splits_of
 from bot.training.job import Result
 from bot.training.record import TrainingPoint, course_of
 from bot.training.run_record import RUN, RunRecord, run_record
-
-CARD = "README.md"
 
 
 @dataclass(frozen=True, slots=True)

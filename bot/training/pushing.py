@@ -32,7 +32,7 @@ from bot.database import Database, Row
 from bot.errors import BaseUnavailable, ConfigError, DiskFull, HubError, NotPermitted, OutsideError, UsageError
 from bot.personas.consent import require_basis
 from bot.personas.takedown import DELETED, Said, require_remembered
-from bot.shelf.card import PICTURES, Pushed, model_card
+from bot.shelf.card import CARD, PICTURES, Pushed, model_card
 from bot.shelf.forms import ADAPTER_FILES, TOKENIZER, WHOLE_FILES, files_of
 from bot.shelf.manifest import Form, Manifest
 from bot.shelf.shelf import Shelf
@@ -47,7 +47,6 @@ HUB = "hub"  # as a platform on which something stands, in receipts
 FOLDER = "pushing"  # in the data folder: a folder for each persona
 LOCK = "push.lock"  # in the data folder
 _HELD = "lock"  # beside what is to be pushed, as long as somebody may push it
-CARD = "README.md"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 TEXTS = (".md", ".json")  # file names of texts end like this
 FEWEST_WORDS = 5  # of a tweet that must not stand in a text; fewer are said by anybody

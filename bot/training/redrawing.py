@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import DiskFull, UsageError
-from bot.shelf.card import PICTURES, model_card
+from bot.shelf.card import CARD, PICTURES, model_card
 from bot.shelf.manifest import Manifest
-from bot.training.publishing import CARD, drawn
+from bot.training.publishing import drawn
 from bot.training.record import TrainingPoint, course_of
 
 

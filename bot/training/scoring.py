@@ -15,16 +15,14 @@ from pathlib import Path
 
 import peft
 from tokenizers import Tokenizer
-from transformers import PreTrainedModel
 
 from bot.errors import DiskFull, JudgingFailed, MockingbirdError
 from bot.shelf.figures import AccountLoss, Figures, Others, StyleMargin
 from bot.shelf.forms import TOKENIZER, form_of, whole_model
 from bot.training import classifiers, finetune
-from bot.training.dataset import MAX_TOKENS, text_bytes, tokenise
 from bot.training.evaluation import Material, Question, Voice
 from bot.training.figures import copies, diversity, even_choice, shapes
-from bot.training.job import DISK_FULL, Asking, Score
+from bot.training.job import Asking, Score, say_why
 from bot.training.orphans import end_with_parent
 
 BASE, JUDGED, IN_USE = "base", "judged", "in_use"  # the latter two are peft's names, too, where they are adapters
@@ -81,7 +79,7 @@ class AdaptedModel:
 
     def scores(self, texts: Sequence[str]) -> dict[str, Score]:
         """By the adapter's name, and `BASE`."""
-        rows, size = rows_of(self._model, self._tokenizer, self._question.end_id, texts)
+        rows, size = finetune.read(self._model, self._tokenizer, self._question.end_id, texts)
         stop = finetune.Stop()
         # Below the lowest layer that an adapter touches all say the same, so that is computed once.
         rows = finetune.keep_states(rows, self._halves, self._question, stop)
@@ -109,17 +107,8 @@ class AloneModel:
 
     def score(self, texts: Sequence[str]) -> Score:
         """It on these texts."""
-        rows, size = rows_of(self._model, self._tokenizer, self._asking.end_id, texts)
+        rows, size = finetune.read(self._model, self._tokenizer, self._asking.end_id, texts)
         return finetune.score(finetune.cut(self._model, 0), rows, size, self._asking, finetune.Stop())
-
-
-def rows_of(
-    model: PreTrainedModel, tokenizer: Tokenizer, end_id: int, texts: Sequence[str]
-) -> tuple[finetune.Rows, int]:
-    """The texts as that model reads them, and their bytes."""
-    limit = min(MAX_TOKENS, model.config.max_position_embeddings)
-    ids = tokenise(tokenizer, texts, end_id, limit)
-    return finetune.rows_of(ids, model), text_bytes(tokenizer, texts, ids)
 
 
 def in_tokens_of(judged: Score, other: Score) -> Score:
@@ -190,24 +179,18 @@ def main() -> int:
         answer = figures(question, material)
         Path(question.answer).write_text(answer.model_dump_json(), encoding="utf-8")
     except MockingbirdError as error:
-        return fail(error)
+        return say_why(error)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return fail(DiskFull("The disk is full, so the version could not be judged. Free some space and try again."))
+        return say_why(DiskFull("The disk is full, so the version could not be judged. Free some space and try again."))
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):
             raise
-        return fail(
+        return say_why(
             JudgingFailed("Memory ran out while judging. Use a smaller base, or judge when the machine has less to do.")
         )
     return 0
-
-
-def fail(error: MockingbirdError) -> int:
-    """Its sentence on stderr, and its exit code."""
-    sys.stderr.write(f"{error}\n")
-    return DISK_FULL if isinstance(error, DiskFull) else error.exit_code
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol, TextIO
 
 from bot.errors import MockingbirdError, OutsideError, UsageError
 from bot.shelf.manifest import Tracked
+from bot.training.job import say_why
 from bot.training.orphans import end_with_parent
 from bot.training.tracking import Material, Order
 from bot.training.tracking_lineage import Lineage, lineage
@@ -78,8 +79,7 @@ def main() -> int:
         try:
             talk(Order.model_validate_json(standard_input.readline()), out, standard_input)
         except MockingbirdError as error:
-            sys.stderr.write(f"{error}\n")
-            return error.exit_code
+            return say_why(error)
     return 0
 
 

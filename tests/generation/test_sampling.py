@@ -17,11 +17,10 @@ LOGITS = arrays.arrays(np.float32, st.integers(1, 2000), elements=st.floats(-20,
 def test_the_nucleus_is_the_smallest_head_that_reaches_top_p(logits: np.ndarray, top_p: float) -> None:
     tokens, probabilities = nucleus(logits, 0, top_p)
     assert probabilities.sum() >= top_p - 1e-9
-    assert probabilities[:-1].sum() < top_p
-    every = np.exp(logits.astype(np.float64))
+    assert np.cumsum(probabilities)[:-1].max(initial=0) < top_p  # added up one after the other, as it was decided
+    every = np.exp(logits - logits.max(), dtype=np.float64)  # what differs by less than these numbers resolve is a tie
     assert np.isclose(probabilities.sum(), every[tokens].sum() / every.sum())
-    shifted = logits - logits.max()  # in float32, where logits that differ less than it resolves are ties
-    assert shifted[tokens].min() >= np.delete(shifted, tokens).max(initial=-np.inf)
+    assert every[tokens].min() >= np.delete(every, tokens).max(initial=0)
 
 
 @given(LOGITS, st.integers(1, 50))
@@ -29,7 +28,7 @@ def test_top_k_leaves_the_k_likeliest(logits: np.ndarray, top_k: int) -> None:
     tokens, probabilities = nucleus(logits, top_k, 1.0)
     assert len(tokens) <= top_k
     assert probabilities.sum() <= 1 + 1e-9
-    assert (logits - logits.max())[tokens[0]] == 0  # in float32, where logits that differ less are ties
+    assert np.exp(logits - logits.max(), dtype=np.float64)[tokens[0]] == 1  # closer ones are ties
 
 
 def test_a_low_temperature_takes_the_likeliest() -> None:

@@ -11,9 +11,11 @@ import os
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -244,25 +246,39 @@ async def test_each_pruned_version_is_a_row(decisions: Decisions, shelf: Shelf) 
     assert shelf.next_version("nell") == "v6"
 
 
+class HeldThreads(ThreadPoolExecutor):
+    """Whatever is begun in a thread waits there until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+        self.go_on = threading.Event()
+
+    def submit(self, function: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+        loop = asyncio.get_running_loop()
+
+        def held() -> Any:
+            loop.call_soon_threadsafe(self.begun.set)
+            self.go_on.wait()
+            return function(*arguments, **named)
+
+        return super().submit(held)
+
+
 async def test_who_is_cancelled_while_pruning_loses_no_row(
     decisions: Decisions, shelf: Shelf, database: Database
 ) -> None:
-    """A kill has left files behind that take their time to be deleted; threads go on when nobody waits for them."""
+    """Files take their time to be deleted, in a thread that goes on when nobody waits for it any more."""
     for number in (3, 4):
         add(shelf, f"v{number}", f"v{number - 1}")
     await decisions.use("nell", "v4", What.USED, "It is better.", "command")
-    left_behind = shelf.folder / "nell" / f"{STAGING}pruned-v1"
-    left_behind.mkdir()
-    for number in range(2_000):
-        (left_behind / str(number)).touch()
-    with ThreadPoolExecutor() as threads:
+    with HeldThreads() as threads:
         asyncio.get_running_loop().set_default_executor(threads)
         pruning = asyncio.create_task(decisions.prune("nell", 1, "command"))
-        while not await database.all("SELECT * FROM decisions WHERE what = 'pruned'"):
-            pass
-        await asyncio.sleep(0.01)
+        await threads.begun.wait()
         pruning.cancel()
         await asyncio.gather(pruning, return_exceptions=True)
+        threads.go_on.set()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
     left = [each.version for each in shelf.versions("nell")]
     pruned = [row.to_version for row in await decisions.of("nell") if row.what is What.PRUNED]

@@ -1,0 +1,40 @@
+"""A GPT-2 of 124M shape with random weights, for what depends on a model's size and not on what it knows: time, memory.
+
+    python benchmarks/shape.py FOLDER
+
+Outcome: FOLDER is a transformers folder, and FOLDER given as `[model] base` (or as `--base` to the other benchmarks,
+after `MOCKINGBIRD_MODEL__BASE=FOLDER mockingbird prepare`) stands for GPT-2 where GPT-2 can't be downloaded. Its
+tokenizer is the embedded base's, a byte-level BPE of the same class with 49,152 of the 50,257 tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from bot.shelf.bases import END_TOKEN, find_base
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    asked = parser.parse_args()
+    embedded = find_base(asked.data, "embedded")
+    if embedded is None:
+        parser.error(f"the base embedded is not prepared in {asked.data}; run `mockingbird prepare` first")
+    tokenizer = Tokenizer.from_file(str(embedded.model / "tokenizer.json"))
+    end = tokenizer.token_to_id(END_TOKEN)
+    torch.manual_seed(1)
+    model = GPT2LMHeadModel(GPT2Config(bos_token_id=end, eos_token_id=end))  # its defaults are those of 124M
+    model.save_pretrained(asked.folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_TOKEN).save_pretrained(asked.folder)
+    print(f"{asked.folder}: {sum(weight.numel() for weight in model.parameters()) / 1e6:.0f} million weights")
+
+
+if __name__ == "__main__":
+    main()
