@@ -32,7 +32,8 @@ def main() -> None:
     torch.manual_seed(1)
     model = GPT2LMHeadModel(GPT2Config(bos_token_id=end, eos_token_id=end))  # its defaults are those of 124M
     model.save_pretrained(asked.folder)
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_TOKEN).save_pretrained(asked.folder)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_TOKEN)  # type: ignore[no-untyped-call]
+    fast.save_pretrained(asked.folder)
     print(f"{asked.folder}: {sum(weight.numel() for weight in model.parameters()) / 1e6:.0f} million weights")
 
 

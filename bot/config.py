@@ -66,8 +66,8 @@ class ShelfRules(Section):
 class Generation(Section):
     """How drafts are sampled and which are let through."""
 
-    temperature: Annotated[float, Field(gt=0, le=5)] = 0.8
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    temperature: Annotated[float, Field(ge=0.01, le=5)] = 0.8
+    top_p: Annotated[float, Field(ge=0.01, le=1)] = 0.95
     top_k: Annotated[int, Field(ge=0)] = 0
     max_tokens: Annotated[int, Field(ge=1, le=512)] = 80
     drafts: Annotated[int, Field(ge=1, le=32)] = 5

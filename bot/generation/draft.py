@@ -6,7 +6,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.config import Generation
+from bot.errors import UsageError
 from bot.shelf.manifest import Manifest
+
+RANGES: dict[str, tuple[float, float]] = {  # what may be asked for, both ends included
+    "temperature": (0.01, 5.0),
+    "top_p": (0.01, 1.0),
+    "top_k": (0, 1_000_000),
+    "min_tokens": (0, 512),
+    "max_tokens": (1, 512),
+    "repetition_penalty": (1.0, 5.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +27,29 @@ class Sampling:
     top_p: float  # nucleus: the smallest set of tokens with this probability mass; 1 is off
     top_k: int  # only the k likeliest tokens; 0 is off
     max_tokens: int  # a draft ends here at the latest
+    min_tokens: int = 3  # a draft does not end before, unless max_tokens is less
+    repetition_penalty: float = 1.0  # tokens of the draft so far become less likely: Keskar et al. 2019; 1 is off
+    banned: tuple[str, ...] = ()  # words that are not spoken, in lower case
     asked: frozenset[str] = frozenset()  # fields that the request itself named: no version's own settings replace them
+
+    def __post_init__(self) -> None:
+        """Raises `UsageError` on what is out of its range."""
+        for name, (least, most) in RANGES.items():
+            if not least <= getattr(self, name) <= most:
+                raise UsageError(f"{name} goes from {least:g} to {most:g}, not {getattr(self, name):g}.")
 
     @classmethod
     def from_settings(
         cls, settings: Generation, temperature: float | None = None, top_p: float | None = None
     ) -> Sampling:
         """The configured sampling, with what the request itself asked for."""
+        named = {name for name, value in (("temperature", temperature), ("top_p", top_p)) if value is not None}
         return cls(
             settings.temperature if temperature is None else temperature,
             settings.top_p if top_p is None else top_p,
             settings.top_k,
             settings.max_tokens,
-            frozenset(name for name, value in (("temperature", temperature), ("top_p", top_p)) if value is not None),
+            asked=frozenset(named),
         )
 
     def as_made_for(self, version: Manifest) -> Sampling:

@@ -36,7 +36,6 @@ Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 Floats = npt.NDArray[np.float32]
 
-MIN_TOKENS = 3  # a draft does not end before
 KEPT_OPEN = 0.75  # rows that have ended are let go when no larger share than this is still open
 ADAPTERS_KEPT = 64  # in memory; the one that was used longest ago goes first
 
@@ -145,7 +144,7 @@ class Engine:
         logits = run.step(np.tile(np.array(prompt, np.int64), (len(rows), 1)))
         for count in range(request.sampling.max_tokens):
             logits[:, self._banned] = -np.inf
-            if count < MIN_TOKENS:
+            if count < request.sampling.min_tokens:
                 logits[:, self._end] = -np.inf
             tokens = draw(logits, request.sampling, [generators[row] for row in going])
             for row, token in zip(going, tokens, strict=True):

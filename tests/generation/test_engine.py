@@ -15,7 +15,7 @@ from tokenizers.processors import TemplateProcessing
 
 from bot.errors import BaseUnavailable, Busy, Refused
 from bot.generation.draft import Sampling
-from bot.generation.engine import MIN_TOKENS, Engine, Floats, Request, _Run
+from bot.generation.engine import Engine, Floats, Request, _Run
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import Weights, graph_folder
 from bot.generation.sampling import draw
@@ -226,7 +226,7 @@ async def test_what_is_answered_stands_before_the_answer_and_not_in_it(base: Bas
     async with engine_for(base) as engine:
         (spoken,) = await engine.generate(Request(None, start, (1,), greedy, asked))
     assert tokenizer.decode(wanted).startswith(spoken.text)
-    assert len(spoken.text) >= len(tokenizer.decode(wanted[:MIN_TOKENS]))
+    assert len(spoken.text) >= len(tokenizer.decode(wanted[: greedy.min_tokens]))
 
 
 async def test_a_question_gives_way_where_the_base_has_no_room_for_it(base: Base) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from bot.errors import UsageError
 from bot.generation.draft import Sampling
 from bot.generation.sampling import draw, nucleus
 
@@ -43,3 +47,12 @@ def test_draws_follow_the_probabilities() -> None:
     generator = np.random.default_rng(4)
     counts = np.bincount([int(draw(logits, plain, [generator])[0]) for _ in range(4000)], minlength=3)
     assert np.abs(counts / 4000 - [0.5, 0.3, 0.2]).max() < 0.03
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("temperature", 0.0), ("top_p", 1.5), ("top_k", -1), ("max_tokens", 0), ("repetition_penalty", 0.5)],
+)
+def test_what_is_out_of_range_is_refused_in_a_sentence(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"{name} goes from"):
+        replace(Sampling(temperature=1.0, top_p=1.0, top_k=0, max_tokens=1), **{name: value})  # type: ignore[arg-type]
