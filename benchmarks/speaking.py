@@ -19,7 +19,8 @@ from typing import Any
 import psutil
 
 from bot.generation.draft import Sampling
-from bot.generation.engine import Engine, Request
+from bot.generation.engine import Engine
+from bot.generation.rows import Request
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import graph_folder
 from bot.shelf.bases import Base, find_base

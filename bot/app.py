@@ -234,7 +234,7 @@ async def open_engines(rooms: Rooms, progress: Callable[[str], None]) -> AsyncIt
     base = await ready_base(config, progress)
     folder = graph_folder(base.graphs, config.model.weights)
     async with (
-        Engine(base, folder, config.model.threads, waiting) as first,
+        Engine(base, folder, config.model.threads, waiting, config.model.rows) as first,
         Engines(first, rooms.shelf, config.paths.data, config.model, waiting, progress) as engines,
     ):
         yield engines

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bot.generation.engine import Engine, _Run
+from bot.generation.engine import Engine
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import graph_folder
 from bot.shelf.bases import find_base
@@ -53,12 +53,12 @@ async def test_eight_bit_logits_of_the_embedded_base_are_close_to_those_of_trans
     model = AutoModelForCausalLM.from_pretrained(base.model, dtype=torch.float32)
     async with Engine(base, graph_folder(base.graphs, "int8"), threads=1, max_waiting=1) as engine:
         text = "The lamp was lit before the fog came in, and the gulls went quiet for an hour."
-        tokens = [base.record.end_id, *engine._tokenizer.encode(text).ids]
+        tokens = [base.record.end_id, *engine._rows._tokenizer.encode(text).ids]
         with torch.no_grad():
             wanted = model(torch.tensor([tokens])).logits[0].numpy()[1:]
-        run = _Run(engine._session, engine._shape, engine._adapter(None), rows=1, capacity=len(tokens))
-        run.step(np.array([tokens[:1]], np.int64))
-        seen = np.array([run.step(np.array([[token]], np.int64))[0].copy() for token in tokens[1:]])
+        batch = engine._rows._batch
+        batch.join(None, tokens[:1], 1, len(tokens))
+        seen = np.array([batch.step([token])[0].copy() for token in tokens])[1:]
     assert np.linalg.norm(seen - wanted) / np.linalg.norm(wanted) < 0.08
     assert (seen.argmax(1) == wanted.argmax(1)).mean() > 0.8
 

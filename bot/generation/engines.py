@@ -2,8 +2,9 @@
 
 Outcome: `async with engines.lend(manifest) as voice` gives the engine that speaks as that version, and the adapter to
 ask it for. The configured base is always open. A whole model is opened when it is first asked for, and so is another
-base that is prepared and that a version was trained on; of these no more than `[model] more_engines` are in memory, and
-the one that was used longest ago makes room for the next. An engine is never closed while it is lent.
+base that is prepared and that a version was trained on. These, with their real sizes, and all adapters share
+`[model] memory_mb`; the one that was used longest ago makes room for the next. An engine is never closed while it is
+lent.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class _Held:
 
     base: Base
     engine: Engine
+    size: int  # bytes
     lent: int = 0  # requests that speak with it now
 
 
@@ -71,20 +73,21 @@ class Engines:
         self._given_back = asyncio.Event()
 
     async def __aenter__(self) -> Self:
+        self._share_out()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         while self._held:
-            _, held = self._held.popitem()
-            await _close(held)
+            await _close(self._held.popitem()[1])
 
     @asynccontextmanager
     async def lend(self, manifest: Manifest) -> AsyncIterator[Voice]:
         """The voice of that version while the body runs.
 
-        Raises `Busy` when too many wait for an engine, `Refused` for a version whose base is not here, `UnknownPersona`
+        Raises `Busy` when too many wait for an engine, `Refused` for a version whose base is not here or that is too
+        big for the memory there is, `UnknownPersona`
         when it is taken down meanwhile, `UnknownVersion` when it is pruned meanwhile, `DamagedVersion` when a file of
         it is missing, `BaseUnavailable` and `DiskFull` when its graph can't be built.
         """
@@ -137,8 +140,8 @@ class Engines:
             try:
                 async with self._opening:
                     if key not in self._held:
-                        await self._make_room()
                         self._held[key] = await self._open(base, manifest)
+                        self._share_out()
             finally:
                 self._waiting -= 1
         held = self._held[key]
@@ -146,15 +149,28 @@ class Engines:
         self._held.move_to_end(key)
         return held
 
-    async def _make_room(self) -> None:
-        """Close those used longest ago that nobody speaks with, until one more may be open."""
-        while len(self._held) >= self._model.more_engines:
+    async def _make_room(self, persona: str, size: int) -> None:
+        """Close those used longest ago that nobody speaks with, until there is room. Raises `Refused` where none is."""
+        limit = self._model.memory_mb * 2**20
+        if size > limit:
+            raise Refused(
+                f"{persona} is a model of its own that takes {size / 2**20:.0f} MB, and [model] memory_mb is "
+                f"{self._model.memory_mb:.0f}. Raise it to {size / 2**20:.0f} or more, or adopt it as an adapter."
+            )
+        while sum(held.size for held in self._held.values()) + size > limit:
             idle = next((key for key, held in self._held.items() if not held.lent), None)
             if idle is not None:
                 await _close(self._held.pop(idle))
             else:
                 self._given_back.clear()
                 await self._given_back.wait()
+
+    def _share_out(self) -> None:
+        """What the engines leave of the memory is for adapters, the same for each engine."""
+        engines = [self.first, *(held.engine for held in self._held.values())]
+        left = self._model.memory_mb * 2**20 - sum(held.size for held in self._held.values())
+        for engine in engines:
+            engine.adapters.limit = int(left / len(engines))
 
     async def _open(self, base: Base, manifest: Manifest) -> _Held:
         if isinstance(base, WholeModel):
@@ -164,9 +180,11 @@ class Engines:
                 graph = await ready_graph(base, self._model.weights, self._progress)
         else:
             graph = await ready_graph(base, self._model.weights, self._progress)
-        engine = Engine(base, graph, self._model.threads, self._max_waiting)
+        size = sum(file.stat().st_size for file in graph.iterdir())
+        await self._make_room(manifest.persona, size)
+        engine = Engine(base, graph, self._model.threads, self._max_waiting, self._model.rows)
         await engine.__aenter__()
-        return _Held(base, engine)
+        return _Held(base, engine, size)
 
     def _base_of(self, manifest: Manifest) -> Base:
         """What the version is spoken with. Raises `Refused` when its base is not here."""

@@ -7,9 +7,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Weights = Literal["int8", "float32"]
+Weights = Literal["int8", "int4", "float32"]
 
-FORMAT = 1  # raised whenever the graph's inputs or numbers change, so that a stale one is built anew
+FORMAT = 2  # raised whenever the graph's inputs or numbers change, so that a stale one is built anew
+
+
+GROUP = 8  # ranks that are multiplied together; an adapter takes whole groups
 
 
 class Part(BaseModel):
@@ -27,10 +30,14 @@ class Site(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str  # inputs are NAME.a and NAME.b
+    name: str  # inputs are NAME.a (groups, GROUP, in) and NAME.b (groups * GROUP, out)
     inputs: int  # columns going in
     outputs: int  # columns coming out, of all parts together
     parts: tuple[Part, ...]
+
+    def groups(self, rank: int) -> int:
+        """How many groups an adapter of that rank takes here, its parts side by side."""
+        return -(-rank * len(self.parts) // GROUP)
 
 
 class GraphDescription(BaseModel):

@@ -18,9 +18,10 @@ from pydantic import BaseModel, ConfigDict
 from bot.config import Generation
 from bot.errors import DiskFull, JudgingFailed, MockingbirdError
 from bot.generation.draft import Sampling
-from bot.generation.engine import Engine, Request
+from bot.generation.engine import Engine
 from bot.generation.graph_description import Weights, graph_folder
 from bot.generation.novelty import NoveltyIndex
+from bot.generation.rows import Request
 from bot.generation.speaker import judged
 from bot.shelf.bases import Base, find_base
 from bot.shelf.figures import Samples

@@ -19,10 +19,10 @@ from typing import Protocol
 
 from bot.errors import Busy, MockingbirdError, Refused
 from bot.generation.draft import Draft, Drafts, Sampling
-from bot.generation.engine import Request, Spoken
 from bot.generation.engines import Engines
 from bot.generation.length import fit, whole_sentences
 from bot.generation.novelty import NoveltyIndex, words
+from bot.generation.rows import Request, Spoken
 from bot.shelf import answering
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf

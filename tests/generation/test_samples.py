@@ -12,9 +12,10 @@ import pytest
 from bot.config import Generation
 from bot.errors import JudgingFailed
 from bot.generation.draft import Sampling
-from bot.generation.engine import Engine, Request
+from bot.generation.engine import Engine
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import graph_folder
+from bot.generation.rows import Request
 from bot.generation.samples import ROWS, Order, sample
 from bot.shelf.bases import base_folder, find_base
 from tests.tiny_base import make_tiny_gpt2

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bot.database import Database
 from bot.generation.draft import Draft
-from bot.generation.engine import Spoken
 from bot.generation.novelty import NoveltyIndex
+from bot.generation.rows import Spoken
 from bot.generation.speaker import Speaker, asked_of, first_line, judged, ranked
 from bot.shelf.answering import FEWEST
 from bot.shelf.shelf import Shelf
