@@ -130,7 +130,7 @@ async def test_a_model_in_the_old_form_is_adopted_speaks_and_is_forgotten(tmp_pa
             said = await rooms.speaker.drafts("nell", count=2, sampling=sampling, seed=1)
             assert said.drafts and said.version == "v1"
             async with engines.lend(manifest) as voice:
-                np.testing.assert_array_equal(voice.engine._end, theirs.record.end_id)
+                np.testing.assert_array_equal(voice.engine._rows._end, theirs.record.end_id)
         assert list(rooms.shelf.folder.glob("nell/.graphs-v1/*/graph.json"))
         await rooms.takedowns.forget("nell", "test")
         assert files_of_nell(tmp_path) == []
