@@ -174,9 +174,10 @@ async def bare(base: Base, asked: argparse.Namespace, folder: Path) -> None:
             await engine.generate(request(persona, 0))
             for _ in range(asked.rounds):
                 batch = Batch(session, shape, 32)
-                batch.join(engine.adapters.get(persona), [1, 2, 3, 4], rows, TOKENS)
                 began = time.process_time()
-                for _ in range(TOKENS):
+                for _ in range(rows // DRAFTS):
+                    batch.join(engine.adapters.get(persona), [1, 2, 3, 4], DRAFTS, TOKENS)
+                for _ in range(TOKENS - 1):
                     batch.step([7] * rows)
                 alone = time.process_time() - began
                 began = time.process_time()

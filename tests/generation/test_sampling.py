@@ -20,10 +20,11 @@ LOGITS = arrays.arrays(np.float32, st.integers(1, 2000), elements=st.floats(-20,
 @given(LOGITS, st.floats(0.05, 0.99))
 def test_the_nucleus_is_the_smallest_head_that_reaches_top_p(logits: np.ndarray, top_p: float) -> None:
     tokens, probabilities = nucleus(logits, 0, top_p)
-    assert probabilities.sum() >= top_p - 1e-9
-    assert np.cumsum(probabilities)[:-1].max(initial=0) < top_p  # added up one after the other, as it was decided
+    assert len(set(tokens.tolist())) == len(tokens)
+    assert probabilities.sum() >= top_p - 1e-5  # it is added up in single precision and in another order
+    assert probabilities.sum() - probabilities.min() < top_p + 1e-5
     every = np.exp(logits - logits.max())  # what differs by less than these numbers resolve is a tie
-    assert np.isclose(probabilities.sum(), every[tokens].sum() / every.sum())
+    assert np.isclose(probabilities.sum(), every[tokens].sum(dtype=np.float64) / every.sum(dtype=np.float64))
     assert every[tokens].min() >= np.delete(every, tokens).max(initial=0)
 
 
@@ -31,8 +32,8 @@ def test_the_nucleus_is_the_smallest_head_that_reaches_top_p(logits: np.ndarray,
 def test_top_k_leaves_the_k_likeliest(logits: np.ndarray, top_k: int) -> None:
     tokens, probabilities = nucleus(logits, top_k, 1.0)
     assert len(tokens) <= top_k
-    assert probabilities.sum() <= 1 + 1e-9
-    assert np.exp(logits - logits.max())[tokens[0]] == 1  # closer ones are ties
+    assert probabilities.sum() <= 1 + 1e-5  # it is added up in single precision
+    assert np.exp(logits - logits.max())[tokens].max() == 1  # closer ones are ties
 
 
 def test_a_low_temperature_takes_the_likeliest() -> None:
