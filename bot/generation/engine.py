@@ -47,6 +47,8 @@ class Spoken:
     text: str  # without the start
     seed: int
     ended: bool  # by the end token, not by running out of tokens
+    likelihood: float = 0.0  # mean log-probability of its tokens under the voice, nats
+    base_likelihood: float | None = None  # the same under the bare base; None where that was not asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Request:
     seeds: tuple[int, ...]  # one row for each
     sampling: Sampling
     asked: str = ""  # what the rows answer, one cleaned line, for a version that has learned to; data likewise
+    scored: bool = False  # whether the base's likelihood of each row is wanted
+    urgent: bool = True  # somebody waits; what is scheduled comes after
 
 
 @dataclass(frozen=True, slots=True)
