@@ -2,9 +2,9 @@
 
     python benchmarks/novelty.py [--tweets 10000] [--asked 2000]
 
-Invented tweets of 6 to 40 words that follow Zipf's law over 20,000 words, so that a few words stand in most of them. Of
-the texts that are asked about a quarter each is new, shares half its words with a tweet, holds a run of nine words of one,
-and is one with its case and punctuation changed. Prints one JSON document.
+Invented tweets of 6 to 40 words that follow Zipf's law over 20,000 words, so that a few words stand in most of them.
+Of the texts that are asked about a quarter each is new, shares half its words with a tweet, holds a run of nine words
+of one, and is one with its case and punctuation changed. Prints one JSON document.
 """
 
 from __future__ import annotations

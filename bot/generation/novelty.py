@@ -2,8 +2,8 @@
 
 An index over a persona's own tweets answers with the nearest real tweet and how much is shared. Three things make a
 text a copy: the same words in the same order, a run of more than eight words that stands in a real tweet, and a share
-of distinct words in common (Jaccard) from 0.8 on. Case, punctuation, links and handles are taken away before anything is
-compared, on both sides. What is said in other words with the same meaning is not noticed.
+of distinct words in common (Jaccard) from 0.8 on. Case, punctuation, links and handles are taken away before anything
+is compared, on both sides. What is said in other words with the same meaning is not noticed.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class NoveltyIndex:
     def _candidates(self, known: list[int]) -> list[int]:
         """Tweets that share most of the text's rarer words, at most `CANDIDATES`.
 
-        A tweet as near as `COPIED_FROM` has four of five of the text's words, so it hardly misses all the rare ones. Words
-        are taken as long as their postings are few in all: "the" finds nobody and costs most.
+        A tweet as near as `COPIED_FROM` has four of five of the text's words, so it hardly misses all the rare ones.
+        Words are taken as long as their postings are few in all: "the" finds nobody and costs most.
         """
         shared: Counter[int] = Counter()
         read = 0
