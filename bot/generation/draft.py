@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from bot.config import Generation
@@ -39,23 +41,33 @@ class Sampling:
                 raise UsageError(f"{name} goes from {least:g} to {most:g}, not {getattr(self, name):g}.")
 
     @classmethod
-    def from_settings(
-        cls, settings: Generation, temperature: float | None = None, top_p: float | None = None
-    ) -> Sampling:
-        """The configured sampling, with what the request itself asked for."""
-        named = {name for name, value in (("temperature", temperature), ("top_p", top_p)) if value is not None}
-        return cls(
-            settings.temperature if temperature is None else temperature,
-            settings.top_p if top_p is None else top_p,
-            settings.top_k,
-            settings.max_tokens,
-            asked=frozenset(named),
-        )
+    def from_settings(cls, settings: Generation, **asked: Any) -> Sampling:
+        """The configured sampling, with what the request itself asked for, by the names of the fields; None is nothing.
+
+        Raises `UsageError` on what is out of its range.
+        """
+        named = {name: value for name, value in asked.items() if value is not None}
+        configured = {name: getattr(settings, name) for name in RANGES}
+        return cls(**{**configured, **named, "asked": frozenset(named)})
 
     def as_made_for(self, version: Manifest) -> Sampling:
         """The settings that came with a model that was adopted, where there are any and the request named none."""
         own: dict[str, Any] = {**version.own_sampling}
         return replace(self, **{name: own[name] for name in own if name not in self.asked})
+
+
+class Reason(StrEnum):
+    """Why a row made no draft, or a message gets no answer; counted by persona."""
+
+    EMPTY = "empty"  # fewer than two words, or nothing but the beginning
+    LOOPING = "looping"  # the same three words come three times
+    CUT_OFF = "cut off"  # it ran out of tokens before a sentence ended
+    COPIED = "copied"  # too near to a real tweet of the persona
+    UNSAFE = "unsafe"  # the classifier takes it for an offence
+    BANNED_WORD = "with a banned word"  # of the settings, the server, or the request
+    REPEATED = "repeated"  # the words of a draft that is there already
+    UNSAFE_MESSAGE = "unsafe message"  # what was to be answered, or the beginning
+    BANNED_WORD_IN_MESSAGE = "message with a banned word"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +78,16 @@ class Draft:
     seed: int  # with version, start and sampling it gives this text again
     novelty: float  # 1 shares nothing with any real tweet of the persona, 0 is a copy
     nearest: str | None  # id of the real tweet it resembles most; None when nothing is shared
+    similarity: float = 0.0  # to the nearest: the share of distinct words that both have
+    likelihood_gain: float | None = None  # nats a token over the bare base; None where that was not asked
+    score: float = 0.0  # from 0 to 1, by which the best is chosen: `bot.generation.choosing`
 
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """What one request for drafts gave, the best first."""
+    """What one request for drafts gave: the best first, the others for whoever wants more."""
 
     persona: str
     version: str
     drafts: tuple[Draft, ...]
+    refused: Mapping[Reason, int] = field(default_factory=dict)  # rows that made no draft

@@ -45,21 +45,27 @@ def urls(text: str) -> list[tuple[int, int]]:
 
 
 def fit(text: str, limit: int = LIMIT) -> str:
-    """The text if it fits, else as many of its words as do (ending in an ellipsis), else as many graphemes as do."""
+    """The text if it fits, else what fits of it: its whole sentences when they are half of that or more, else its words
+    with an ellipsis behind them, else its graphemes.
+    """
     text = unicodedata.normalize("NFC", text).strip()
     if weighted_length(text) <= limit:
         return text
-    kept = ""
-    for word in regex.findall(r"\s*\S+", text):
-        if weighted_length(kept + word) > limit - _ELLIPSIS:
-            break
-        kept += word
-    if not kept:
-        for grapheme in _GRAPHEME.findall(text):
-            if weighted_length(kept + grapheme) > limit - _ELLIPSIS:
-                break
-            kept += grapheme
+    kept = _as_many(regex.findall(r"\s*\S+", text), limit) or _as_many(_GRAPHEME.findall(text), limit)
+    ends = [match.end() for match in _SENTENCE_END.finditer(text, 0, len(kept))]
+    if ends and ends[-1] >= len(kept) // 2:
+        return text[: ends[-1]]
     return kept.rstrip(" ,;:–-") + "…"
+
+
+def _as_many(pieces: list[str], limit: int) -> str:
+    """The first of the pieces, as many as fit with an ellipsis behind them."""
+    kept = ""
+    for piece in pieces:
+        if weighted_length(kept + piece) > limit - _ELLIPSIS:
+            break
+        kept += piece
+    return kept
 
 
 def whole_sentences(text: str) -> str:

@@ -17,11 +17,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from bot.tweets.words import words as folded_words
+
 MAX_RUN = 8  # words in a row that may stand in a real tweet
 COPIED_FROM = 0.8  # similarity; from here on the same things are said in another order or with a word exchanged
 CANDIDATES = 20  # tweets that are looked at closely
 _LOOKED_AT = 1_500  # postings that are read for one text, which is where its time goes
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _LINK_OR_HANDLE = re.compile(r"(?:https?://|www\.)\S+|(?<![\w@])[@＠]\w+")
 
 
@@ -100,9 +101,13 @@ class NoveltyIndex:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, folded so that case, width, punctuation, spacing, links and handles do not hide a copy."""
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
-    return _WORD.findall(_LINK_OR_HANDLE.sub(" ", folded))
+    """The words of a text, folded so that case, width, punctuation, spacing, links and handles do not hide a copy.
+
+    Of writing without spaces each two neighbouring letters count as a word.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return folded_words(_LINK_OR_HANDLE.sub(" ", text))
 
 
 def _runs(found: list[str]) -> Iterable[list[str]]:

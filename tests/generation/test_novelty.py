@@ -76,3 +76,9 @@ def test_words_that_stand_in_every_tweet_still_find_the_nearest() -> None:
 
 def test_a_text_without_words_is_nobodys_copy() -> None:
     assert NoveltyIndex([("1", "…")]).check("!!!") == Novelty(1.0, None)
+
+
+def test_copies_are_found_where_words_have_no_spaces() -> None:
+    index = NoveltyIndex([("1", "今日は港に霧が出ていてランプを早く灯した")])
+    assert index.check("ねえ、今日は港に霧が出ていて寒いです").score == 0
+    assert index.check("明日は晴れるでしょう").score > 0.5
