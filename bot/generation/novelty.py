@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
+import numpy as np
+
 from bot.tweets.words import words as folded_words
 
 MAX_RUN = 8  # words in a row that may stand in a real tweet
@@ -36,25 +38,30 @@ class Novelty:
 
 
 class NoveltyIndex:
-    """Built from `(key, text)` pairs of the tweets that the persona learned from."""
+    """Built from `(key, text)` pairs of the tweets that the persona learned from; about a kilobyte for each."""
 
     def __init__(self, tweets: Iterable[tuple[str, str]]) -> None:
         self._keys: list[str] = []
-        self._words: list[frozenset[int]] = []  # of each tweet, by number
+        self._words: list[array[int]] = []  # the distinct words of each tweet, by number
         self._numbers: dict[str, int] = {}  # of every word that occurs
         postings: defaultdict[int, array[int]] = defaultdict(lambda: array("I"))  # word -> tweets, ascending
         self._exact: dict[int, int] = {}  # fingerprint of all words -> tweet
-        self._runs: dict[int, int] = {}  # fingerprint of MAX_RUN + 1 words in a row -> tweet
+        runs, run_tweets = array("Q"), array("I")  # fingerprints of MAX_RUN + 1 words in a row, and whose they are
         for number, (key, text) in enumerate(tweets):
             found = words(text)
+            distinct = dict.fromkeys(self._numbers.setdefault(word, len(self._numbers)) for word in found)
             self._keys.append(key)
-            self._words.append(frozenset(self._numbers.setdefault(word, len(self._numbers)) for word in found))
+            self._words.append(array("I", distinct))
             self._exact.setdefault(_fingerprint(found), number)
-            for word in self._words[-1]:
+            for word in distinct:
                 postings[word].append(number)
             for run in _runs(found):
-                self._runs.setdefault(_fingerprint(run), number)
+                runs.append(_fingerprint(run))
+                run_tweets.append(number)
         self._postings = dict(postings)
+        order = np.argsort(np.asarray(runs, np.uint64), kind="stable")  # of the same run the first tweet's counts
+        self._runs = np.asarray(runs, np.uint64)[order]
+        self._run_tweets = np.asarray(run_tweets, np.uint32)[order]
 
     def check(self, text: str) -> Novelty:
         """How new the text is beside every tweet of the index."""
@@ -65,11 +72,10 @@ class NoveltyIndex:
         if copied is not None:
             return Novelty(0.0, self._keys[copied], 1.0)
         distinct = set(found)
-        known = [self._numbers[word] for word in distinct if word in self._numbers]
-        for run in _runs(found) if len(found) > MAX_RUN else ():
-            copied = self._runs.get(_fingerprint(run))
-            if copied is not None:
-                return Novelty(0.0, self._keys[copied], round(self._similarity(distinct, known, copied), 3))
+        known = {self._numbers[word] for word in distinct if word in self._numbers}
+        copied = self._holds_run_of(found)
+        if copied is not None:
+            return Novelty(0.0, self._keys[copied], round(self._similarity(distinct, known, copied), 3))
         candidates = self._candidates(known)
         if not candidates:
             return Novelty(1.0, None)
@@ -78,7 +84,15 @@ class NoveltyIndex:
         copy = similarity >= COPIED_FROM
         return Novelty(0.0 if copy else round(1 - similarity, 3), self._keys[-place], round(similarity, 3))
 
-    def _candidates(self, known: list[int]) -> list[int]:
+    def _holds_run_of(self, found: list[str]) -> int | None:
+        """The tweet in which more than `MAX_RUN` of these words stand in a row."""
+        runs = np.fromiter((_fingerprint(run) for run in _runs(found)), np.uint64)
+        places = np.searchsorted(self._runs, runs)
+        inside = places < len(self._runs)
+        hits = places[inside][self._runs[places[inside]] == runs[inside]]
+        return int(self._run_tweets[hits[0]]) if len(hits) else None
+
+    def _candidates(self, known: set[int]) -> list[int]:
         """Tweets that share most of the text's rarer words, at most `CANDIDATES`.
 
         A tweet as near as `COPIED_FROM` has four of five of the text's words, so it hardly misses all the rare ones.
@@ -93,10 +107,10 @@ class NoveltyIndex:
             shared.update(self._postings[word][:_LOOKED_AT])
         return heapq.nsmallest(CANDIDATES, shared, key=lambda number: (-shared[number], number))
 
-    def _similarity(self, distinct: set[str], known: list[int], number: int) -> float:
+    def _similarity(self, distinct: set[str], known: set[int], number: int) -> float:
         """Distinct words in both, as a share of those in either."""
         theirs = self._words[number]
-        both = sum(word in theirs for word in known)
+        both = sum(word in known for word in theirs)
         return both / (len(distinct) + len(theirs) - both)
 
 
