@@ -117,7 +117,9 @@ async def say(
         return
     for draft in made.drafts:
         out.print(draft.text, markup=False, highlight=False)
-        out.print(f"  [dim]seed {draft.seed} · novelty {draft.novelty:.2f}[/]", highlight=False)
+        out.print(
+            f"  [dim]seed {draft.seed} · novelty {draft.novelty:.2f} · score {draft.score:.2f}[/]", highlight=False
+        )
 
 
 @cli.command()

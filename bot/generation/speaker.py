@@ -125,15 +125,17 @@ class Speaker:
         seed: int | None = None,
         about: str = "",
         thread: Sequence[str] = (),
+        urgent: bool = True,
     ) -> Drafts:
         """`count` drafts in that persona's voice, the best first; fewer when the limit of tries was reached.
 
         `start` is how each begins; `about` is a message to answer and `thread` what was said before it, the oldest
         first. All three are data: a control token in them is text. A version that learned replies with what they answer
         is asked in that form (`bot.shelf.answering`); for others `about` only ranks the drafts. `seed` is the first
-        draft's seed, the next ones count up. Raises `UnknownPersona`, `UnknownVersion` when the one in use is deleted
-        meanwhile, `Busy`, `DamagedVersion`, and `Refused` when the message or the beginning is not to be answered, or
-        nothing that came out was fit to be sent.
+        draft's seed, the next ones count up. What is not `urgent` comes after what somebody waits for.
+
+        Raises `UnknownPersona`, `UnknownVersion` when the one in use is deleted meanwhile, `Busy`, `DamagedVersion`, and
+        `Refused` when the message or the beginning is not to be answered, or nothing that came out was fit to be sent.
         """
         manifest = self._shelf.current(persona)
         await asyncio.to_thread(self._shelf.verified, manifest)
@@ -144,7 +146,7 @@ class Speaker:
         real = await self._real_tweets(manifest.handles)
         filters = self._filters(real.index, sampling)
         heard = [text for text in thread if self._safety.in_message(text, sampling.banned) is None]
-        request = Request(None, start, (), sampling, asked_of(manifest, about, heard), scored=count > 1)
+        request = Request(None, start, (), sampling, asked_of(manifest, about, heard), count > 1, urgent)
         async with engines.lend(manifest) as voice:
             fit, refused = await _speak(voice, request, filters, count, seed)
         self._count(persona, refused)

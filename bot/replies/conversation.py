@@ -76,6 +76,7 @@ class Drafting(Protocol):
         seed: int | None = None,
         about: str = "",
         thread: Sequence[str] = (),
+        urgent: bool = True,
     ) -> Drafts: ...
 
 

@@ -56,6 +56,7 @@ class SlowSpeaker(FakeSpeaker):
         seed: int | None = None,
         about: str = "",
         thread: Sequence[str] = (),
+        urgent: bool = True,
     ) -> Drafts:
         await asyncio.sleep(1.5)
         chosen = random.randrange(2**31) if seed is None else seed
