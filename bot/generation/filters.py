@@ -42,9 +42,10 @@ class Filters:
         if loops(text):
             return Reason.LOOPING
         if not spoken.ended:
-            text = whole_sentences(text)
-            if text.endswith("…") and not cut_at_words:
+            whole = whole_sentences(text)
+            if not cut_at_words and not text.startswith(whole):  # else an ellipsis stands where a sentence broke off
                 return Reason.CUT_OFF
+            text = whole
         text = fit(text)
         unsafe = self.safety.in_draft(text, self.banned) if self.safety else None
         if unsafe is not None:

@@ -25,7 +25,7 @@ MAX_RUN = 8  # words in a row that may stand in a real tweet
 COPIED_FROM = 0.8  # similarity; from here on the same things are said in another order or with a word exchanged
 CANDIDATES = 20  # tweets that are looked at closely
 _LOOKED_AT = 1_500  # postings that are read for one text, which is where its time goes
-_LINK_OR_HANDLE = re.compile(r"(?:https?://|www\.)\S+|(?<![\w@])[@＠]\w+")
+_LINK_OR_HANDLE = re.compile(r"(?:https?://|www\.)\S+|(?<![\w@])[@＠]\w+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

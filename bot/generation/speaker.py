@@ -134,8 +134,8 @@ class Speaker:
         is asked in that form (`bot.shelf.answering`); for others `about` only ranks the drafts. `seed` is the first
         draft's seed, the next ones count up. What is not `urgent` comes after what somebody waits for.
 
-        Raises `UnknownPersona`, `UnknownVersion` when the one in use is deleted meanwhile, `Busy`, `DamagedVersion`, and
-        `Refused` when the message or the beginning is not to be answered, or nothing that came out was fit to be sent.
+        Raises `UnknownPersona`, `UnknownVersion` when the one in use is deleted meanwhile, `Busy`, `DamagedVersion`,
+        and `Refused` when the message or the beginning is not to be answered, or nothing that came out was fit.
         """
         manifest = self._shelf.current(persona)
         await asyncio.to_thread(self._shelf.verified, manifest)

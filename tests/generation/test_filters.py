@@ -82,6 +82,11 @@ def test_a_row_that_ran_out_within_its_first_sentence_is_cut_off() -> None:
     assert text_of(FILTERS.draft(row, "")) == "wind from the west and rain on the…"
 
 
+def test_a_sentence_that_trails_off_by_itself_is_whole() -> None:
+    row = spoken("wind from the west… and rain on the gla", ended=False)
+    assert text_of(FILTERS.draft(row, "", cut_at_words=False)) == "wind from the west…"
+
+
 def test_made_up_handles_and_links_are_taken_out_and_the_beginning_keeps_its_own() -> None:
     draft = FILTERS.draft(spoken(" sings at dawn via @crumb https://example.org"), "@nell says a kettle")
     assert text_of(draft) == "@nell says a kettle sings at dawn"

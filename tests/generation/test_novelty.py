@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bot.generation.novelty import Novelty, NoveltyIndex
 
 TWEETS = [
@@ -82,3 +85,14 @@ def test_copies_are_found_where_words_have_no_spaces() -> None:
     index = NoveltyIndex([("1", "今日は港に霧が出ていてランプを早く灯した")])
     assert index.check("ねえ、今日は港に霧が出ていて寒いです").score == 0
     assert index.check("明日は晴れるでしょう").score > 0.5
+
+
+WORDS = st.lists(st.text("abcdefgé", min_size=1, max_size=4), min_size=10, max_size=20)
+
+
+@given(WORDS, WORDS, st.integers(0, 1), st.sampled_from([" ", ", ", "\n", " @crumb ", " https://x.com/a ", "… "]))
+def test_nine_words_in_a_row_are_found_wherever_they_stand(
+    real: list[str], other: list[str], at: int, between: str
+) -> None:
+    text = between.join([*other[:5], *real[at : at + 9], *other[5:]]).upper()
+    assert NoveltyIndex([("0", " ".join(other)), ("1", " ".join(real))]).check(text).score == 0
