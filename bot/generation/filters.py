@@ -58,10 +58,11 @@ class Filters:
 
     def _normalised(self, spoken: str, start: str) -> str:
         """What is said in one line; only what the model made up loses its handles and links, not the beginning."""
-        text = without_handles(in_one_line(spoken), self.handles)
+        said = in_one_line(spoken)
+        text = without_handles(said, self.handles)
         text = text if self.links else without_links(text)
-        apart = " " if spoken[:1].isspace() and text else ""
-        return in_one_line(f"{start}{apart}{text}").strip()
+        goes_on = said[:1] == text[:1]  # else a blank, a handle or a link stood between: the words must not touch
+        return in_one_line(f"{start}{'' if goes_on else ' '}{text}").strip()
 
 
 def judged(spoken: Spoken, start: str, index: NoveltyIndex, min_novelty: float) -> Draft | Reason:

@@ -90,6 +90,8 @@ def test_a_sentence_that_trails_off_by_itself_is_whole() -> None:
 def test_made_up_handles_and_links_are_taken_out_and_the_beginning_keeps_its_own() -> None:
     draft = FILTERS.draft(spoken(" sings at dawn via @crumb https://example.org"), "@nell says a kettle")
     assert text_of(draft) == "@nell says a kettle sings at dawn"
+    assert text_of(FILTERS.draft(spoken(", a kettle https://x.com"), "My dream")) == "My dream a kettle"
+    assert text_of(FILTERS.draft(spoken("@crumb sings a lot"), "A kettle")) == "A kettle sings a lot"
     plain = Filters(INDEX, 0.3, handles="plain", links=True)
     assert text_of(plain.draft(spoken("I met @crumb at example.org"), "")) == "I met crumb at example.org"
 
