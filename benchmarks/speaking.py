@@ -28,11 +28,10 @@ import psutil
 from safetensors.numpy import save_file
 
 from bot.generation.batch import Batch
-from bot.generation.draft import Sampling
+from bot.generation.draft import Request, Sampling
 from bot.generation.engine import Engine
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import GraphDescription, graph_folder
-from bot.generation.rows import Request
 from bot.shelf.bases import Base, find_base
 
 PROMPT = "My dream is"

@@ -107,7 +107,7 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
         store = TweetStore(database, now)
         await store.judge_again()
         shelf = Shelf(config.paths.models)
-        speaker = Speaker(shelf, store, config.generation.min_novelty)
+        speaker = Speaker(shelf, store, config.generation, config.safety)
         sampling = Sampling.from_settings(config.generation)
         ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now)
         evaluator = Evaluator(

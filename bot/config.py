@@ -70,10 +70,23 @@ class Generation(Section):
     temperature: Annotated[float, Field(ge=0.01, le=5)] = 0.8
     top_p: Annotated[float, Field(ge=0.01, le=1)] = 0.95
     top_k: Annotated[int, Field(ge=0)] = 0
+    min_tokens: Annotated[int, Field(ge=0, le=512)] = 3
     max_tokens: Annotated[int, Field(ge=1, le=512)] = 80
+    repetition_penalty: Annotated[float, Field(ge=1, le=5)] = 1.0
     drafts: Annotated[int, Field(ge=1, le=32)] = 5
     min_novelty: Share = 0.3
+    handles: Literal["none", "plain"] = "none"
+    links: bool = False
     max_waiting: Annotated[int, Field(ge=1)] = 64
+
+
+class SafetySettings(Section):
+    """What is neither said nor answered."""
+
+    enabled: bool = True
+    most_offence_said: Share = 0.9
+    most_offence_heard: Share = 0.98
+    never_said: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
 class Training(Section):
@@ -202,6 +215,7 @@ class Config(Section):
     hub: Hub = Hub()
     shelf: ShelfRules = ShelfRules()
     generation: Generation = Generation()
+    safety: SafetySettings = SafetySettings()
     training: Training = Training()
     retraining: Retraining = Retraining()
     judging: Judging = Judging()

@@ -224,4 +224,15 @@ STEPS: tuple[str, ...] = (
     -- X's API has always told it as an id; of archives and tables, where it may be a name, another import brings it.
     UPDATE tweets SET reply_to_id = reply_to WHERE source = 'x_api' AND reply_to NOT GLOB '*[^0-9]*';
     """,
+    # 4: words that are not said on a server.
+    """
+    CREATE TABLE server_words (
+        platform TEXT NOT NULL,                -- discord, web
+        server_id TEXT NOT NULL,               -- the platform's own; on Discord a guild's
+        word TEXT NOT NULL,                    -- in lower case
+        added_by TEXT NOT NULL,                -- an id on that platform
+        added_at TEXT NOT NULL,
+        PRIMARY KEY (platform, server_id, word)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )

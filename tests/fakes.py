@@ -28,6 +28,9 @@ class FakeSpeaker:
     def __init__(self, texts: Sequence[str] = ()) -> None:
         self._texts = list(texts)
         self.asked: list[tuple[str, str]] = []  # persona and message to answer, of each request
+        self.banned: tuple[str, ...] = ()  # words of the last request
+        self.thread: tuple[str, ...] = ()  # of the last request
+        self.urgent = True  # the last request
         self.failure: Exception | None = None
         self.asking = asyncio.Event()  # set by each request
         self.free = asyncio.Event()  # cleared, it holds every request until it is set
@@ -43,8 +46,13 @@ class FakeSpeaker:
         start: str = "",
         seed: int | None = None,
         about: str = "",
+        thread: Sequence[str] = (),
+        urgent: bool = True,
     ) -> Drafts:
         self.asked.append((persona, about))
+        self.banned = sampling.banned
+        self.thread = tuple(thread)
+        self.urgent = urgent
         self.asking.set()
         await self.free.wait()
         if self.failure is not None:

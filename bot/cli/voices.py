@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from bot.cli.terminal import cli, command, err, json_option, note, out, print_js
 from bot.config import Config
 from bot.errors import TrainingFailed
 from bot.generation.draft import Drafts, Sampling
+from bot.generation.safety import words_of
 from bot.shelf.card import CARD, PREDICTIONS
 from bot.shelf.manifest import Manifest, Metrics
 from bot.training.decisions import SWITCHES, Decision
@@ -80,21 +82,29 @@ def _tracked(training: Training) -> Iterator[str]:
 @click.option("-n", "count", type=click.IntRange(1, 100), default=5, show_default=True, help="How many drafts.")
 @click.option("--seed", type=click.IntRange(0), help="The first draft's seed; the next ones count up.")
 @click.option("--temperature", type=click.FloatRange(0, 5, min_open=True))
-@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True))
+@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus sampling; 1 is off.")
+@click.option("--top-k", type=click.IntRange(0, 1_000_000), help="Only the k likeliest tokens; 0 is off.")
+@click.option("--min-tokens", type=click.IntRange(0, 512), help="A draft does not end before.")
+@click.option("--max-tokens", type=click.IntRange(1, 512), help="A draft ends here at the latest.")
+@click.option("--repetition-penalty", type=click.FloatRange(1, 5), help="Above 1 words come again less often.")
+@click.option(
+    "--ban", "banned", multiple=True, metavar="WORD", help="A word that no draft may hold; as often as needed."
+)
 @json_option
 @command
 async def say(
     config: Config,
+    /,
     persona: str,
     start: str,
     count: int,
     seed: int | None,
-    temperature: float | None,
-    top_p: float | None,
+    banned: tuple[str, ...],
     as_json: bool,
+    **asked: float | None,
 ) -> None:
     """Drafts in a persona's voice."""
-    sampling = Sampling.from_settings(config.generation, temperature, top_p)
+    sampling = Sampling.from_settings(config.generation, banned=words_of(banned), **asked)
     async with app.open_rooms(config, examples=True) as rooms:
         persona = normalise_handle(persona)
         await rooms.conversation.require_here(persona)
@@ -107,7 +117,9 @@ async def say(
         return
     for draft in made.drafts:
         out.print(draft.text, markup=False, highlight=False)
-        out.print(f"  [dim]seed {draft.seed} · novelty {draft.novelty:.2f}[/]", highlight=False)
+        out.print(
+            f"  [dim]seed {draft.seed} · novelty {draft.novelty:.2f} · score {draft.score:.2f}[/]", highlight=False
+        )
 
 
 @cli.command()
@@ -223,11 +235,9 @@ def _figures(point: TrainingPoint | None) -> str:
 
 
 def _drafts_json(made: Drafts) -> dict[str, Any]:
-    drafts = [
-        {"text": draft.text, "seed": draft.seed, "novelty": draft.novelty, "nearest": draft.nearest}
-        for draft in made.drafts
-    ]
-    return {"persona": made.persona, "version": made.version, "drafts": drafts}
+    refused = {reason.value: number for reason, number in made.refused.items()}
+    drafts = [asdict(draft) for draft in made.drafts]
+    return {"persona": made.persona, "version": made.version, "drafts": drafts, "refused": refused}
 
 
 def _print_decisions(decided: Iterable[Decision]) -> None:

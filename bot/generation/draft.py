@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from bot.config import Generation
@@ -39,23 +42,58 @@ class Sampling:
                 raise UsageError(f"{name} goes from {least:g} to {most:g}, not {getattr(self, name):g}.")
 
     @classmethod
-    def from_settings(
-        cls, settings: Generation, temperature: float | None = None, top_p: float | None = None
-    ) -> Sampling:
-        """The configured sampling, with what the request itself asked for."""
-        named = {name for name, value in (("temperature", temperature), ("top_p", top_p)) if value is not None}
-        return cls(
-            settings.temperature if temperature is None else temperature,
-            settings.top_p if top_p is None else top_p,
-            settings.top_k,
-            settings.max_tokens,
-            asked=frozenset(named),
-        )
+    def from_settings(cls, settings: Generation, **asked: Any) -> Sampling:
+        """The configured sampling, with what the request itself asked for, by the names of the fields; None is nothing.
+
+        Raises `UsageError` on what is out of its range.
+        """
+        named = {name: value for name, value in asked.items() if value is not None}
+        configured = {name: getattr(settings, name) for name in RANGES}
+        return cls(**{**configured, **named, "asked": frozenset(named)})
 
     def as_made_for(self, version: Manifest) -> Sampling:
         """The settings that came with a model that was adopted, where there are any and the request named none."""
         own: dict[str, Any] = {**version.own_sampling}
         return replace(self, **{name: own[name] for name in own if name not in self.asked})
+
+
+class Reason(StrEnum):
+    """Why a row made no draft, or a message gets no answer; counted by persona."""
+
+    EMPTY = "empty"  # fewer than two words, or nothing but the beginning
+    LOOPING = "looping"  # the same three words come three times
+    CUT_OFF = "cut off"  # it ran out of tokens before a sentence ended
+    COPIED = "copied"  # too near to a real tweet of the persona
+    UNSAFE = "unsafe"  # the classifier takes it for an offence
+    BANNED_WORD = "with a banned word"  # of the settings, the server, or the request
+    REPEATED = "repeated"  # the words of a draft that is there already
+    UNSAFE_MESSAGE = "unsafe message"  # what was to be answered, or the beginning
+    BANNED_WORD_IN_MESSAGE = "message with a banned word"
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One row that was generated."""
+
+    text: str  # without the start
+    seed: int
+    ended: bool  # by the end token, not by running out of tokens
+    likelihood: float = 0.0  # mean log-probability of its tokens under the voice, nats; 0 where it was not asked for
+    base_likelihood: float | None = None  # the same under the bare base; None where that was not asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Several rows from one start."""
+
+    adapter: Path | None  # a version's folder; None speaks as the bare base
+    start: str  # data: a control token written out in it stays text
+    seeds: tuple[int, ...]  # one row for each
+    sampling: Sampling
+    asked: str = ""  # what the rows answer, one cleaned line, for a version that has learned to; data likewise
+    scored: bool = False  # whether the likelihoods of each row are wanted
+    urgent: bool = True  # somebody waits; what is scheduled comes after
+    on_text: Callable[[int, str], None] | None = None  # told in the event loop how far row 0, 1, … has come
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +104,16 @@ class Draft:
     seed: int  # with version, start and sampling it gives this text again
     novelty: float  # 1 shares nothing with any real tweet of the persona, 0 is a copy
     nearest: str | None  # id of the real tweet it resembles most; None when nothing is shared
+    similarity: float = 0.0  # to the nearest: the share of distinct words that both have
+    likelihood_gain: float | None = None  # nats a token over the bare base; None where that was not asked
+    score: float = 0.0  # from 0 to 1, by which the best is chosen: `bot.generation.choosing`
 
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """What one request for drafts gave, the best first."""
+    """What one request for drafts gave: the best first, the others for whoever wants more."""
 
     persona: str
     version: str
     drafts: tuple[Draft, ...]
+    refused: Mapping[Reason, int] = field(default_factory=dict)  # rows that made no draft

@@ -28,8 +28,9 @@ from tokenizers import Tokenizer
 from bot.errors import Busy, Refused
 from bot.generation.adapters import Adapters
 from bot.generation.batch import Batch
+from bot.generation.draft import Request, Spoken
 from bot.generation.graph_description import GraphDescription
-from bot.generation.rows import TOO_LONG, Job, Request, Rows, Spoken
+from bot.generation.rows import TOO_LONG, Job, Rows
 from bot.shelf.bases import Base
 
 Arguments = TypeVarTuple("Arguments")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -16,36 +15,11 @@ from tokenizers import Tokenizer
 from bot.errors import Refused
 from bot.generation.adapters import Adapter, Adapters
 from bot.generation.batch import Batch, Floats, log_mass
-from bot.generation.draft import Sampling
+from bot.generation.draft import Request, Spoken
 from bot.generation.sampling import draw, forbidden, weaken_repetition
 from bot.shelf.answering import asking_ids
 
 TOO_LONG = "That beginning is too long to go on from. Give a few words or a sentence."
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """One row that was generated."""
-
-    text: str  # without the start
-    seed: int
-    ended: bool  # by the end token, not by running out of tokens
-    likelihood: float = 0.0  # mean log-probability of its tokens under the voice, nats; 0 where it was not asked for
-    base_likelihood: float | None = None  # the same under the bare base; None where that was not asked for
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Several rows from one start."""
-
-    adapter: Path | None  # a version's folder; None speaks as the bare base
-    start: str  # data: a control token written out in it stays text
-    seeds: tuple[int, ...]  # one row for each
-    sampling: Sampling
-    asked: str = ""  # what the rows answer, one cleaned line, for a version that has learned to; data likewise
-    scored: bool = False  # whether the likelihoods of each row are wanted
-    urgent: bool = True  # somebody waits; what is scheduled comes after
-    on_text: Callable[[int, str], None] | None = None  # told in the event loop how far row 0, 1, … has come
 
 
 @dataclass(slots=True, eq=False)

@@ -17,12 +17,11 @@ from pydantic import BaseModel, ConfigDict
 
 from bot.config import Generation
 from bot.errors import DiskFull, JudgingFailed, MockingbirdError
-from bot.generation.draft import Sampling
+from bot.generation.draft import Draft, Request, Sampling
 from bot.generation.engine import Engine
+from bot.generation.filters import judged
 from bot.generation.graph_description import Weights, graph_folder
 from bot.generation.novelty import NoveltyIndex
-from bot.generation.rows import Request
-from bot.generation.speaker import judged
 from bot.shelf.bases import Base, find_base
 from bot.shelf.figures import Samples
 from bot.shelf.forms import form_of, whole_model
@@ -31,7 +30,7 @@ from bot.training.evaluation import Sampled
 from bot.training.job import DISK_FULL, Texts, say_why
 from bot.training.orphans import end_with_parent
 
-ROWS = 32  # drawn together; a row of a large batch takes the graph as long as one of a small batch
+TOGETHER = 4  # texts of a request
 
 
 class Value(BaseModel):
@@ -97,13 +96,17 @@ async def _draw(order: Order, base: Base) -> None:
     adapter = order.adapter
     if adapter is not None and form_of(adapter) == "whole":
         base, adapter = whole_model(adapter), None
-    async with Engine(base, graph_folder(base.graphs, order.weights), threads, max_waiting=1) as engine:
-        for first in range(order.seed, order.seed + order.count, ROWS):
-            seeds = tuple(range(first, min(first + ROWS, order.seed + order.count)))
-            spoken = await engine.generate(Request(adapter, "", seeds, sampling))
-            drafts = [judged(each, "", index, order.settings.min_novelty) for each in spoken]
-            texts = tuple(" ".join(each.text.split()) for each in spoken)
-            batch = Batch(texts=texts, passed=sum(not isinstance(draft, str) for draft in drafts))
+    seeds = range(order.seed, order.seed + order.count)
+    requests = [
+        Request(adapter, "", tuple(seeds[at : at + TOGETHER]), sampling) for at in range(0, order.count, TOGETHER)
+    ]
+    async with Engine(base, graph_folder(base.graphs, order.weights), threads, max_waiting=order.count) as engine:
+        # All at once: as soon as some have ended the next ones take their places, so that the rows stay full.
+        for speaking in [asyncio.create_task(engine.generate(request)) for request in requests]:
+            rows = await speaking
+            drafts = [judged(each, "", index, order.settings.min_novelty) for each in rows]
+            texts = tuple(" ".join(each.text.split()) for each in rows)
+            batch = Batch(texts=texts, passed=sum(isinstance(draft, Draft) for draft in drafts))
             sys.stdout.write(batch.model_dump_json() + "\n")
             sys.stdout.flush()
 

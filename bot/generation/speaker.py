@@ -1,39 +1,45 @@
-"""From a persona's name to drafts that are fit to be sent.
+"""From a persona's name to drafts that are fit to be sent, the best first.
 
-Several rows are generated at once; each is cleaned, cut where X would cut it, and compared with every real tweet the
-persona learned from. Copies and empty or looping drafts are dropped, and other seeds take their place. Which version
-speaks is read from the shelf for each request, so a newly published one is in use from the next request on while
-those under way end with the old one.
+What comes in is looked at first: a message or a beginning that offends is refused. Then several rows are generated at
+once and filtered (`filters`); other seeds take the place of those that are out, for a few rounds, and the rest is put
+in order by a score (`choosing`). Every refusal is counted with its reason. Which version speaks is read from the shelf
+for each request, so a newly published one is in use from the next request on while those under way end with the old.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
+import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from bot.config import Generation, SafetySettings
 from bot.errors import Busy, MockingbirdError, Refused
-from bot.generation.draft import Draft, Drafts, Sampling
-from bot.generation.engines import Engines
-from bot.generation.length import fit, whole_sentences
+from bot.generation.choosing import ranked
+from bot.generation.draft import Draft, Drafts, Reason, Request, Sampling, Spoken
+from bot.generation.engines import Engines, Voice
+from bot.generation.filters import Filters, in_one_line, judged
+from bot.generation.length import LIMIT, weighted_length
 from bot.generation.novelty import NoveltyIndex, words
-from bot.generation.rows import Request, Spoken
+from bot.generation.safety import Safety, words_of
 from bot.shelf import answering
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
 from bot.tweets.cleaning import Profile, clean
 
-ROUNDS = 4  # of generating until enough drafts are fit
+__all__ = ["RealTweet", "RealTweets", "Speaker", "asked_of", "first_line", "judged"]
+
+ROUNDS = 4  # of generating until enough drafts are fit, and one more for each further full batch
 LOADING_S = 10.0  # how long a request waits for an engine that is being loaded
 SEEDS = 2**31  # seeds that nobody asked for are drawn below this
 MAX_ROWS = 8  # generated together
-LONGEST_ABOUT = 4_000  # characters of a message that are looked at, its last ones
-_SPACE = re.compile(r"\s+")
+LONGEST_ABOUT = 4_000  # characters of a message and its thread that are looked at, the last ones
+LONGEST_THREAD = 20  # earlier messages that are looked at, the last ones
+A_SENTENCE = 40  # tokens; whoever asks for fewer can't expect whole sentences
 
 
 class RealTweet(Protocol):
@@ -57,17 +63,35 @@ class RealTweets(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Real:
+    """What is known of a persona's real tweets."""
+
+    revision: int  # of the store when they were read
+    index: NoveltyIndex
+    usual_length: int  # characters, the median; 0 without tweets
+
+
 class Speaker:
     """Speaks for every persona on the shelf."""
 
-    def __init__(self, shelf: Shelf, tweets: RealTweets, min_novelty: float) -> None:
+    def __init__(
+        self, shelf: Shelf, tweets: RealTweets, settings: Generation, safety: SafetySettings | None = None
+    ) -> None:
         self._shelf = shelf
         self._tweets = tweets
-        self._min_novelty = min_novelty
+        self._settings = settings
+        self._safety = Safety(safety or SafetySettings())
         self._engines: Engines | None = None
         self._settled = asyncio.Event()  # an engine is there, or never will be
         self._silent: MockingbirdError = Busy("The base model is still being prepared. Try again in a minute.", 60.0)
-        self._indexes: dict[tuple[str, ...], tuple[int, NoveltyIndex]] = {}
+        self._real: dict[tuple[str, ...], _Real] = {}
+        self._refusals: dict[str, Counter[Reason]] = {}
+
+    @property
+    def refusals(self) -> Mapping[str, Mapping[Reason, int]]:
+        """Since the start, by persona: how many rows and messages were refused, and why."""
+        return self._refusals
 
     def speak_with(self, engines: Engines) -> None:
         """From now on these engines speak; until they are there, requests wait a little, then are put off."""
@@ -80,10 +104,13 @@ class Speaker:
         self._settled.set()
 
     async def drop_what_is_gone(self) -> None:
-        """Forget what is held in memory of tweets and versions that have been removed since."""
+        """Forget what is held in memory of tweets, versions and personas that have been removed since."""
         revision = await self._tweets.revision()
-        for handles in [handles for handles, (seen, _) in self._indexes.items() if seen != revision]:
-            del self._indexes[handles]
+        for handles in [handles for handles, real in self._real.items() if real.revision != revision]:
+            del self._real[handles]
+        here = await asyncio.to_thread(self._shelf.personas)
+        for persona in self._refusals.keys() - set(here):
+            del self._refusals[persona]
         if self._engines is not None:
             await self._engines.drop_what_is_gone()
 
@@ -96,41 +123,61 @@ class Speaker:
         start: str = "",
         seed: int | None = None,
         about: str = "",
+        thread: Sequence[str] = (),
+        urgent: bool = True,
     ) -> Drafts:
         """`count` drafts in that persona's voice, the best first; fewer when the limit of tries was reached.
 
-        `start` is how each begins; `about` is a message to answer, data only: it ranks the drafts, and a version that
-        learned replies with what they answer is asked in that form (`bot.shelf.answering`). `seed` is the first
-        draft's seed, the next ones count up. Raises `UnknownPersona`, `UnknownVersion` when the one in use is deleted
-        meanwhile, `Busy`, `DamagedVersion`, and `Refused` when nothing that came out was fit to be sent.
+        `start` is how each begins; `about` is a message to answer and `thread` what was said before it, the oldest
+        first. All three are data: a control token in them is text. A version that learned replies with what they answer
+        is asked in that form (`bot.shelf.answering`); for others `about` only ranks the drafts. `seed` is the first
+        draft's seed, the next ones count up. What is not `urgent` comes after what somebody waits for.
+
+        Raises `UnknownPersona`, `UnknownVersion` when the one in use is deleted meanwhile, `Busy`, `DamagedVersion`,
+        and `Refused` when the message or the beginning is not to be answered, or nothing that came out was fit.
         """
         manifest = self._shelf.current(persona)
         await asyncio.to_thread(self._shelf.verified, manifest)
+        start, about = in_one_line(start).strip(), about[-LONGEST_ABOUT:]
+        sampling = self._with_words(sampling.as_made_for(manifest))
+        self._require_answerable(persona, start, about, sampling.banned)
         engines = await self._ready()
-        index = await self._index(manifest.handles)
-        first = secrets.randbelow(SEEDS) if seed is None else seed
-        drafts: list[Draft] = []
-        reasons: Counter[str] = Counter()
-        start = _SPACE.sub(" ", start).strip()
-        sampling = sampling.as_made_for(manifest)
-        asked = asked_of(manifest, about)
+        real = await self._real_tweets(manifest.handles)
+        filters = self._filters(real.index, sampling)
+        heard = [text for text in thread if self._safety.in_message(text, sampling.banned) is None]
+        request = Request(None, start, (), sampling, asked_of(manifest, about, heard), count > 1, urgent)
         async with engines.lend(manifest) as voice:
-            for _ in range(ROUNDS):
-                rows = min(count - len(drafts), MAX_ROWS)
-                seeds = tuple(range(first, first + rows))
-                first += rows
-                for spoken in await voice.engine.generate(Request(voice.adapter, start, seeds, sampling, asked)):
-                    draft = judged(first_line(spoken) if asked else spoken, start, index, self._min_novelty)
-                    if isinstance(draft, str):
-                        reasons[draft] += 1
-                    elif draft.text not in {other.text for other in drafts}:
-                        drafts.append(draft)
-                if len(drafts) >= count:
-                    break
-        if not drafts:
-            why = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
-            raise Refused(f"Nothing that {persona} came up with was fit to be sent ({why}). Ask again.")
-        return Drafts(persona, manifest.version, tuple(ranked(drafts, about)))
+            fit, refused = await _speak(voice, request, filters, count, seed)
+        self._count(persona, refused)
+        if not fit:
+            raise Refused(f"Nothing that {persona} came up with was fit to be sent ({_why(refused)}). Ask again.")
+        return Drafts(persona, manifest.version, ranked(fit, about, real.usual_length), refused)
+
+    def _require_answerable(self, persona: str, start: str, about: str, banned: Iterable[str]) -> None:
+        """Raises `Refused` on a message or a beginning that is not to be answered, and counts it."""
+        if weighted_length(start) >= LIMIT:
+            raise Refused("That beginning leaves no room for a tweet. Give a few words or a sentence.")
+        for text in (about, start):
+            unsafe = self._safety.in_message(text, banned)
+            if unsafe is Reason.BANNED_WORD:
+                self._count(persona, {Reason.BANNED_WORD_IN_MESSAGE: 1})
+                raise Refused("There is a word in that which is not used here. Say it in other words.")
+            if unsafe is not None:
+                self._count(persona, {Reason.UNSAFE_MESSAGE: 1})
+                raise Refused(
+                    f"{persona} would rather not answer that. Say it in a friendlier way, or ask something else."
+                )
+
+    def _with_words(self, sampling: Sampling) -> Sampling:
+        """The same with the words that are never said."""
+        return replace(sampling, banned=tuple(dict.fromkeys((*words_of(sampling.banned), *self._safety.never_said))))
+
+    def _filters(self, index: NoveltyIndex, sampling: Sampling) -> Filters:
+        settings = self._settings
+        return Filters(index, settings.min_novelty, self._safety, sampling.banned, settings.handles, settings.links)
+
+    def _count(self, persona: str, refused: Mapping[Reason, int]) -> None:
+        self._refusals.setdefault(persona, Counter()).update(refused)
 
     async def _ready(self) -> Engines:
         """The engines, once they are there. Raises `Busy`, or `Refused` when there will be none."""
@@ -142,22 +189,68 @@ class Speaker:
             raise self._silent
         return self._engines
 
-    async def _index(self, handles: tuple[str, ...]) -> NoveltyIndex:
-        """The index over the handles' tweets as they are stored now."""
+    async def _real_tweets(self, handles: tuple[str, ...]) -> _Real:
+        """What is known of the handles' tweets as they are stored now."""
         revision = await self._tweets.revision()
-        known = self._indexes.get(handles)
-        if known is None or known[0] != revision:
+        known = self._real.get(handles)
+        if known is None or known.revision != revision:
             kept = [(tweet.key, tweet.cleaned) for handle in handles for tweet in await self._tweets.kept(handle)]
-            known = revision, await asyncio.to_thread(NoveltyIndex, kept)
-            self._indexes[handles] = known
-        return known[1]
+            usual = round(statistics.median(len(text) for _, text in kept)) if kept else 0
+            known = _Real(revision, await asyncio.to_thread(NoveltyIndex, kept), usual)
+            self._real[handles] = known
+        return known
 
 
-def asked_of(version: Manifest, about: str) -> str:
-    """The message as the version learned to be asked, cleaned like a tweet; empty where it learned no such thing."""
+async def _speak(
+    voice: Voice, request: Request, filters: Filters, count: int, seed: int | None
+) -> tuple[list[Draft], Counter[Reason]]:
+    """Up to `count` fit drafts in the order they came, and how many rows were refused for each reason.
+
+    In the last round, or where so few tokens are asked for that no sentence could end, a draft may be cut at a word.
+    """
+    fit: dict[tuple[str, ...], Draft] = {}  # by their words
+    refused: Counter[Reason] = Counter()
+    first = secrets.randbelow(SEEDS) if seed is None else seed
+    rounds = ROUNDS + (count - 1) // MAX_ROWS
+    for number in range(rounds):
+        rows = min(count - len(fit), MAX_ROWS)
+        seeds = tuple(range(first, first + rows))
+        first += rows
+        at_words = number == rounds - 1 or request.sampling.max_tokens < A_SENTENCE
+        for spoken in await voice.engine.generate(replace(request, adapter=voice.adapter, seeds=seeds)):
+            row = first_line(spoken) if request.asked else spoken
+            draft = filters.draft(row, request.start, at_words)
+            if isinstance(draft, Reason):
+                refused[draft] += 1
+            elif (said := tuple(words(draft.text))) in fit:
+                refused[Reason.REPEATED] += 1
+            else:
+                fit[said] = draft
+        if len(fit) >= count:
+            break
+    return list(fit.values()), refused
+
+
+def _why(refused: Counter[Reason]) -> str:
+    """In words, the commonest reason first."""
+    return ", ".join(f"{number} {reason}" for reason, number in refused.most_common())
+
+
+def asked_of(version: Manifest, about: str, thread: Sequence[str] = ()) -> str:
+    """What is to be answered as the version learned to be asked: what was said before and the message, each cleaned
+    like a tweet, in one line. Empty where it learned no such thing, or without a message.
+
+    Of what is too long the beginning goes first: here whole messages, in the engine tokens (`answering.LONGEST`).
+    """
     if version.answers < answering.FEWEST:
         return ""
-    return clean(about[-LONGEST_ABOUT:], Profile.MOCKINGBIRD)
+    asked = clean(about[-LONGEST_ABOUT:], Profile.MOCKINGBIRD)
+    for earlier in reversed(thread[-LONGEST_THREAD:] if asked else ()):
+        said = clean(earlier[-LONGEST_ABOUT:], Profile.MOCKINGBIRD)
+        if len(said) + len(asked) >= LONGEST_ABOUT:
+            break
+        asked = f"{said} {asked}".strip()
+    return asked
 
 
 def first_line(spoken: Spoken) -> Spoken:
@@ -168,30 +261,3 @@ def first_line(spoken: Spoken) -> Spoken:
     blanks = len(spoken.text) - len(spoken.text.lstrip())
     end = spoken.text.find("\n", blanks)
     return replace(spoken, text=spoken.text[:end], ended=True) if end >= 0 else spoken
-
-
-def judged(spoken: Spoken, start: str, index: NoveltyIndex, min_novelty: float) -> Draft | str:
-    """The draft that a generated row makes, or in a word why it makes none."""
-    text = _SPACE.sub(" ", f"{start}{spoken.text}".replace("\N{REPLACEMENT CHARACTER}", "")).strip()
-    if len(words(text)) < 2 or text == start:
-        return "empty"
-    if _loops(text):
-        return "looping"
-    text = fit(text if spoken.ended else whole_sentences(text))
-    novelty = index.check(text)
-    if novelty.score < min_novelty:
-        return "copied"
-    return Draft(text, spoken.seed, novelty.score, novelty.nearest)
-
-
-def ranked(drafts: Sequence[Draft], about: str) -> list[Draft]:
-    """Drafts that share more words with what they answer come first; otherwise the order stays."""
-    asked = {word for word in words(about) if len(word) > 3}
-    return sorted(drafts, key=lambda draft: -len(asked & set(words(draft.text))))
-
-
-def _loops(text: str) -> bool:
-    """Whether one and the same three words come three times."""
-    found = words(text)
-    triples = Counter(zip(found, found[1:], found[2:], strict=False))
-    return any(times >= 3 for times in triples.values())

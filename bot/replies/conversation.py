@@ -25,6 +25,7 @@ from bot.errors import Busy, Refused, UnknownPersona
 from bot.generation.draft import Draft, Drafts, Sampling
 from bot.personas.takedown import forgotten_personas, require_remembered, taken_down
 from bot.replies.addressing import addressed_persona
+from bot.replies.server_words import ServerWords
 from bot.shelf.shelf import Shelf
 
 LONGEST_SENDING = timedelta(minutes=5)  # what has been on its way for longer was cut off; libraries try a few times
@@ -49,6 +50,8 @@ class Incoming:
     channel_id: str
     author_id: str
     text: str  # without the mention of the bot itself
+    server_id: str = ""  # the platform's own, whose words are not said; empty in a direct message
+    thread: tuple[str, ...] = ()  # what was said before it, the oldest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class Drafting(Protocol):
         start: str = "",
         seed: int | None = None,
         about: str = "",
+        thread: Sequence[str] = (),
+        urgent: bool = True,
     ) -> Drafts: ...
 
 
@@ -92,6 +97,7 @@ class Conversation:
         self._speaker = speaker
         self._generation = generation
         self._settings = settings
+        self._words = ServerWords(database, clock)
         self._clock = clock
         self._in_flight: set[tuple[str, str]] = set()
 
@@ -139,6 +145,7 @@ class Conversation:
         temperature: float | None = None,
         top_p: float | None = None,
         seed: int | None = None,
+        server_id: str = "",
     ) -> Drafts:
         """What `/tweet` gives: `count` drafts of the named persona (the channel's own when None), the best first.
 
@@ -151,7 +158,8 @@ class Conversation:
         await self._check_quota(platform, author_id)
         name = persona.lower().removeprefix("@") if persona else await self.channel_persona(platform, channel_id)
         await self.require_here(name)
-        sampling = Sampling.from_settings(self._generation, temperature, top_p)
+        banned = await self._words.of(platform, server_id)
+        sampling = Sampling.from_settings(self._generation, temperature=temperature, top_p=top_p, banned=banned)
         drafts = await self._speaker.drafts(name, start=start, count=count, sampling=sampling, seed=seed)
         await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]), began)
         return drafts
@@ -204,8 +212,11 @@ class Conversation:
         persona, text = addressed_persona(incoming.text, names)
         persona = persona or await self.channel_persona(incoming.platform, incoming.channel_id)
         await self.require_here(persona)
-        sampling = Sampling.from_settings(self._generation)
-        drafts = await self._speaker.drafts(persona, count=self._generation.drafts, sampling=sampling, about=text)
+        banned = await self._words.of(incoming.platform, incoming.server_id)
+        sampling = Sampling.from_settings(self._generation, banned=banned)
+        drafts = await self._speaker.drafts(
+            persona, count=self._generation.drafts, sampling=sampling, about=text, thread=incoming.thread
+        )
         return Answer(drafts.persona, drafts.version, drafts.drafts[0])
 
     # --- Forgetting, and handing over what is held ---

@@ -70,13 +70,13 @@ class Posts:
         self._approval = approval
         self._clock = clock
 
-    async def propose(self, persona: str) -> Post:
-        """A new post: waiting for approval, or approved at once where approval is off.
+    async def propose(self, persona: str, urgent: bool = True) -> Post:
+        """A new post: waiting for approval, or approved at once where approval is off; `urgent` where somebody waits.
 
         Raises `Refused`, `Busy`, `UnknownPersona`.
         """
         began = self._clock().isoformat()
-        made = await self._speaker.drafts(persona, count=self._drafts, sampling=self._sampling)
+        made = await self._speaker.drafts(persona, count=self._drafts, sampling=self._sampling, urgent=urgent)
         state = PostState.DRAFTED if self._approval else PostState.APPROVED
         for draft in made.drafts:
             try:

@@ -122,6 +122,11 @@ async def test_a_post_goes_out_at_each_interval(x: LoopbackX, clock: FakeClock, 
     assert await hourly.ledger.month_total() == x.bill() == Decimal("0.030")
 
 
+async def test_a_scheduled_post_does_not_hold_up_who_waits(hourly: Stage) -> None:
+    await hourly.frontend.turn()
+    assert not hourly.speaker.urgent
+
+
 async def test_after_a_long_downtime_there_is_one_post_and_no_burst(
     tmp_path: Path, x: LoopbackX, clock: FakeClock
 ) -> None:

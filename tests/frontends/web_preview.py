@@ -55,6 +55,8 @@ class SlowSpeaker(FakeSpeaker):
         start: str = "",
         seed: int | None = None,
         about: str = "",
+        thread: Sequence[str] = (),
+        urgent: bool = True,
     ) -> Drafts:
         await asyncio.sleep(1.5)
         chosen = random.randrange(2**31) if seed is None else seed

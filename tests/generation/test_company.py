@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from bot.generation.draft import Sampling
+from bot.generation.draft import Request, Sampling
 from bot.generation.engine import Engine
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import Weights, graph_folder
-from bot.generation.rows import Request
 from bot.shelf.bases import Base
 from tests.generation.test_engine import MAKERS, engine_for, make_adapter, reference_logits
 

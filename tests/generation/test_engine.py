@@ -15,11 +15,10 @@ from tokenizers.processors import TemplateProcessing
 
 from bot.errors import BaseUnavailable, Busy, Refused
 from bot.generation.batch import Floats
-from bot.generation.draft import Sampling
+from bot.generation.draft import Request, Sampling
 from bot.generation.engine import Engine
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import Weights, graph_folder
-from bot.generation.rows import Request
 from bot.generation.sampling import draw
 from bot.shelf.answering import LONGEST
 from bot.shelf.bases import END_TOKEN, Base

@@ -15,11 +15,10 @@ import pytest
 
 from bot.config import Model
 from bot.errors import Refused, UnknownPersona, UnknownVersion
-from bot.generation.draft import Sampling
+from bot.generation.draft import Request, Sampling
 from bot.generation.engine import Engine
 from bot.generation.engines import Engines, ready_graph
 from bot.generation.graph_description import graph_folder
-from bot.generation.rows import Request
 from bot.shelf.bases import Base, base_folder
 from bot.shelf.forms import whole_model
 from bot.shelf.manifest import Manifest

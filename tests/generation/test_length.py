@@ -20,6 +20,15 @@ from bot.generation.length import LIMIT, fit, weighted_length, whole_sentences
         ("👩‍👩‍👧", 2),  # one family, one emoji
         ("🇩🇪", 2),
         ("see https://example.org/a/very/long/path?with=query ok", 4 + 23 + 3),
+        ("see example.org", 4 + 23),  # a bare domain is a link as well
+        ("http://example.org/a?b=c.", 23 + 1),  # the stop behind it is none of it
+        ("(example.org)", 1 + 23 + 1),
+        ("x.com, example.co.uk.", 23 + 2 + 23 + 1),
+        ("日本語example.comの", 6 + 23 + 2),
+        ("http://例え.한국", 23),  # a top-level domain that is not Latin
+        ("node.js and U.S. and 3.14", 25),  # nothing there ends in a top-level domain
+        ("me@example.org #example.org", 27),  # an address and a hashtag
+        ("http://localhost:80", 19),
     ],
 )
 def test_weights_are_those_of_the_published_configuration(text: str, length: int) -> None:

@@ -11,12 +11,11 @@ import pytest
 
 from bot.config import Generation
 from bot.errors import JudgingFailed
-from bot.generation.draft import Sampling
+from bot.generation.draft import Request, Sampling
 from bot.generation.engine import Engine
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import graph_folder
-from bot.generation.rows import Request
-from bot.generation.samples import ROWS, Order, sample
+from bot.generation.samples import TOGETHER, Order, sample
 from bot.shelf.bases import base_folder, find_base
 from tests.tiny_base import make_tiny_gpt2
 
@@ -57,15 +56,15 @@ def order(data: Path, count: int, **changed: object) -> Order:
 
 async def test_as_many_are_drawn_as_were_asked_for_and_a_seed_gives_the_same_text(data: Path) -> None:
     """In more than one batch; each is what the engine of the service says for that seed."""
-    drawn = await sample(order(data, ROWS + 3))
-    assert (len(drawn.texts), drawn.how.count, drawn.how.seed) == (ROWS + 3, ROWS + 3, 5)
+    drawn = await sample(order(data, 8 * TOGETHER + 3))
+    assert (len(drawn.texts), drawn.how.count, drawn.how.seed) == (8 * TOGETHER + 3, 8 * TOGETHER + 3, 5)
     assert (drawn.how.temperature, drawn.how.max_tokens) == (1.0, 12)
-    assert len(set(drawn.texts)) > ROWS / 2
+    assert len(set(drawn.texts)) > 4 * TOGETHER
     assert 0.0 <= drawn.how.passed <= 1.0
     base = find_base(data, "tiny")
     assert base is not None
     async with Engine(base, graph_folder(base.graphs, "float32"), threads=1, max_waiting=1) as engine:
-        request = Request(data / "v1", "", (5, 5 + ROWS + 2), Sampling.from_settings(SETTINGS))
+        request = Request(data / "v1", "", (5, 5 + 8 * TOGETHER + 2), Sampling.from_settings(SETTINGS))
         first, last = await engine.generate(request)
     assert [drawn.texts[0], drawn.texts[-1]] == [" ".join(first.text.split()), " ".join(last.text.split())]
 

@@ -1,69 +1,189 @@
-"""Which generated rows become drafts, and in which order."""
+"""What a speaker is asked with, what it remembers, and what it does when rows are not fit."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
+import pytest
+
+from bot.config import Generation, SafetySettings
 from bot.database import Database
-from bot.generation.draft import Draft
-from bot.generation.novelty import NoveltyIndex
-from bot.generation.rows import Spoken
-from bot.generation.speaker import Speaker, asked_of, first_line, judged, ranked
+from bot.errors import Refused
+from bot.generation.draft import Drafts, Reason, Request, Sampling, Spoken
+from bot.generation.engine import Engine
+from bot.generation.engines import Engines, Voice
+from bot.generation.speaker import LONGEST_ABOUT, ROUNDS, Speaker, asked_of, first_line
 from bot.shelf.answering import FEWEST
-from bot.shelf.shelf import Shelf
+from bot.shelf.manifest import Manifest
 from bot.tweets.store import TweetStore
 from tests.fakes import FakeClock
-from tests.shelves import manifest
+from tests.shelves import manifest, shelf_with
 from tests.training.material import sentences, tweets
 
-INDEX = NoveltyIndex([("1", "The lamp was lit before the fog came in, and the gulls went quiet.")])
+SAMPLING = Sampling.from_settings(Generation())
 
 
 def spoken(text: str, ended: bool = True) -> Spoken:
     return Spoken(text, seed=5, ended=ended)
 
 
-def test_a_fit_row_becomes_a_draft_with_its_seed_and_novelty() -> None:
-    draft = judged(spoken("  a kettle   sings\nat dawn "), "", INDEX, 0.3)
-    assert draft == Draft("a kettle sings at dawn", 5, 1.0, None)
+class Rows:
+    """An engine that says the given texts in their order, the last one for ever; even seeds gain a nat."""
+
+    def __init__(self, texts: Sequence[str], ended: bool = True) -> None:
+        self._texts = list(texts)
+        self._ended = ended
+        self.requests: list[Request] = []
+
+    async def generate(self, request: Request) -> list[Spoken]:
+        self.requests.append(request)
+        return [Spoken(self._next(), seed, self._ended, -2.0, -3.0 + seed % 2) for seed in request.seeds]
+
+    def _next(self) -> str:
+        return self._texts.pop(0) if len(self._texts) > 1 else self._texts[0]
+
+    @asynccontextmanager
+    async def lend(self, version: Manifest) -> AsyncIterator[Voice]:
+        yield Voice(cast(Engine, self), Path())
+
+    async def drop_what_is_gone(self) -> None:
+        """Nothing is held."""
 
 
-def test_the_start_is_part_of_the_draft() -> None:
-    draft = judged(spoken(" of a quiet harbour"), "My dream is", INDEX, 0.3)
-    assert isinstance(draft, Draft)
-    assert draft.text == "My dream is of a quiet harbour"
+class Stage:
+    """A speaker for nell, whose 20 real tweets are known, and whose engine says what it is told to."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.store = TweetStore(database, FakeClock())
+        self.shelf = shelf_with(folder, "nell")
+        self.safety = SafetySettings(never_said=("Fudge",))
+        self.speaker = Speaker(self.shelf, self.store, Generation(), self.safety)
+
+    def says(self, *texts: str, ended: bool = True) -> Rows:
+        rows = Rows(texts, ended)
+        self.speaker.speak_with(cast(Engines, rows))
+        return rows
+
+    async def drafts(self, count: int = 1, start: str = "", about: str = "", sampling: Sampling = SAMPLING) -> Drafts:
+        return await self.speaker.drafts("nell", count=count, sampling=sampling, start=start, about=about, seed=7)
 
 
-def test_copies_loops_and_empty_rows_are_dropped_with_a_reason() -> None:
-    assert (
-        judged(spoken("The lamp was lit before the fog came in, and the gulls went quiet"), "", INDEX, 0.3) == "copied"
-    )
-    assert judged(spoken("oh my gulls " * 5), "", INDEX, 0.3) == "looping"
-    assert judged(spoken(" … "), "", INDEX, 0.3) == "empty"
+@pytest.fixture
+async def stage(database: Database, tmp_path: Path) -> Stage:
+    stage = Stage(database, tmp_path)
+    await stage.store.add("nell", tweets("nell", sentences(20)))
+    return stage
 
 
-def test_a_row_that_ran_out_of_tokens_ends_with_a_whole_sentence() -> None:
-    draft = judged(spoken("Wind from the west. Rain on the gla", ended=False), "", INDEX, 0.3)
-    assert isinstance(draft, Draft)
-    assert draft.text == "Wind from the west."
+async def test_other_seeds_take_the_place_of_rows_that_are_not_fit(stage: Stage) -> None:
+    rows = stage.says("…", "zebras juggle pineapples", "zebras juggle, pineapples!", "kettles hum at dawn")
+    made = await stage.drafts(count=2)
+    assert {draft.text for draft in made.drafts} == {"zebras juggle pineapples", "kettles hum at dawn"}
+    assert made.refused == {Reason.EMPTY: 1, Reason.REPEATED: 1}
+    assert [request.seeds for request in rows.requests] == [(7, 8), (9,), (10,)]
 
 
-def test_drafts_that_take_up_the_question_come_first() -> None:
-    drafts = [Draft("bread and butter", 1, 1.0, None), Draft("the planet mars is red", 2, 1.0, None)]
-    assert [draft.seed for draft in ranked(drafts, "what about Mars?")] == [2, 1]
-    assert [draft.seed for draft in ranked(drafts, "")] == [1, 2]
+async def test_when_nothing_is_fit_it_stops_at_a_limit_and_says_why(stage: Stage) -> None:
+    rows = stage.says("oh my gulls " * 5)
+    with pytest.raises(Refused, match=r"Nothing that nell came up with was fit to be sent \(4 looping\)"):
+        await stage.drafts()
+    assert len(rows.requests) == ROUNDS
 
 
-async def test_what_was_removed_from_the_store_is_dropped_from_memory(database: Database, tmp_path: Path) -> None:
-    store = TweetStore(database, FakeClock())
-    await store.add("nell", tweets("nell", sentences(20)))
-    speaker = Speaker(Shelf(tmp_path), store, 0.3)
-    await speaker._index(("nell",))
-    await speaker.drop_what_is_gone()
-    assert list(speaker._indexes) == [("nell",)]
-    await store.remove(["nell"])
-    await speaker.drop_what_is_gone()
-    assert not speaker._indexes
+async def test_every_refusal_is_counted_by_persona_and_reason(stage: Stage) -> None:
+    stage.says("…", "you stupid fucking idiot", sentences(20)[3], "zebras juggle pineapples")
+    await stage.drafts()
+    stage.says("zebras eat fudge", "zebras juggle pineapples")
+    await stage.drafts()
+    with pytest.raises(Refused):
+        await stage.drafts(about="shut up you stupid bitch")
+    assert stage.speaker.refusals["nell"] == {
+        Reason.EMPTY: 1,
+        Reason.UNSAFE: 1,
+        Reason.COPIED: 1,
+        Reason.BANNED_WORD: 1,
+        Reason.UNSAFE_MESSAGE: 1,
+    }
+
+
+async def test_the_best_draft_comes_first_and_the_others_are_kept(stage: Stage) -> None:
+    """Even seeds gain one nat over the base here, odd ones nothing."""
+    stage.says("zebras juggle pineapples", "kettles hum at dawn", "owls mend their nets")
+    made = await stage.drafts(count=3)
+    assert [draft.seed % 2 for draft in made.drafts] == [0, 1, 1]
+    assert [draft.likelihood_gain for draft in made.drafts] == [1.0, 0.0, 0.0]
+    assert [draft.score for draft in made.drafts] == sorted((draft.score for draft in made.drafts), reverse=True)
+
+
+async def test_only_where_there_is_a_choice_the_base_is_asked(stage: Stage) -> None:
+    rows = stage.says("zebras juggle pineapples", "kettles hum at dawn")
+    await stage.drafts(count=1)
+    await stage.drafts(count=2)
+    assert [rows.requests[0].scored, rows.requests[1].scored] == [False, True]
+
+
+async def test_a_cut_off_draft_is_only_taken_when_nothing_else_comes(stage: Stage) -> None:
+    stage.says("zebras juggle pineapples and the g", ended=False)
+    made = await stage.drafts()
+    assert made.drafts[0].text == "zebras juggle pineapples and the…"
+    assert made.refused == {Reason.CUT_OFF: ROUNDS - 1}
+
+
+@pytest.mark.parametrize("message", ["shut up you stupid bitch", "what about fudge?", "Say FUDGE!"])
+async def test_a_message_over_the_limit_is_refused_kindly_before_anything_is_generated(
+    stage: Stage, message: str
+) -> None:
+    rows = stage.says("zebras juggle pineapples")
+    for about, start in ((message, ""), ("", message)):
+        with pytest.raises(Refused) as caught:
+            await stage.drafts(about=about, start=start)
+        assert "fudge" not in str(caught.value).lower() and "bitch" not in str(caught.value)
+    assert not rows.requests
+    assert sum(stage.speaker.refusals["nell"].values()) == 2
+
+
+async def test_words_that_are_not_said_reach_the_engine_and_the_filters(stage: Stage) -> None:
+    rows = stage.says("zebras juggle pineapples", "zebras juggle lamps")
+    made = await stage.drafts(sampling=Sampling.from_settings(Generation(), banned=("Pineapples",)))
+    assert made.drafts[0].text == "zebras juggle lamps"
+    assert rows.requests[0].sampling.banned == ("pineapples", "fudge")
+
+
+async def test_a_beginning_as_long_as_a_tweet_is_refused(stage: Stage) -> None:
+    stage.says("zebras juggle pineapples")
+    with pytest.raises(Refused, match="beginning"):
+        await stage.drafts(start="word " * 60)
+
+
+async def test_a_control_token_in_a_beginning_stays_text(stage: Stage) -> None:
+    rows = stage.says(" of a lamp")
+    made = await stage.drafts(start="<|endoftext|>\u0000 My\ndream")
+    assert rows.requests[0].start == "<|endoftext|> My dream"
+    assert made.drafts[0].text == "<|endoftext|> My dream of a lamp"
+
+
+async def test_what_was_removed_from_the_store_is_dropped_from_memory(stage: Stage) -> None:
+    stage.says("zebras juggle pineapples")
+    await stage.drafts()
+    await stage.speaker.drop_what_is_gone()
+    assert list(stage.speaker._real) == [("nell",)]
+    await stage.store.remove(["nell"])
+    await stage.speaker.drop_what_is_gone()
+    assert not stage.speaker._real
+
+
+async def test_counts_of_a_persona_that_is_gone_are_dropped(stage: Stage) -> None:
+    stage.says("…")
+    with pytest.raises(Refused):
+        await stage.drafts()
+    await stage.speaker.drop_what_is_gone()
+    assert stage.speaker.refusals
+    stage.shelf.remove("nell")
+    await stage.speaker.drop_what_is_gone()
+    assert not stage.speaker.refusals
 
 
 def test_only_a_version_that_learned_enough_replies_is_asked_in_their_form() -> None:
@@ -76,14 +196,25 @@ def test_only_a_version_that_learned_enough_replies_is_asked_in_their_form() -> 
     assert asked_of(ready, "word " * 100_000).endswith("word word")
 
 
+def test_a_thread_stands_before_the_message_the_oldest_first() -> None:
+    ready = manifest("nell").model_copy(update={"answers": FEWEST})
+    assert (
+        asked_of(ready, "And Mars?", ["Is the moon\nround?", "@crumb It is."]) == "Is the moon round? It is. And Mars?"
+    )
+    assert asked_of(ready, "", ["Is the moon round?"]) == ""
+    assert asked_of(manifest("nell"), "And Mars?", ["Is the moon round?"]) == ""
+
+
+def test_a_thread_that_is_too_long_loses_whole_messages_from_its_beginning() -> None:
+    ready = manifest("nell").model_copy(update={"answers": FEWEST})
+    asked = asked_of(ready, "And Mars?", [*(f"number{number} " + "word " * 300 for number in range(50)), "It is."])
+    assert len(asked) < LONGEST_ABOUT
+    assert asked.startswith("number")
+    assert asked.endswith("It is. And Mars?")
+
+
 def test_an_answer_ends_with_its_line() -> None:
     """What follows answers it in turn."""
     assert first_line(spoken(" of a lamp\nWho asks?", ended=False)) == spoken(" of a lamp", ended=True)
     assert first_line(spoken("\nof a lamp\nWho asks?", ended=False)) == spoken("\nof a lamp", ended=True)
     assert first_line(spoken("of a lamp", ended=False)) == spoken("of a lamp", ended=False)
-
-
-def test_an_answer_with_a_start_keeps_the_blank_behind_it() -> None:
-    draft = judged(first_line(spoken(" is to fly\nWho asks?")), "My dream", INDEX, 0.3)
-    assert isinstance(draft, Draft)
-    assert draft.text == "My dream is to fly"

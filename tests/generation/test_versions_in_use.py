@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from bot.config import Model
+from bot.config import Generation, Model, SafetySettings
 from bot.database import Database
 from bot.errors import DamagedVersion
 from bot.generation.draft import Sampling
@@ -48,7 +48,7 @@ class House:
         self.shelf = Shelf(folder / "models")
         self.decisions = Decisions(database, self.shelf, FakeClock())
         self.store = TweetStore(database, FakeClock())
-        self.speaker = Speaker(self.shelf, self.store, 0.0)
+        self.speaker = Speaker(self.shelf, self.store, Generation(min_novelty=0.0), SafetySettings(enabled=False))
         self.base = make_tiny_gpt2(base_folder(folder / "data", "tiny"), "tiny")
 
     def publish(self, version: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from bot.config import Generation, Replies
 from bot.database import Database
 from bot.errors import Busy, Refused, UnknownPersona
 from bot.replies.conversation import Conversation, Incoming, Platform
+from bot.replies.server_words import ServerWords
 from tests.fakes import FakeClock, FakeSpeaker
 from tests.shelves import shelf_with
 
@@ -124,6 +126,25 @@ async def test_drafts_take_the_asked_persona_start_and_seed(conversation: Conver
     assert drafts.persona == "crumb"
     assert [draft.seed for draft in drafts.drafts] == [7, 8, 9]
     assert all(draft.text.startswith("My dream is") for draft in drafts.drafts)
+
+
+async def test_the_words_of_a_server_are_banned_there_and_nowhere_else(
+    conversation: Conversation, database: Database, clock: FakeClock, speaker: FakeSpeaker
+) -> None:
+    await ServerWords(database, clock).add("discord", "7", "Fudge", "99")
+    banned = []
+    for number, server in enumerate(("7", "8", "")):
+        await conversation.answer(replace(message(number), server_id=server))
+        banned.append(speaker.banned)
+    await conversation.drafts(Platform.DISCORD, "general", "bob", "r1", server_id="7")
+    assert [*banned, speaker.banned] == [("fudge",), (), (), ("fudge",)]
+
+
+async def test_what_was_said_before_a_message_reaches_the_speaker(
+    conversation: Conversation, speaker: FakeSpeaker
+) -> None:
+    await conversation.answer(replace(message(), thread=("Is the moon round?", "It is.")))
+    assert speaker.thread == ("Is the moon round?", "It is.")
 
 
 async def test_no_text_of_a_message_is_stored(conversation: Conversation, database: Database) -> None:

@@ -35,7 +35,10 @@ class Talk:
 
     async def answer(self, message: discord.Message, text: str) -> None:
         """Reply to a message that says `text` to the bot, unless it was answered before."""
-        incoming = Incoming(Platform.DISCORD, str(message.id), str(message.channel.id), str(message.author.id), text)
+        server_id = str(message.guild.id) if message.guild else ""
+        incoming = Incoming(
+            Platform.DISCORD, str(message.id), str(message.channel.id), str(message.author.id), text, server_id
+        )
         try:
             async with _typing(message.channel):
                 answer = await self._conversation.answer(incoming)
@@ -70,6 +73,7 @@ class Talk:
             temperature,
             top_p,
             seed,
+            str(interaction.guild_id or ""),
         )
         first, *more = texts.pieces(texts.drafts(drafts))
         sent = [(await interaction.edit_original_response(content=first)).id]

@@ -102,7 +102,7 @@ class XFrontend:
 
     async def _propose(self) -> None:
         try:
-            post = await self._posts.propose(self._persona)
+            post = await self._posts.propose(self._persona, urgent=False)
         except MockingbirdError as error:
             wait = timedelta(seconds=error.retry_after_s) if isinstance(error, Busy) else self._interval
             self._propose_after = self._clock() + wait
