@@ -97,6 +97,8 @@ def engine_logits(engine: Engine, adapter: Path | None, tokens: list[int], split
     assert after_prompt is not None
     seen = [after_prompt.copy()]
     seen += [batch.step([token, token])[1].copy() for token in tokens[split:]]
+    for slot in (1, 0):
+        batch.leave(slot)
     return np.array(seen)
 
 
