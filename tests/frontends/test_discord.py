@@ -268,7 +268,7 @@ async def test_an_announcement_that_a_closed_connection_did_not_take_is_kept(sta
     await stage.conversation.set_channel_persona(Platform.DISCORD, str(talk.id), "nell")
     frontend = stage.frontend()
     unused: Any = None
-    closed = Client(unused, unused, unused, unused, 0)
+    closed = Client(unused, unused, unused, unused, unused, 0)
     async with closed:
         await closed.login(stage.server.token)
     await frontend.announce(decision(2))
