@@ -10,8 +10,8 @@ is made of the first. `--weights` are those of the blend, which the accounts sha
 `--as-given` adds a blend whose weights need not sum to 1. All are judged on the same tweets, those that neither a
 version nor the cyborg has learned, nor anything nearly the same, by the process that judges versions, and say as many
 texts with the same sampling. Copies are counted among all that any of them has learned. `--work` keeps what was
-trained, so that another blend needs no training. Seconds are of processor time, those of a blend by the clock. Each
-line of FILE is one model's figures.
+trained, so that another blend needs no training. Seconds are of learning and judging it meanwhile, or of blending, by
+the clock. Each line of FILE is one model's figures.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ from bot.shelf.figures import Figures
 from bot.shelf.forms import files_of
 from bot.training.dataset import DataSet
 from bot.training.evaluation import ANSWER, MATERIAL, SCORING, Material, Question, Sampled, Voice, voices_of
-from bot.training.job import RESULT, TEXTS, Job, Texts
+from bot.training.job import RESULT, TEXTS, Job, Result, Texts
 from bot.training.rebuilding import Match, Rebuilt, together
 
 
 def trained(data_set: DataSet, base: Base, folder: Path, threads: int) -> float:
-    """Leave an adapter in the folder, with the settings as they are shipped; the processor seconds that took."""
-    if (folder / RESULT).is_file():
-        return 0.0
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = Texts(
-        train=data_set.train, held_out=data_set.held_out, accounts=tuple(split.train for split in data_set.splits),
-        prompts=data_set.prompts, held_out_prompts=data_set.held_out_prompts,
-    )  # fmt: skip
-    (folder / TEXTS).write_text(texts.model_dump_json(), encoding="utf-8")
-    told = data_set.settings.model_dump(include=Training.model_fields.keys() & Job.model_fields.keys())
-    job = Job(
-        base=base.model, base_name="", end_id=base.record.end_id, folder=folder, fingerprint="",
-        **{**told, "threads": threads},
-    )  # fmt: skip
-    return child(["-m", "bot.training.finetune"], job.model_dump_json())[-1][0]
+    """Leave an adapter in the folder, with the settings as they are shipped; the seconds that learning it took."""
+    if not (folder / RESULT).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        texts = Texts(
+            train=data_set.train, held_out=data_set.held_out, accounts=tuple(each.train for each in data_set.splits),
+            prompts=data_set.prompts, held_out_prompts=data_set.held_out_prompts,
+        )  # fmt: skip
+        (folder / TEXTS).write_text(texts.model_dump_json(), encoding="utf-8")
+        told = data_set.settings.model_dump(include=Training.model_fields.keys() & Job.model_fields.keys())
+        job = Job(
+            base=base.model, base_name="", end_id=base.record.end_id, folder=folder, fingerprint="",
+            **{**told, "threads": threads},
+        )  # fmt: skip
+        child(["-m", "bot.training.finetune"], job.model_dump_json())
+    return Result.model_validate_json((folder / RESULT).read_bytes()).seconds
 
 
 def blend_of(folders: Sequence[Path], weights: Sequence[float], folder: Path) -> float:

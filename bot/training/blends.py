@@ -40,6 +40,7 @@ LOCK = "blend.lock"  # in the data folder
 RUN = "blended"  # names the staging folder
 MOST_PARTS = 8  # each adds its rank to what is multiplied at every token
 LARGEST = 1_000.0  # weight; percentages are the largest that anybody means
+EXAMPLE = "Name personas with their weights, for example nasa:60 esa:40."
 _LOOK_S = 0.05  # between two looks whether another process has done
 _PART = re.compile(r"@?(?P<persona>[a-z0-9_][a-z0-9_-]*)(/(?P<version>v[0-9]+))?(:(?P<weight>[0-9]*\.?[0-9]+)%?)?")
 
@@ -70,15 +71,14 @@ class Order:
 def parse_parts(text: str) -> tuple[Wanted, ...]:
     """`nasa:60 esa/v2:40` -> two parts; without any weight all weigh alike. Raises `UsageError`."""
     words = text.lower().replace(",", " ").split()
-    found = [(word, _PART.fullmatch(word)) for word in words]
-    odd = [word for word, match in found if match is None]
-    if odd or not 2 <= len(words) <= MOST_PARTS:
-        wrong = f"{odd[0]!r} is no part of a blend." if odd else f"A blend has 2 to {MOST_PARTS} parts."
-        raise UsageError(f"{wrong} Name personas with their weights, for example nasa:60 esa:40.")
-    parts = [_wanted(match) for _, match in found if match is not None]
-    if any(match["weight"] for _, match in found if match) and not all(match["weight"] for _, match in found if match):
-        raise UsageError("Some parts have a weight and some have none. Give each its own, for example nasa:60 esa:40.")
-    return tuple(parts)
+    found = [match for word in words if (match := _PART.fullmatch(word))]
+    if odd := [word for word in words if not _PART.fullmatch(word)]:
+        raise UsageError(f"{odd[0]!r} is no part of a blend. {EXAMPLE}")
+    if not 2 <= len(found) <= MOST_PARTS:
+        raise UsageError(f"A blend has 2 to {MOST_PARTS} parts. {EXAMPLE}")
+    if len({match["weight"] is None for match in found}) > 1:
+        raise UsageError(f"Some parts have a weight and some have none. {EXAMPLE}")
+    return tuple(map(_wanted, found))
 
 
 def _wanted(match: re.Match[str]) -> Wanted:
