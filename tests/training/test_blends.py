@@ -108,7 +108,7 @@ async def test_its_card_says_that_nothing_was_trained_and_of_what_it_is_made(pla
     card = (place.shelf.path(manifest) / CARD).read_text(encoding="utf-8")
     for each in ("AI CYBORG", "Nothing was trained", "| nell | v1 | @nell | 60% |", "`mockingbird evaluate duo`"):
         assert each in card
-    for each in ("seed", "fingerprint", "What it learned from", "These settings"):
+    for each in ("seed", "fingerprint", "What it learned from", "These settings", "The figures above"):
         assert each not in card
     again = redrawn(manifest, place.shelf.path(manifest), ())
     assert ({*again.drawn}, again.drawn[CARD].decode()) == ({CARD}, card)
