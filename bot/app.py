@@ -43,6 +43,7 @@ from bot.shelf.bases import Base
 from bot.shelf.forms import form_of, whole_model
 from bot.shelf.shelf import Shelf
 from bot.training.adoptions import Adoptions
+from bot.training.blends import Blends
 from bot.training.child import ensure_base
 from bot.training.decisions import Decision, Decisions
 from bot.training.evaluation import Evaluator, Sampled
@@ -89,6 +90,7 @@ class Rooms:
     evaluator: Evaluator
     evaluations: Evaluations
     adoptions: Adoptions
+    blends: Blends
     decisions: Decisions
     explorer: Explorer
     speaker: Speaker
@@ -138,6 +140,7 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
         evaluations = Evaluations(database, now)
         decisions = Decisions(database, shelf, now)
         pushes = Pushes(database, store, shelf, config.paths.data, config.hub, config.generation, now)
+        blends = Blends(shelf, store, config.paths.data, evaluator, decisions, config.shelf.keep_versions, now)
         emptied = rooms_to_empty(
             posts,
             conversation,
@@ -150,6 +153,7 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
             store,
             ledger,
             pushes,
+            blends,
         )
         outlets: dict[str, Outlet] = {
             Platform.X: XOutlet(lambda: open_x(config), ledger),
@@ -176,6 +180,7 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
                 now,
                 decisions,
             ),
+            blends=blends,
             decisions=decisions,
             explorer=Explorer(shelf, database.path, config.training),
             speaker=speaker,
@@ -515,6 +520,7 @@ def _discord(rooms: Rooms, purchases: Purchases) -> DiscordFrontend:
         rooms.posts,
         rooms.trainings,
         purchases,
+        rooms.blends,
         rooms.shelf,
         rooms.database,
         rooms.config.replies.drain_seconds,

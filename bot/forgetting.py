@@ -22,6 +22,7 @@ from bot.replies.posts import Post, Posts, PostState
 from bot.shelf.card import model_card
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
+from bot.training.blends import Blends
 from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator
 from bot.training.evaluations import Evaluations
@@ -122,8 +123,9 @@ class ConversationRoom(Room):
 class ShelfRoom(Room):
     """Versions with their weights and cards."""
 
-    def __init__(self, shelf: Shelf, evaluations: Evaluations, decisions: Decisions) -> None:
+    def __init__(self, shelf: Shelf, evaluations: Evaluations, decisions: Decisions, blends: Blends) -> None:
         self._shelf = shelf
+        self._blends = blends
         self._evaluations = evaluations
         self._decisions = decisions
 
@@ -135,6 +137,10 @@ class ShelfRoom(Room):
         """Those of which any version was made from others, too."""
         names = self._shelf.of_handles(handles)
         return [name for name in names if any(set(each.handles) - set(handles) for each in self._shelf.versions(name))]
+
+    async def stop_learning(self, handles: Sequence[str]) -> None:
+        """What is being blended is a version by then."""
+        await self._blends.settled()
 
     async def stop_speaking(self, subject: Subject) -> None:
         """Nobody is called that any more, and no graph of such a model is being built."""
@@ -319,13 +325,14 @@ def rooms_to_empty(
     store: TweetStore,
     ledger: Ledger,
     pushes: Pushes,
+    blends: Blends,
 ) -> dict[str, Room]:
     """The rooms by name, in the order in which a takedown empties them."""
     return {
         "posts": PostRoom(posts),
         "answers": ConversationRoom(conversation),
         "hub": HubRoom(pushes),
-        "versions": ShelfRoom(shelf, evaluations, decisions),
+        "versions": ShelfRoom(shelf, evaluations, decisions, blends),
         "trainings": TrainingRoom(trainings, evaluator, database, shelf),
         "tweets": TweetRoom(store, database),
         "costs": CostRoom(ledger),
@@ -387,6 +394,7 @@ def _manifest(manifest: Manifest, subject: Subject) -> dict[str, Any]:
     others = len(set(manifest.handles) - set(subject.handles))
     if others:
         del document["adopted_from"]  # a name that somebody chose, maybe after one of them
+        del document["blended_from"]  # likewise, and whose they are
         if document["metrics"]:
             del document["metrics"]["figures"]  # each account's own are among them
     return {

@@ -20,6 +20,7 @@ from bot.replies.posts import Posts
 from bot.shelf.bases import Base
 from bot.shelf.manifest import HandleCounts
 from bot.shelf.shelf import Shelf
+from bot.training.blends import Blends
 from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator, Sampled
 from bot.training.evaluations import Evaluations
@@ -52,6 +53,7 @@ class Town:
     blocklist: Blocklist
     rooms: dict[str, Room]
     takedowns: Takedowns
+    blends: Blends
 
     async def settle(self, handle: str, count: int = 40) -> None:
         """Somebody with tweets that nobody else wrote, and a cost."""
@@ -132,20 +134,35 @@ async def town(folder: Path, clock: FakeClock | None = None, busy_timeout_ms: in
         ledger, blocklist = Ledger(database, Prices(), Decimal("20"), now), Blocklist(database, now)
         evaluations = Evaluations(database, now)
         pushes = Pushes(database, store, shelf, folder, Hub(), Generation(), now)
+        decisions = Decisions(database, shelf, now)
+        blends = Blends(shelf, store, folder, evaluator, decisions, 0, now)
         rooms = rooms_to_empty(
             posts,
             conversation,
             shelf,
             evaluations,
-            Decisions(database, shelf, now),
+            decisions,
             trainings,
             evaluator,
             database,
             store,
             ledger,
             pushes,
+            blends,
         )
         takedowns = Takedowns(database, store, blocklist, rooms, {}, folder, now)
         yield Town(
-            folder, database, store, shelf, trainings, speaker, conversation, posts, ledger, blocklist, rooms, takedowns
+            folder,
+            database,
+            store,
+            shelf,
+            trainings,
+            speaker,
+            conversation,
+            posts,
+            ledger,
+            blocklist,
+            rooms,
+            takedowns,
+            blends,
         )

@@ -6,7 +6,10 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from bot.pictures.curve import Course, Dot
+from bot.shelf.blending import Adapter, write_adapter
 from bot.shelf.forms import TOKENIZER, WEIGHTS, files_of
 from bot.shelf.manifest import HandleCounts, Manifest, Metrics, Prediction
 from bot.shelf.shelf import Shelf, file_sha256
@@ -64,6 +67,23 @@ def shelf_with(folder: Path, *personas: str) -> Shelf:
         shelf.place(shelf.staging(persona, "1"), manifest(persona))
         shelf.use(persona, "v1")
     return shelf
+
+
+def adapter_version(shelf: Shelf, persona: str, seed: int = 1, rank: int = 2, **changes: object) -> Manifest:
+    """A version v1 in use with an adapter of random weights beside one projection, and somebody's tokenizer."""
+    numbers = np.random.default_rng(seed)
+    shapes = {"A": (rank, 6), "B": (4, rank)}
+    tensors = {
+        f"base_model.model.x.lora_{kind}.weight": numbers.normal(size=shape).astype(np.float16)
+        for kind, shape in shapes.items()
+    }
+    version = str(changes.get("version", "v1"))
+    staging = shelf.staging(persona, "1")
+    write_adapter(Adapter(tensors, {"r": rank, "lora_alpha": 2 * rank, "target_modules": ["x"]}), staging)
+    (staging / TOKENIZER).write_text("{}", encoding="utf-8")
+    digests = {path.name: file_sha256(path) for path in staging.iterdir()}
+    shelf.place(staging, manifest(persona, version).model_copy(update={"sha256": digests, **changes}))
+    return shelf.use(persona, version)
 
 
 def whole_version(shelf: Shelf, persona: str, model: Path, **changes: object) -> Manifest:

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 import bot
 from bot.shelf.figures import Figures
-from bot.shelf.manifest import HandleCounts, HandleSplit, Manifest, Metrics, Prediction, Tracked
+from bot.shelf.manifest import HandleCounts, HandleSplit, Manifest, Metrics, Part, Prediction, Tracked
 from bot.training.job import Evaluation
 from bot.training.run_record import CurvePoint, Machine, RunRecord
 
@@ -34,6 +34,7 @@ CONTRACT: tuple[type[BaseModel], ...] = (
     HandleSplit,
     Metrics,
     Prediction,
+    Part,
     Tracked,
     RunRecord,
     Machine,

@@ -11,13 +11,14 @@ import sys
 import click
 from rich.markup import escape
 
-from bot.cli import accounts, adopting, consent, drawing, exploring, hub, judging, service, voices
+from bot.cli import accounts, adopting, blending, consent, drawing, exploring, hub, judging, service, voices
 from bot.cli.terminal import cli, err
 from bot.errors import MockingbirdError
 
 __all__ = [
     "accounts",
     "adopting",
+    "blending",
     "cli",
     "consent",
     "drawing",

@@ -82,6 +82,8 @@ def _print_figures(manifest: Manifest, current: Manifest | None, figures: Figure
     for row in _rows(figures, in_use):
         table.add_row(*row)
     out.print(table)
+    if manifest.blended_from:
+        note("It is a blend: judged on tweets that one of its parts kept aside and that none has learned.")
     for line in _remarks(figures):
         note(line)
 

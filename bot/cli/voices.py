@@ -263,7 +263,7 @@ def _print_versions(manifests: Iterable[Manifest], current: str | None) -> None:
             each.persona,
             each.version + mark,
             ", ".join(f"@{handle}" for handle in each.handles),
-            f"{sum(count.kept for count in each.counts):,}",
+            f"{sum(count.kept for count in each.counts):,}" if each.counts else "–",
             *_judged(each.metrics),
             f"{each.created:%Y-%m-%d %H:%M}",
         )

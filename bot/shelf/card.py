@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 
 from bot.shelf.figures import Figures
-from bot.shelf.manifest import Form, Manifest, Metrics, Tracked
+from bot.shelf.manifest import Form, Manifest, Metrics, Part, Tracked
 
 CARD = "README.md"
 PREDICTIONS, PIPELINE, CURVE = PICTURES = ("predictions.png", "pipeline.png", "curve.png")
@@ -85,6 +85,7 @@ def model_card(manifest: Manifest, pictures: Collection[str] = (), pushed: Pushe
         tracked=_tracked(manifest.tracked) if manifest.tracked else None,
         upper_layers=manifest.hyperparameters.get("layers"),
         adopted_from=manifest.adopted_from and plain(manifest.adopted_from),
+        parts=[_part(part) for part in manifest.blended_from],
         held_out=f"{manifest.metrics.held_out_tweets:,}" if manifest.metrics else None,
         figures=list(_figures(manifest.metrics)) if manifest.metrics else [],
         remarks=list(_remarks(manifest.metrics)) if manifest.metrics else [],
@@ -168,7 +169,8 @@ def _result(manifest: Manifest, metrics: Metrics) -> dict[str, Any]:
 def _license(manifest: Manifest) -> str | None:
     """That of the base, where nobody's words were learned; else nothing is ours to give."""
     invented = bool(manifest.consent) and set(manifest.consent.values()) == {"invented"}
-    return LICENSES.get(hub_name(manifest.base)) if invented and not manifest.adopted_from else None
+    adopted = manifest.adopted_from or any(not part.fingerprint for part in manifest.blended_from)
+    return LICENSES.get(hub_name(manifest.base)) if invented and not adopted else None
 
 
 def _is_folder(base: str) -> bool:
@@ -200,9 +202,13 @@ def _consent(manifest: Manifest) -> list[tuple[str, str]]:
 
 def _settings(manifest: Manifest) -> list[Row]:
     shown = dict(manifest.hyperparameters)
-    if not manifest.adopted_from:
+    if not manifest.adopted_from and not manifest.blended_from:
         shown |= {"seed": manifest.seed, "data set fingerprint": manifest.fingerprint[:16]}
     return [[plain(str(name).replace("_", " ")), _setting(value)] for name, value in shown.items()]
+
+
+def _part(part: Part) -> Row:
+    return [plain(part.persona), part.version, plain(", ".join(f"@{handle}" for handle in part.handles)), part.share]
 
 
 def _tracked(run: Tracked) -> str:

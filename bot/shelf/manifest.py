@@ -94,6 +94,27 @@ class Tracked(BaseModel):
     url: Annotated[str, Field(pattern=r"^https?://")] | None = None  # where it is seen; None: in the data folder
 
 
+class Part(BaseModel):
+    """A version of which a blend is made, as it was then: it may be pruned, and its data set is still to be known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    persona: str
+    version: str
+    weight: float  # how often the blend adds to the base what this version adds
+    weights_sha256: str  # digest of its adapter's weights
+    handles: tuple[str, ...]  # sorted
+    fingerprint: str  # of its data set; empty when it was adopted
+    tweets_read_at: datetime  # UTC
+    seed: int
+    hyperparameters: dict[str, Any]  # those that decide the data set
+
+    @property
+    def share(self) -> str:
+        """The weight in per cent."""
+        return f"{100 * self.weight:.3g}%"
+
+
 class Manifest(BaseModel):
     """One version of one persona."""
 
@@ -104,6 +125,7 @@ class Manifest(BaseModel):
     form: Form = "adapter"
     parent: str | None  # the version that was in use when this one was made
     adopted_from: str | None = None  # hub id, or name of the folder, of a model that somebody else trained
+    blended_from: tuple[Part, ...] = ()  # what it is the weighted sum of; empty for all that was trained
     handles: tuple[str, ...]  # sorted
     base: str  # as the configuration names it; what a whole model that was adopted is only set beside
     base_sha256: str  # of the base's model.safetensors

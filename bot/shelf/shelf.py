@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import AsyncFileLock, FileLock, Timeout
 from pydantic import ValidationError
 
-from bot.errors import DamagedVersion, DiskFull, OutsideError, UnknownPersona, UnknownVersion
+from bot.errors import DamagedVersion, DiskFull, OutsideError, UnknownPersona, UnknownVersion, UsageError
 from bot.personas.name import is_persona_name
 from bot.shelf.forms import GRAPHS, TOKENIZER, files_of
 from bot.shelf.manifest import Manifest
@@ -67,6 +67,19 @@ class Shelf:
         except OSError as error:
             raise UnknownPersona(self._unknown(persona)) from error
         return self.version(persona, version)
+
+    def standing_for(self, persona: str, handles: Sequence[str]) -> Manifest | None:
+        """The version in use, None where there is none; a name stands for the same people for ever.
+
+        Raises `UsageError` when it stands for others than these accounts, which are sorted.
+        """
+        try:
+            current = self.current(persona)
+        except UnknownPersona:
+            return None
+        if current.handles != tuple(handles):
+            raise UsageError(f"{persona} is the name of a persona made of {current.people}. Choose another name.")
+        return current
 
     def path(self, manifest: Manifest) -> Path:
         """The folder of that version."""

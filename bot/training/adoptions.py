@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.config import Training
-from bot.errors import BaseUnavailable, DiskFull, JudgingFailed, NotPermitted, TooFewTweets, UnknownPersona, UsageError
+from bot.errors import BaseUnavailable, DiskFull, JudgingFailed, NotPermitted, TooFewTweets, UsageError
 from bot.personas.consent import CHOICES, require_basis, require_note
 from bot.personas.name import persona_name
 from bot.shelf.bases import Base
@@ -134,13 +134,13 @@ class Adoptions:
         if not handles:
             raise UsageError("Say whom it imitates: --handle HANDLE, once for each account.")
         persona = persona_name(handles, order.name)
-        self._parent(persona, handles)  # what is wrong already is told at once
+        self._shelf.standing_for(persona, handles)  # what is wrong already is told at once
         await self._store.require_free(handles)
         await self._require_reason(handles, order)
         base = await ensure_base(self._base, self._data, progress)
         async with self._evaluator.alone():
             try:
-                self._parent(persona, handles)
+                self._shelf.standing_for(persona, handles)
                 return await self._adopt(order, persona, handles, base, progress)
             finally:
                 shutil.rmtree(self._folder, ignore_errors=True)
@@ -201,20 +201,10 @@ class Adoptions:
     def _place(self, manifest: Manifest, files: Path, tokenizer: Path) -> Manifest:
         """As the next version, whatever a training has placed meanwhile. Raises `UsageError`, `DiskFull`."""
         with self._shelf.placing():
-            parent = self._parent(manifest.persona, manifest.handles)
+            parent = self._shelf.standing_for(manifest.persona, manifest.handles)
             version = self._shelf.next_version(manifest.persona)
             numbered = manifest.model_copy(update={"version": version, "parent": parent.version if parent else None})
             return placed(self._shelf, files, tokenizer, numbered, course_of((), numbered.metrics), RUN)
-
-    def _parent(self, persona: str, handles: tuple[str, ...]) -> Manifest | None:
-        """The version in use. Raises `UsageError` when the name stands for other people."""
-        try:
-            current = self._shelf.current(persona)
-        except UnknownPersona:
-            return None
-        if current.handles != handles:
-            raise UsageError(f"{persona} is the name of a persona made of {current.people}. Choose another name.")
-        return current
 
     async def _require_reason(self, handles: Sequence[str], order: Order) -> None:
         """Raises `NotPermitted` for an account of which nobody says why it may be imitated, `UsageError`."""

@@ -32,13 +32,14 @@ class What(StrEnum):
 
     USED = "put in use"  # it was learned and is better, or as good
     ADOPTED = "adopted"  # somebody else had trained it; it is in use
+    BLENDED = "blended"  # it is the weighted sum of others; it is in use
     ROLLED_BACK = "rolled back"  # it is in use again
     KEPT = "kept"  # it was learned and is not used
     UNCHANGED = "unchanged"  # a training found nothing that it had not learned already
     PRUNED = "pruned"  # it is deleted
 
 
-SWITCHES = (What.USED, What.ADOPTED, What.ROLLED_BACK)  # after which a persona speaks as another version
+SWITCHES = (What.USED, What.ADOPTED, What.BLENDED, What.ROLLED_BACK)  # after which a persona speaks as another version
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ from bot.training.child import ensure_base, started
 from bot.training.dataset import DataSet, Kept, build, words
 from bot.training.figures import even_choice
 from bot.training.job import DISK_FULL, TEXTS, Asking, Texts, Value
-from bot.training.rebuilding import rebuilt
+from bot.training.rebuilding import Rebuilt, learned_versions, rebuilt, together
 from bot.tweets.cleaning import Profile, Verdict, judge
 from bot.tweets.reading import read
 from bot.tweets.store import TweetStore
@@ -167,8 +167,7 @@ class Evaluator:
         async with self.alone():
             await self._store.require_free(manifest.handles)
             adapter = await asyncio.to_thread(self._shelf.verified, manifest)  # it may have been pruned meanwhile
-            kept = {handle: await self._store.kept(handle, manifest.handles) for handle in manifest.handles}
-            found = await asyncio.to_thread(rebuilt, manifest, kept, self._training)
+            found = await self._made_of(manifest)
             candidate = Candidate(
                 manifest.handles,
                 adapter,
@@ -179,6 +178,14 @@ class Evaluator:
                 manifest.own_sampling,
             )
             return await self._figures(candidate, self._folder)
+
+    async def _made_of(self, manifest: Manifest) -> Rebuilt:
+        """Its data set; of a blend those of its parts as one. Raises `UnknownHandle`, `TooFewTweets`."""
+        found = []
+        for each in learned_versions(manifest):
+            kept = {handle: await self._store.kept(handle, each.handles) for handle in each.handles}
+            found.append(await asyncio.to_thread(rebuilt, each, kept, self._training))
+        return await asyncio.to_thread(together, found)
 
     async def of_candidate(self, candidate: Candidate, folder: Path) -> Figures:
         """The figures of a version that a training has made; `folder` is the training's.

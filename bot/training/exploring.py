@@ -58,6 +58,8 @@ class Explorer:
 
     async def of_version(self, manifest: Manifest) -> Ingredients:
         """What it was made of, with examples as they are stored now. Raises `PortraitFailed`."""
+        if manifest.blended_from:
+            return ingredients(manifest, Stored.BLENDED, (), {}, None)
         if not manifest.counts:  # it was made elsewhere
             return ingredients(manifest, Stored.NONE, (), {}, None)
         order = Order(

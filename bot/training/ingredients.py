@@ -67,6 +67,7 @@ class Stored(StrEnum):
     CHANGED = "changed"  # they can't be put together again
     GONE = "gone"  # nothing of its accounts is stored
     NONE = "none"  # it was made elsewhere, of tweets that were never here
+    BLENDED = "blended"  # it is the weighted sum of others, and nothing was learned for it
 
 
 class Value(BaseModel):
@@ -308,6 +309,8 @@ _STORED = {
     "are others. Examples, languages and lengths are those of what is stored now.",
     Stored.GONE: "None of its tweets are stored here. The numbers are those that its manifest tells.",
     Stored.NONE: "It was adopted: somebody else trained it, on tweets that were never here.",
+    Stored.BLENDED: "It is a blend: nothing was learned for it. `mockingbird card` names its parts, and `mockingbird "
+    "explore PART --version VERSION` shows what each was made of.",
 }
 
 

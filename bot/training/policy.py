@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from bot.config import Judging, Retraining
 from bot.shelf.manifest import Manifest, Metrics
 
+# Why a persona whose version in use is a blend does not learn by itself: its place is taken only by who wants that.
+BLENDED = "It is a blend: nothing of it was trained. `mockingbird blend` makes a new one of newer parts."
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

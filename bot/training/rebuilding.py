@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
 from bot.config import Training
 from bot.errors import TooFewTweets
-from bot.shelf.manifest import Manifest
-from bot.training.dataset import DataSet, build
+from bot.shelf.manifest import Manifest, Part
+from bot.training.dataset import DataSet, Dealt, Kept, build
+from bot.tweets.repetition import Said
 from bot.tweets.store import KeptTweet
 
 
@@ -55,6 +57,62 @@ def rebuilt(manifest: Manifest, kept: Mapping[str, Sequence[KeptTweet]], setting
     if then.fingerprint == manifest.fingerprint:
         return Rebuilt(then, Match.GROWN)
     return Rebuilt(now, Match.CHANGED)
+
+
+def learned_versions(manifest: Manifest) -> tuple[Manifest, ...]:
+    """The versions that were trained for it: itself, or each part of a blend, as far as its data set is concerned."""
+    return tuple(manifest.model_copy(update=_of_a_part(part)) for part in manifest.blended_from) or (manifest,)
+
+
+def _of_a_part(part: Part) -> dict[str, object]:
+    told = ("handles", "fingerprint", "tweets_read_at", "seed", "hyperparameters")
+    return {"blended_from": (), **{name: getattr(part, name) for name in told}}
+
+
+def together(found: Sequence[Rebuilt]) -> Rebuilt:
+    """What all these were made of as one: learned is what any of them has learned, and judged is with the others.
+
+    A tweet is kept aside that one of them kept aside and that none has learned, nor anything that says nearly the same.
+    So nothing flatters, however the parts' splits lie to each other. Raises `TooFewTweets` when nothing remains.
+    """
+    if len(found) == 1:
+        return found[0]
+    handles = sorted({dealt.handle for each in found for dealt in each.data_set.dealt})
+    learned = {handle: _once(dealt.train for dealt in _dealt(found, handle)) for handle in handles}
+    said = Said(sum(map(len, learned.values())))
+    said.remember([tweet.cleaned for tweets in learned.values() for tweet in tweets])
+    dealt = [
+        _without(handle, learned[handle], _once(each.held_out for each in _dealt(found, handle)), said)
+        for handle in handles
+    ]
+    judge = tuple(tweet.cleaned for each in dealt for tweet in each.held_out)
+    if not judge:
+        raise TooFewTweets("Nothing is left to judge with: what one part kept aside another one has learned.")
+    data_set = DataSet(
+        train=tuple(tweet.cleaned for each in dealt for tweet in each.train),
+        held_out=judge,
+        splits=tuple(each.split for each in dealt),
+        fingerprint="",
+        settings=found[0].data_set.settings,
+        dealt=tuple(dealt),
+    )
+    return Rebuilt(data_set, max((each.match for each in found), key=list(Match).index))
+
+
+def _dealt(found: Sequence[Rebuilt], handle: str) -> list[Dealt]:
+    return [dealt for each in found for dealt in each.data_set.dealt if dealt.handle == handle]
+
+
+def _once(sides: Iterable[Sequence[Kept]]) -> list[Kept]:
+    """The tweets of all these sides, each once."""
+    return list({(tweet.cleaned, tweet.created_at): tweet for tweet in chain.from_iterable(sides)}.values())
+
+
+def _without(handle: str, learned: Sequence[Kept], aside: Sequence[Kept], said: Said) -> Dealt:
+    """What one account comes to; what `said` knows, and what it has heard twice, is not judged with."""
+    repetitions = said.check([tweet.cleaned for tweet in aside]) if aside else []
+    new = [tweet for tweet, repetition in zip(aside, repetitions, strict=True) if repetition is None]
+    return Dealt(handle, (), (), (), tuple(learned), tuple(new))
 
 
 def _settings_of(manifest: Manifest, settings: Training) -> Training:

@@ -18,7 +18,7 @@ import structlog
 from bot.config import Model, Retraining, Tracking
 from bot.config import Training as Settings
 from bot.database import Database
-from bot.errors import OutsideError, Refused, UnknownPersona, UsageError
+from bot.errors import OutsideError, Refused, UsageError
 from bot.personas.consent import require_basis
 from bot.personas.name import persona_name
 from bot.shelf.manifest import Manifest
@@ -114,7 +114,7 @@ class Trainings:
         characters = sum(count.characters for count in counts) + len(SEPARATOR) * (len(counts) - 1)
         require_enough(names, sum(count.kept for count in counts), characters, self._settings.min_characters)
         await require_basis(self._store, names)
-        self._require_same_people(persona, names)
+        self._shelf.standing_for(persona, names)
         number = await self._table.add(persona, names, cause, requested_by)
         self._news.tell()
         return await self.training(number)
@@ -122,7 +122,7 @@ class Trainings:
     def check_name(self, handles: Sequence[str], name: str | None) -> None:
         """Raise `UsageError` when these accounts can't become a persona of that name."""
         names = tuple(sorted(handles))
-        self._require_same_people(persona_name(names, name), names)
+        self._shelf.standing_for(persona_name(names, name), names)
 
     async def training(self, number: int) -> Training:
         """That training as it stands. Raises `Refused`."""
@@ -254,7 +254,10 @@ class Trainings:
         return requested
 
     async def _is_due(self, persona: str) -> bool:
-        newest = self._shelf.versions(persona)[-1]
+        if self._shelf.current(persona).blended_from:
+            log.debug("is a persona due", persona=persona, due=False, reason=policy.BLENDED)
+            return False
+        newest = [each for each in self._shelf.versions(persona) if not each.blended_from][-1]
         ended = await self._table.last_ended(persona)
         last = max(newest.created, ended) if ended else newest.created
         hours = (self._clock() - last).total_seconds() / 3600
@@ -270,13 +273,3 @@ class Trainings:
         stored = await self._store.new_since(newest.handles, newest.tweets_read_at)
         kept = [(await self._store.counts(handle)).kept for handle in newest.handles] if stored else []
         return min(stored, max(0, sum(kept) - sum(count.kept for count in newest.counts)))
-
-    def _require_same_people(self, persona: str, handles: tuple[str, ...]) -> None:
-        """A name stands for the same people for ever."""
-        try:
-            current = self._shelf.current(persona)
-        except UnknownPersona:
-            return
-        if current.handles != handles:
-            people = ", ".join(f"@{handle}" for handle in current.handles)
-            raise UsageError(f"{persona} is the name of a persona made of {people}. Choose another name.")

@@ -9,14 +9,15 @@ import asyncio
 import functools
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bot.config import Discord, Generation, Prices, Replies
+from bot.config import Discord, Generation, Judging, Prices, Replies
+from bot.config import Training as Settings
 from bot.database import Database
 from bot.frontends.discord.frontend import DiscordFrontend
 from bot.generation.draft import Sampling
@@ -25,7 +26,11 @@ from bot.loopback.openapi import OpenAPIContract
 from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation
 from bot.replies.posts import Post, Posts
+from bot.shelf.bases import Base
 from bot.shelf.shelf import Shelf
+from bot.training.blends import Blends
+from bot.training.decisions import Decisions
+from bot.training.evaluation import Evaluator, Sampled
 from bot.training.purchases import Purchases
 from bot.training.trainings import Training, Trainings, TrainingState
 from bot.tweets.blocked import Blocklist
@@ -95,6 +100,7 @@ class Stage:
     posts: Posts
     trainings: FakeTrainings
     purchases: Purchases
+    blends: Blends
     takedowns: Takedowns
     ledger: Ledger
 
@@ -108,6 +114,7 @@ class Stage:
             self.posts,
             self.trainings,
             self.purchases,
+            self.blends,
             self.shelf,
             self.database,
             drain_seconds,
@@ -165,6 +172,12 @@ async def stop(task: asyncio.Task[None]) -> None:
     assert task.cancelled() or task.exception() is None
 
 
+async def _never(
+    base: Base, adapter: Path, texts: Path, count: int, seed: int, sampling: Mapping[str, float]
+) -> Sampled:
+    raise AssertionError("nothing is judged here")
+
+
 @functools.cache
 def contract() -> OpenAPIContract | None:
     """Discord's official document; None where it is not at hand."""
@@ -203,9 +216,24 @@ async def staged(
         collector,
         clock,
     )
+    store, decisions = TweetStore(database, clock), Decisions(database, shelf, clock)
+    evaluator = Evaluator(shelf, store, folder, folder / "examples", Settings(), Judging(), _never)
+    blends = Blends(shelf, store, folder, evaluator, decisions, 0, clock)
     takedowns = Takedowns(database, TweetStore(database, clock), Blocklist(database, clock), {}, {}, folder, clock)
     async with LoopbackDiscord(contract(), clock=lambda: time.time() - late) as server:
         with pointed_at(server):
-            yield Stage(server, database, shelf, speaker, conversation, posts, learning, purchases, takedowns, ledger)
+            yield Stage(
+                server,
+                database,
+                shelf,
+                speaker,
+                conversation,
+                posts,
+                learning,
+                purchases,
+                blends,
+                takedowns,
+                ledger,
+            )
         assert server.violations == []
         assert server.own_violations == []

@@ -268,7 +268,7 @@ async def test_an_announcement_that_a_closed_connection_did_not_take_is_kept(sta
     await stage.conversation.set_channel_persona(Platform.DISCORD, str(talk.id), "nell")
     frontend = stage.frontend()
     unused: Any = None
-    closed = Client(unused, unused, unused, unused, 0)
+    closed = Client(unused, unused, unused, unused, unused, 0)
     async with closed:
         await closed.login(stage.server.token)
     await frontend.announce(decision(2))
@@ -301,7 +301,7 @@ async def test_the_command_line_syncs_the_commands_in_any_case(stage: Stage) -> 
     async with stage.running():
         pass
     names = await sync_commands(settings, stage.server.token, stage.database)
-    assert sorted(names) == ["forget", "persona", "personas", "queue", "train", "tweet"]
+    assert sorted(names) == ["cyborg", "forget", "persona", "personas", "queue", "train", "tweet"]
     assert len(stage.requests("PUT", COMMANDS)) == 2
     with pytest.raises(DiscordError, match="environment variable DISCORD_TOKEN"):
         await sync_commands(settings, "wrong-token", stage.database)

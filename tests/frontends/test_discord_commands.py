@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import discord
 import pytest
+from discord import app_commands
 
 from bot.database import Database
+from bot.frontends.discord.commands import add_commands
 from bot.loopback.discord import Message
 from bot.loopback.discord.world import MessageFlag
 from bot.replies.posts import PostState
+from bot.training.decisions import Decisions, What
+from bot.tweets.store import Basis, TweetStore
+from tests.fakes import FakeClock
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE
+from tests.shelves import adapter_version
 
 
 @pytest.fixture
@@ -70,6 +77,37 @@ async def test_personas_are_suggested_while_the_name_is_typed(stage: Stage) -> N
         talk, robin = world.channel("talk"), world.user("robin")
         assert await stage.server.type_option(talk, robin, "tweet", "persona", "") == ["crumb", "nell"]
         assert await stage.server.type_option(talk, robin, "persona set", "persona", "NE") == ["nell"]
+
+
+# Blends
+
+
+async def test_cyborg_makes_a_persona_at_once_that_then_speaks(stage: Stage) -> None:
+    """The row of the decision says who it was; a wrong order is answered to that person alone."""
+    store = TweetStore(stage.database, FakeClock())
+    for number, handle in enumerate(("finch", "wagtail"), start=1):
+        await store.set_basis(handle, Basis.INVENTED)
+        adapter_version(stage.shelf, handle, seed=number)
+    wren = stage.server.world.user("wren")
+    async with stage.running():
+        answer = await (await stage.use("cyborg", parts="finch:60, wagtail:40", name="Duet")).answered(PATIENCE)
+        assert answer.content.startswith("**duet** v1 is in use, an AI CYBORG of @finch, @wagtail: finch v1 (60%)")
+        await (await stage.use("tweet", "robin", persona="duet")).answered(PATIENCE)
+        listed = await (await stage.use("personas", "robin")).answered(PATIENCE)
+        assert "blended of finch v1 (60%) and wagtail v1 (40%) · not judged yet" in listed.content
+        [problem] = await (await stage.use("cyborg", parts="finch:60", name="duet")).followed_up(PATIENCE)
+    assert "A blend has 2 to 8 parts." in problem.content and MessageFlag.EPHEMERAL in problem.flags
+    (decision,) = await Decisions(stage.database, stage.shelf, FakeClock()).of("duet")
+    assert (decision.what, decision.by) == (What.BLENDED, f"discord:{wren.id}")
+
+
+def test_whoever_may_train_may_blend() -> None:
+    tree = app_commands.CommandTree(discord.Client(intents=discord.Intents.none()))
+    add_commands(tree)
+    train, cyborg = tree.get_command("train"), tree.get_command("cyborg")
+    assert isinstance(train, app_commands.Command) and isinstance(cyborg, app_commands.Command)
+    assert cyborg.default_permissions == train.default_permissions == discord.Permissions(manage_guild=True)
+    assert cyborg.guild_only and train.guild_only
 
 
 # The approval list

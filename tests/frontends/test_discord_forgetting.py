@@ -44,7 +44,9 @@ async def stage(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPa
         rooms = {
             "posts": PostRoom(ready.posts),
             "answers": ConversationRoom(ready.conversation),
-            "versions": ShelfRoom(ready.shelf, Evaluations(database, clock), Decisions(database, ready.shelf, clock)),
+            "versions": ShelfRoom(
+                ready.shelf, Evaluations(database, clock), Decisions(database, ready.shelf, clock), ready.blends
+            ),
         }
         for name in X_KEYS:
             monkeypatch.setenv(name, "a key of the tests")

@@ -5,13 +5,32 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from bot.shelf.manifest import Manifest
+from bot.shelf.manifest import Manifest, Part
 from tests.shelves import manifest
 
 
 def test_a_manifest_reads_back_as_it_was_written() -> None:
     written = manifest("nell", "v7")
     assert Manifest.model_validate_json(written.model_dump_json(indent=2)) == written
+
+
+def test_a_blend_reads_back_with_its_parts_and_an_older_manifest_has_none() -> None:
+    one = manifest("nell")
+    part = Part(
+        persona="nell",
+        version="v1",
+        weight=1 / 3,
+        weights_sha256="0" * 64,
+        handles=("nell",),
+        fingerprint=one.fingerprint,
+        tweets_read_at=one.tweets_read_at,
+        seed=1,
+        hyperparameters={"rank": 4},
+    )
+    blend = one.model_copy(update={"blended_from": (part,)})
+    assert Manifest.model_validate_json(blend.model_dump_json()) == blend
+    assert part.share == "33.3%"
+    assert Manifest.model_validate(one.model_dump(exclude={"blended_from"})) == one
 
 
 def test_versions_are_ordered_by_number_and_not_by_letters() -> None:

@@ -12,6 +12,7 @@ import yarl
 from discord.gateway import DiscordWebSocket
 
 from bot.frontends.discord.approvals import ApprovalDesk, DecisionButton
+from bot.frontends.discord.blends import BlendDesk
 from bot.frontends.discord.forgetting import ForgetButton, ForgetDesk
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.invite import invite_link
@@ -29,7 +30,13 @@ class Client(discord.AutoShardedClient):
     """One connection. Nothing privileged is asked for, nothing is cached but servers and channels, nobody is pinged."""
 
     def __init__(
-        self, talk: Talk, purchases: PurchaseDesk, approvals: ApprovalDesk, forgetting: ForgetDesk, drain_seconds: float
+        self,
+        talk: Talk,
+        purchases: PurchaseDesk,
+        blends: BlendDesk,
+        approvals: ApprovalDesk,
+        forgetting: ForgetDesk,
+        drain_seconds: float,
     ) -> None:
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = True
@@ -42,6 +49,7 @@ class Client(discord.AutoShardedClient):
         )
         self.talk = talk
         self.purchases = purchases
+        self.blends = blends
         self.approvals = approvals
         self.forgetting = forgetting
         self.replies = InFlight()  # answers to messages, commands and buttons

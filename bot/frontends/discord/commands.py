@@ -57,6 +57,20 @@ async def _train(
     await interaction.client.purchases.train(interaction, handles, name)
 
 
+@app_commands.command(name="cyborg", description="Blend personas that are there into a new one, at once")
+@app_commands.describe(
+    parts="The personas and their weights, for example: nasa:60 esa:40", name="What the new persona is called"
+)
+@app_commands.default_permissions(manage_guild=True)
+@app_commands.guild_only()
+async def _cyborg(
+    interaction: discord.Interaction[Client],
+    parts: app_commands.Range[str, 1, 300],
+    name: app_commands.Range[str, 1, 60],
+) -> None:
+    await interaction.client.blends.cyborg(interaction, parts, name)
+
+
 @app_commands.command(name="personas", description="Who has been learned, from what, and how well")
 async def _personas(interaction: discord.Interaction[Client]) -> None:
     await interaction.client.talk.personas(interaction)
@@ -100,6 +114,7 @@ def add_commands(tree: app_commands.CommandTree[Any]) -> None:
     """Put every command in the tree."""
     tree.add_command(_tweet)
     tree.add_command(_train)
+    tree.add_command(_cyborg)
     tree.add_command(_personas)
     tree.add_command(_queue)
     tree.add_command(_forget)

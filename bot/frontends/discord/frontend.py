@@ -17,6 +17,7 @@ from bot.database import Database
 from bot.errors import DiscordError
 from bot.frontends.discord import texts
 from bot.frontends.discord.approvals import ApprovalDesk
+from bot.frontends.discord.blends import BlendDesk
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.commands import Tree, add_commands
 from bot.frontends.discord.failures import Failures
@@ -32,6 +33,7 @@ from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation, Platform
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
+from bot.training.blends import Blends
 from bot.training.decisions import Decision
 from bot.training.purchases import Purchases
 from bot.tweets.costs import Ledger
@@ -66,6 +68,7 @@ class DiscordFrontend:
         posts: Posts,
         trainings: Learning,
         purchases: Purchases,
+        blends: Blends,
         shelf: Shelf,
         database: Database,
         drain_seconds: float,
@@ -91,6 +94,7 @@ class DiscordFrontend:
         self._talk = Talk(conversation, shelf, failures)
         self._training = TrainingDesk(trainings, conversation, shelf, self._marks, edit_every_seconds)
         self._purchases = PurchaseDesk(purchases, self._training, self._marks, failures, edit_every_seconds)
+        self._blends = BlendDesk(blends)
         self._approvals = ApprovalDesk(posts, ledger if purchases.is_on else None, failures)
         self._forgetting = ForgetDesk(takedowns, ledger, failures)
         self._drain_seconds = drain_seconds
@@ -166,7 +170,9 @@ class DiscordFrontend:
         """One connection, from login to close. Raises `DiscordError` when the token is wrong."""
         if not self._token.isprintable() or " " in self._token:  # could not even be sent
             raise token_refused(self._settings)
-        client = Client(self._talk, self._purchases, self._approvals, self._forgetting, self._drain_seconds)
+        client = Client(
+            self._talk, self._purchases, self._blends, self._approvals, self._forgetting, self._drain_seconds
+        )
         tree = Tree(client, self._failures)
         add_commands(tree)
         try:

@@ -17,6 +17,7 @@ from bot.generation.draft import Draft, Drafts
 from bot.personas.takedown import DELETED, Receipt, Takedown
 from bot.replies.posts import Post
 from bot.shelf.manifest import HandleCounts, Manifest, Metrics
+from bot.training.blends import in_words
 from bot.training.decisions import Decision, What
 from bot.training.purchases import Purchase, PurchaseState
 from bot.training.record import Stage
@@ -86,8 +87,9 @@ def personas(shown: Sequence[Manifest], known: int, here: str) -> str:
 
 def _persona(manifest: Manifest) -> str:
     kept = sum(count.kept for count in manifest.counts)
+    made_of = f"blended of {plain(in_words(manifest))}" if manifest.blended_from else f"{kept:,} tweets"
     return (
-        f"**{plain(manifest.persona)}** {manifest.version} · {handles(manifest.handles)} · {kept:,} tweets · "
+        f"**{plain(manifest.persona)}** {manifest.version} · {handles(manifest.handles)} · {made_of} · "
         f"{_figure(manifest.metrics)}"
     )
 
@@ -95,6 +97,16 @@ def _persona(manifest: Manifest) -> str:
 def handles(names: Sequence[str]) -> str:
     """`@nasa, @esa`."""
     return ", ".join(f"@{plain(name)}" for name in names)
+
+
+def blended(manifest: Manifest) -> str:
+    """What /cyborg shows."""
+    name = plain(manifest.persona)
+    return (
+        f"**{name}** {manifest.version} is in use, an {manifest.kind} of {handles(manifest.handles)}: "
+        f"{plain(in_words(manifest))}.\n"
+        f"-# Nothing was trained for it. `/tweet persona:{name}` lets it speak."
+    )
 
 
 def parse_handles(text: str) -> tuple[str, ...]:
@@ -153,8 +165,8 @@ def another_version(decision: Decision) -> str:
     if decision.what is What.ROLLED_BACK:
         before = f" (rolled back from {decision.from_version})" if decision.from_version else ""
         return f"{who} again{before}."
-    learned = "was adopted" if decision.what is What.ADOPTED else "has learned"
-    return f"{who} from now on: it {learned}."
+    became = {What.ADOPTED: "was adopted", What.BLENDED: "was blended"}.get(decision.what, "has learned")
+    return f"{who} from now on: it {became}."
 
 
 def purchase(bought: Purchase) -> str:
