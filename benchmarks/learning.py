@@ -2,14 +2,15 @@
 
     python benchmarks/learning.py ACCOUNTS… [--database data/mockingbird.db] [--data data] [--base embedded]
                                   [--seeds 1] [--threads 1] [--samples 1000] [--bfloat16] [--only ours|recipe]
-                                  [--out FILE]
+                                  [--cut BLOCKS] [--out FILE]
     python benchmarks/learning.py --table FILE
 
 ACCOUNTS are stored accounts, several joined by + for a blend: `nasa noaa+noaaresearch`. Both learn from the same
 training tweets, are judged on the same held-out ones, and say as many texts with the same sampling, whose copies are
 counted. Seconds are of processor time, which with one thread is what a run takes alone on a machine; judging is not
-counted in the recipe's, and is in ours. Each run is a line of JSON in FILE as soon as it
-is known; the table takes of each kind of run the newest, and of seeds the median.
+counted in the recipe's, and is in ours. A recipe's run that takes hours may be cut after some blocks: its speed and its
+memory are known by then, its seconds are reckoned, and nothing is said of what it learns. Each run is a line of JSON in
+FILE as soon as it is known; the table takes of each kind of run the newest, and of seeds the median.
 """
 
 from __future__ import annotations
@@ -80,12 +81,21 @@ def recipe(data_set: DataSet, base: Base, seed: int, asked: argparse.Namespace) 
         job = {
             "base": str(base.model), "end_id": base.record.end_id, "train": by_account(data_set),
             "held_out": list(data_set.held_out), "seed": seed, "threads": asked.threads, "bfloat16": asked.bfloat16,
-            "save": name,
+            "save": None if asked.cut else name, "cut": asked.cut,
         }  # fmt: skip
         events = [event for _, event in child([str(Path(__file__).with_name("recipe.py"))], json.dumps(job))]
+        if asked.cut:
+            return reckoned(events[-1])
         said = spoken(Path(name), data_set, base, asked)
     curve = [(event["seconds"], event["loss"], event["bits_per_byte"]) for event in events if "loss" in event]
     return summary(curve, events[-1]) | said
+
+
+def reckoned(end: dict[str, Any]) -> dict[str, Any]:
+    """What is to be said of a run that was cut."""
+    per_second = end["tokens"] / end["seconds"]
+    known = {name: end[name] for name in ("peak_mb", "size_mb")}
+    return {"seconds": round(end["whole_tokens"] / per_second), "tokens_per_second": round(per_second), **known}
 
 
 def ours(data_set: DataSet, base: Base, seed: int, asked: argparse.Namespace) -> dict[str, Any]:
@@ -226,12 +236,13 @@ def table(runs: Runs) -> str:
             own = [run for run in of_account if run["side"] == side]
             if own:
                 name = f"{side}, bfloat16" if own[0]["bfloat16"] and side == "recipe" else side
+                name += ", cut" if own[0].get("loss") is None else ""
                 start = f"| {base} | {account} | {own[0]['train_tweets']} | {name} | {len(own)} | "
                 lines.append(start + " | ".join(medians(own, COLUMNS)) + " |")
         pairs = [
             compared(runs[base, account, run["seed"], "recipe"], run)
             for run in of_account
-            if run["side"] == "ours" and (base, account, run["seed"], "recipe") in runs
+            if run["side"] == "ours" and "loss" in runs.get((base, account, run["seed"], "recipe"), {})
         ]
         if pairs:
             beside.append(f"| {base} | {account} | {len(pairs)} | " + " | ".join(medians(pairs, RATIOS)) + " |")
@@ -257,6 +268,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--bfloat16", action="store_true", help="the recipe in bfloat16, where float32 takes hours")
+    parser.add_argument("--cut", type=int, help="blocks after which the recipe's run is cut, where it takes hours")
     parser.add_argument("--only", choices=["ours", "recipe"])
     parser.add_argument("--out", type=Path, default=Path("learning.jsonl"))
     parser.add_argument("--table", type=Path)

@@ -52,6 +52,7 @@ class Recipe(BaseModel):
     judgings: int = 8  # over the run
     bfloat16: bool = False  # the ancestor had a GPU and float32; on two cores the largest accounts take hours so
     save: Path | None = None  # folder for what was learned, in float16
+    cut: int | None = None  # learn no more than so many blocks, for the sake of speed and memory alone
 
 
 def text_of(train: dict[str, list[str]], seed: int, end: str) -> str:
@@ -119,6 +120,8 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(recipe.base / "tokenizer.json"))
     model = AutoModelForCausalLM.from_pretrained(recipe.base, dtype=torch.float32, local_files_only=True)
     train = blocks(tokenizer, text_of(recipe.train, recipe.seed, recipe.end), recipe.end, recipe.end_id)
+    whole_tokens = sum(len(block["input_ids"]) for block in train)
+    train = train[: recipe.cut]
     held_out_ids = tokenise(tokenizer, recipe.held_out, recipe.end_id, MAX_TOKENS)
     rows = Rows([torch.tensor(ids) for ids in held_out_ids])
     judge = Judge(
@@ -140,6 +143,7 @@ def main() -> None:
         done=True,
         seconds=judge.seconds,
         tokens=sum(len(block["input_ids"]) for block in train),
+        whole_tokens=whole_tokens,
         peak_mb=round(peak / 1024),
         size_mb=round(sum(weight.numel() * 4 for weight in model.parameters()) / 1e6),
     )
