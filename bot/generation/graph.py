@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,6 +88,8 @@ def build_graph(checkpoint: Path, folder: Path, weights: Weights) -> None:
     with safe_open(checkpoint / "model.safetensors", framework="np") as tensors:
         graph = _Graph(tensors, weights)
         description = dialect(graph, config)
+    for stale in set(folder.parent.glob(f"{weights}-*")) - {folder}:  # of an older format
+        shutil.rmtree(stale, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "graph.data").unlink(missing_ok=True)  # onnx appends to what an interrupted build left
     onnx.save(

@@ -186,6 +186,13 @@ async def test_a_full_line_says_busy_and_when_to_come_back(base: Base) -> None:
         await first
 
 
+def test_a_graph_of_an_older_format_makes_way_for_the_new_one(base: Base) -> None:
+    stale = base.graphs / "int4-1"
+    stale.mkdir(parents=True)
+    build_graph(base.model, graph_folder(base.graphs, "int4"), "int4")
+    assert not stale.exists()
+
+
 async def test_an_unknown_architecture_is_refused_by_name(base: Base, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
     with pytest.raises(BaseUnavailable, match=r"mamba.*gpt2 and llama"):

@@ -120,6 +120,14 @@ async def test_the_one_used_longest_ago_makes_room_but_none_that_speaks_is_close
             await second.engine.generate(Request(None, "", (1,), WILD))
 
 
+async def test_a_model_that_is_too_big_alone_is_refused_with_both_figures(tmp_path: Path) -> None:
+    async with house(tmp_path, limit=0) as here:  # half of what it takes
+        version = whole_version(here.shelf, "nell", here.base.model)
+        with pytest.raises(Refused, match=r"nell is a model of its own that takes \d+ MB, and .* memory_mb is \d+"):
+            async with here.engines.lend(version):
+                pass
+
+
 async def test_a_version_on_another_prepared_base_speaks_and_one_on_none_is_refused(tmp_path: Path) -> None:
     async with house(tmp_path) as here:
         other = make_tiny_llama(base_folder(here.data, "other"), "other")
