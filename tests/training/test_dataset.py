@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as checked
 from hypothesis import strategies as st
 
 from bot.errors import TooFewTweets
@@ -169,7 +168,6 @@ def test_prompts_change_the_fingerprint_and_an_account_without_any_keeps_its_own
     assert alone == {prompted[0.0]}
 
 
-@checked(deadline=None)
 @given(st.text(max_size=300), st.sampled_from(sentences(30)), st.integers(20, 80))
 def test_a_pair_is_the_end_what_is_answered_a_line_break_and_the_reply(prompt: str, text: str, limit: int) -> None:
     """Whatever is answered: it loses its beginning where it is too long, and the reply is that of the tweet alone."""

@@ -8,7 +8,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.tweets.cleaning import RULES, Judge, Profile, Verdict, clean, is_retweet, is_short, judge
@@ -149,7 +149,6 @@ def test_huggingtweets_keeps_the_ancestors_quirks(raw: str, cleaned: str) -> Non
 
 
 @given(UNTIDY)
-@settings(deadline=None)
 @example("&am\x00p;lt;")
 @example("ht\x00tps://t.co/x")
 def test_cleaning_what_is_clean_changes_nothing(text: str) -> None:
@@ -158,7 +157,6 @@ def test_cleaning_what_is_clean_changes_nothing(text: str) -> None:
 
 
 @given(UNTIDY)
-@settings(deadline=None)
 @example("<|endof<|x|>text|>")
 def test_no_link_no_control_character_and_no_loose_blank_is_left(text: str) -> None:
     cleaned = clean(text, Profile.MOCKINGBIRD)
@@ -172,14 +170,12 @@ def test_no_link_no_control_character_and_no_loose_blank_is_left(text: str) -> N
 
 
 @given(UNTIDY)
-@settings(deadline=None)
 @example("\u0958")  # a letter that NFC writes as two
 def test_cleaning_adds_nothing_but_what_composition_takes_apart(text: str) -> None:
     assert len(clean(text, Profile.MOCKINGBIRD)) <= len(unicodedata.normalize("NFC", text))
 
 
 @given(UNTIDY)
-@settings(deadline=None)
 def test_the_ancestors_cleaning_leaves_one_line_without_links(text: str) -> None:
     cleaned = clean(text, Profile.HUGGINGTWEETS)
     assert cleaned == " ".join(cleaned.split())
@@ -299,7 +295,6 @@ def test_nearly_the_same_words_are_a_near_duplicate_of_what_was_kept() -> None:
 
 
 @given(st.lists(st.sampled_from(TALK), max_size=30), st.integers(1, 10))
-@settings(deadline=None)
 def test_the_verdicts_are_the_same_in_parts_and_at_once(texts: list[str], part: int) -> None:
     tweets = [a_tweet(text) for text in texts]
     for profile in Profile:

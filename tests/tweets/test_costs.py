@@ -266,7 +266,7 @@ def test_amounts_are_written_as_people_read_them(usd: str, text: str) -> None:
 CENTS = st.integers(min_value=0, max_value=400).map(lambda cents: Decimal(cents) / 1000)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(CENTS, CENTS, st.booleans()), max_size=12),
     st.integers(min_value=0, max_value=2_000).map(lambda mills: Decimal(mills) / 1000),

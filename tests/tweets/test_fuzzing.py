@@ -132,7 +132,7 @@ def small_pieces() -> Iterator[None]:
 
 def readers_survive_spoilt_files(examples: int) -> Callable[[], None]:
     @given(st.sampled_from(sorted(WHOLE)), CHANGES)
-    @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
     def run(name: str, changes: list[tuple[int, int, bytes]]) -> None:
         with small_pieces():
             check(name, spoilt(WHOLE[name], changes))
@@ -142,7 +142,7 @@ def readers_survive_spoilt_files(examples: int) -> Callable[[], None]:
 
 def readers_survive_any_bytes(examples: int) -> Callable[[], None]:
     @given(st.sampled_from(sorted(WHOLE)), st.binary(max_size=400) | st.text(max_size=300).map(str.encode))
-    @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
     def run(name: str, content: bytes) -> None:
         check(name, content)
 
@@ -151,7 +151,7 @@ def readers_survive_any_bytes(examples: int) -> Callable[[], None]:
 
 def archives_survive_any_content(examples: int) -> Callable[[], None]:
     @given(ENTRIES, ENTRIES, ENTRIES)
-    @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
     def run(tweets: list[object], notes: list[object], account: list[object]) -> None:
         contents = {"tweets": tweets, "note-tweet": notes, "account": account, "manifest": account}
         files = {f"data/{name}.js": f"window.YTD.x.part0 = {json.dumps(each)}" for name, each in contents.items()}

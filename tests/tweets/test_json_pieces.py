@@ -36,21 +36,21 @@ def all_of(text: str) -> list[object]:
 
 
 @given(st.lists(VALUES | TRICKY, max_size=40), st.sampled_from([None, 0, 1, 4]), st.booleans())
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_array_in_pieces_is_the_array(elements: list[object], indent: int | None, is_ascii: bool) -> None:
     text = json.dumps(elements, indent=indent, ensure_ascii=is_ascii)
     assert repr(all_of(text)) == repr(json.loads(text))  # repr, since NaN is not equal to itself
 
 
 @given(st.lists(st.fixed_dictionaries({"tweet": st.dictionaries(st.text(max_size=4), VALUES | TRICKY)}), max_size=60))
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_entries_of_an_archive_in_pieces_are_the_entries(entries: list[object]) -> None:
     for text in (json.dumps(entries, indent=2, separators=(",", " : ")), json.dumps(entries, separators=(",", ":"))):
         assert repr(all_of(text)) == repr(json.loads(text))
 
 
 @given(st.lists(VALUES | TRICKY, min_size=1, max_size=20), st.data())
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_cut_off_is_no_json(elements: list[object], data: st.DataObject) -> None:
     text = json.dumps(elements)
     with pytest.raises(ValueError):
@@ -58,7 +58,7 @@ def test_what_is_cut_off_is_no_json(elements: list[object], data: st.DataObject)
 
 
 @given(st.lists(VALUES, max_size=20), st.integers(0, 400), st.sampled_from(list('{}[]",:\\ 0a\n')))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_changed_character_is_taken_or_refused_as_by_the_standard_library(
     elements: list[object], at: int, character: str
 ) -> None:

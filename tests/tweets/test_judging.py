@@ -66,7 +66,7 @@ async def statements(database: Database) -> AsyncIterator[Statements]:
 
 
 @given(st.lists(st.sampled_from(TEXTS), max_size=25), st.integers(1, 30), st.sampled_from(Profile))
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_size_of_the_parts_changes_no_verdict(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], part: int, profile: Profile
 ) -> None:
@@ -82,7 +82,7 @@ async def test_the_size_of_the_parts_changes_no_verdict(
 
 
 @given(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=20), st.integers(1, 6))
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_page_by_page_and_all_again_are_the_same(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], page: int
 ) -> None:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -45,7 +45,6 @@ def test_mentions_and_hashtags_do_not_count() -> None:
 
 
 @given(st.text(max_size=300))
-@settings(deadline=None)
 def test_every_text_has_an_answer_and_always_the_same(text: str) -> None:
     code = language(text)
     assert code in NAMES

@@ -167,7 +167,7 @@ def test_languages_are_those_of_all_kept_tweets_when_they_are_few() -> None:
 
 
 @given(st.integers(min_value=0, max_value=6 * MOST_DETECTED))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_languages_of_many_are_told_from_an_even_sample(count: int) -> None:
     asked: list[int] = []
 
@@ -194,7 +194,6 @@ tweets = st.builds(
 
 
 @given(st.lists(tweets, max_size=30, unique_by=lambda each: each.key), st.randoms())
-@settings(deadline=None)
 def test_the_order_does_not_matter_and_all_sums_agree(given_tweets: list[StoredTweet], chance: random.Random) -> None:
     drawn = portrait(*given_tweets)
     shuffled = given_tweets[:]
@@ -240,7 +239,6 @@ def test_periods_are_as_short_as_their_number_allows() -> None:
 
 
 @given(st.integers(1, 2029), st.integers(1, 400), st.integers(1, 240))
-@settings(deadline=None)
 def test_periods_lose_no_tweet(year: int, count: int, most: int) -> None:
     found = periods(months(year * 12, count), most)
     assert sum(period.tweets for period in found) == 2 * count

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.tweets.repetition import FEWEST_WORDS, OVERLAP, Repetition, Said, overlap
@@ -62,7 +62,6 @@ TALK = st.lists(st.sampled_from(WORDS), min_size=1, max_size=14).map(" ".join)
 
 
 @given(st.lists(TALK, max_size=40), st.integers(1, 9))
-@settings(deadline=None)
 def test_only_what_overlaps_is_near_and_the_same_words_are_never_missed(texts: list[str], part: int) -> None:
     said = Said(len(texts))
     found = [each for start in range(0, len(texts), part) for each in said.check(texts[start : start + part])]

@@ -298,7 +298,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     content=st.one_of(st.binary(max_size=300), st.text(max_size=200).map(str.encode)),
     suffix=st.sampled_from(["csv", "json", "jsonl", "tsv", "gz", "txt"]),
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_garbage_raises_nothing_but_our_own_error(tmp_path: Path, content: bytes, suffix: str) -> None:
     path = write(tmp_path / f"garbage.{suffix}", content)
     try:
@@ -333,7 +333,7 @@ NAMES = [
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8), max_size=4))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_records_of_any_shape_raise_nothing_but_our_own_error(tmp_path: Path, rows: list[dict[str, object]]) -> None:
     path = write(tmp_path / "garbage.json", json.dumps(rows))
     try:
