@@ -11,7 +11,6 @@ import pytest
 from bot.database import Database
 from tests.fakes import FakeClock
 
-
 # No test asserts how long something takes, and one example may take long on a machine that has other things to do.
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
