@@ -28,6 +28,7 @@ class FakeSpeaker:
     def __init__(self, texts: Sequence[str] = ()) -> None:
         self._texts = list(texts)
         self.asked: list[tuple[str, str]] = []  # persona and message to answer, of each request
+        self.replayed: list[tuple[str, int, float]] = []  # version, seed and temperature of each draft said once more
         self.banned: tuple[str, ...] = ()  # words of the last request
         self.thread: tuple[str, ...] = ()  # of the last request
         self.urgent = True  # the last request
@@ -48,6 +49,7 @@ class FakeSpeaker:
         about: str = "",
         thread: Sequence[str] = (),
         urgent: bool = True,
+        version: str | None = None,
     ) -> Drafts:
         self.asked.append((persona, about))
         self.banned = sampling.banned
@@ -58,7 +60,11 @@ class FakeSpeaker:
         if self.failure is not None:
             raise self.failure
         first = 1 if seed is None else seed
-        return Drafts(persona, "v1", tuple(self._draft(start, first + number) for number in range(count)))
+        return Drafts(persona, version or "v1", tuple(self._draft(start, first + number) for number in range(count)))
+
+    async def replay(self, persona: str, version: str, *, seed: int, sampling: Sampling, start: str = "") -> Drafts:
+        self.replayed.append((version, seed, sampling.temperature))
+        return await self.drafts(persona, count=1, sampling=sampling, start=start, seed=seed, version=version)
 
     def _draft(self, start: str, seed: int) -> Draft:
         self._count += 1

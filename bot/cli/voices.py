@@ -14,7 +14,7 @@ from rich.table import Table
 from bot import app
 from bot.cli.terminal import cli, command, err, json_option, note, out, print_json
 from bot.config import Config
-from bot.errors import TrainingFailed
+from bot.errors import TrainingFailed, UsageError
 from bot.generation.draft import Drafts, Sampling
 from bot.generation.safety import words_of
 from bot.shelf.card import CARD, PREDICTIONS
@@ -81,6 +81,8 @@ def _tracked(training: Training) -> Iterator[str]:
 @click.option("--start", default="", help="How each draft begins.")
 @click.option("-n", "count", type=click.IntRange(1, 100), default=5, show_default=True, help="How many drafts.")
 @click.option("--seed", type=click.IntRange(0), help="The first draft's seed; the next ones count up.")
+@click.option("--version", help="Who speaks; the version in use unless given.")
+@click.option("--replay", is_flag=True, help="Nothing but the draft of --seed, or why it is not shown.")
 @click.option("--temperature", type=click.FloatRange(0, 5, min_open=True))
 @click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus sampling; 1 is off.")
 @click.option("--top-k", type=click.IntRange(0, 1_000_000), help="Only the k likeliest tokens; 0 is off.")
@@ -99,27 +101,32 @@ async def say(
     start: str,
     count: int,
     seed: int | None,
+    version: str | None,
+    replay: bool,
     banned: tuple[str, ...],
     as_json: bool,
     **asked: float | None,
 ) -> None:
     """Drafts in a persona's voice."""
     sampling = Sampling.from_settings(config.generation, banned=words_of(banned), **asked)
+    if replay and seed is None:
+        raise UsageError("--replay needs --seed: the number that stands under the draft.")
     async with app.open_rooms(config, examples=True) as rooms:
         persona = normalise_handle(persona)
         await rooms.conversation.require_here(persona)
-        rooms.shelf.current(persona)  # a wrong name need not wait for the engine
+        meant = rooms.shelf.meant(persona, version)  # a wrong name need not wait for the engine
         async with app.open_engines(rooms, note) as engines:
             rooms.speaker.speak_with(engines)
-            made = await rooms.speaker.drafts(persona, count=count, sampling=sampling, start=start, seed=seed)
+            if replay and seed is not None:
+                made = await rooms.speaker.replay(persona, meant.version, seed=seed, sampling=sampling, start=start)
+            else:
+                made = await rooms.speaker.drafts(
+                    persona, count=count, sampling=sampling, start=start, seed=seed, version=version
+                )
     if as_json:
         print_json(_drafts_json(made))
-        return
-    for draft in made.drafts:
-        out.print(draft.text, markup=False, highlight=False)
-        out.print(
-            f"  [dim]seed {draft.seed} · novelty {draft.novelty:.2f} · score {draft.score:.2f}[/]", highlight=False
-        )
+    else:
+        _print_drafts(made)
 
 
 @cli.command()
@@ -238,6 +245,13 @@ def _drafts_json(made: Drafts) -> dict[str, Any]:
     refused = {reason.value: number for reason, number in made.refused.items()}
     drafts = [asdict(draft) for draft in made.drafts]
     return {"persona": made.persona, "version": made.version, "drafts": drafts, "refused": refused}
+
+
+def _print_drafts(made: Drafts) -> None:
+    for draft in made.drafts:
+        origin = f"{made.version} · seed {draft.seed} · novelty {draft.novelty:.2f} · score {draft.score:.2f}"
+        out.print(draft.text, markup=False, highlight=False)
+        out.print(f"  [dim]{origin}[/]", highlight=False)
 
 
 def _print_decisions(decided: Iterable[Decision]) -> None:

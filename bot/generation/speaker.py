@@ -72,6 +72,17 @@ class _Real:
     usual_length: int  # characters, the median; 0 without tweets
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """All that a request for drafts needs before it may speak."""
+
+    version: Manifest  # whose files are those that were published
+    engines: Engines
+    request: Request  # without an adapter and seeds
+    filters: Filters
+    usual_length: int  # characters
+
+
 class Speaker:
     """Speaks for every persona on the shelf."""
 
@@ -125,33 +136,56 @@ class Speaker:
         about: str = "",
         thread: Sequence[str] = (),
         urgent: bool = True,
+        version: str | None = None,
     ) -> Drafts:
         """`count` drafts in that persona's voice, the best first; fewer when the limit of tries was reached.
 
-        `start` is how each begins; `about` is a message to answer and `thread` what was said before it, the oldest
-        first. All three are data: a control token in them is text. A version that learned replies with what they answer
-        is asked in that form (`bot.shelf.answering`); for others `about` only ranks the drafts. `seed` is the first
-        draft's seed, the next ones count up. What is not `urgent` comes after what somebody waits for.
+        `version` speaks, or the one in use where none is named. `start` is how each begins; `about` is a message to
+        answer and `thread` what was said before it, the oldest first. All three are data: a control token in them is
+        text. A version that learned replies with what they answer is asked in that form (`bot.shelf.answering`); for
+        others `about` only ranks the drafts. `seed` is the first draft's seed, the next ones count up. What is not
+        `urgent` comes after what somebody waits for.
 
-        Raises `UnknownPersona`, `UnknownVersion` when the one in use is deleted meanwhile, `Busy`, `DamagedVersion`,
-        and `Refused` when the message or the beginning is not to be answered, or nothing that came out was fit.
+        Raises `UnknownPersona`, `UnknownVersion` when there is none of that name or it is deleted meanwhile, `Busy`,
+        `DamagedVersion`, and `Refused` when the message or the beginning is not to be answered, or nothing that came
+        out was fit.
         """
-        manifest = self._shelf.current(persona)
-        await asyncio.to_thread(self._shelf.verified, manifest)
-        start, about = in_one_line(start).strip(), about[-LONGEST_ABOUT:]
-        sampling = self._with_words(sampling.as_made_for(manifest))
-        self._require_answerable(persona, start, about, sampling.banned)
-        engines = await self._ready()
-        real = await self._real_tweets(manifest.handles)
-        filters = self._filters(real.index, sampling)
-        heard = [text for text in thread if self._safety.in_message(text, sampling.banned) is None]
-        request = Request(None, start, (), sampling, asked_of(manifest, about, heard), count > 1, urgent)
-        async with engines.lend(manifest) as voice:
-            fit, refused = await _speak(voice, request, filters, count, seed)
+        prepared = await self._prepared(self._shelf.meant(persona, version), sampling, start, about, thread)
+        request = replace(prepared.request, scored=count > 1, urgent=urgent)
+        async with prepared.engines.lend(prepared.version) as voice:
+            fit, refused = await _speak(voice, request, prepared.filters, count, seed)
         self._count(persona, refused)
         if not fit:
             raise Refused(f"Nothing that {persona} came up with was fit to be sent ({_why(refused)}). Ask again.")
-        return Drafts(persona, manifest.version, ranked(fit, about, real.usual_length), refused)
+        return Drafts(persona, prepared.version.version, ranked(fit, about, prepared.usual_length), refused)
+
+    async def replay(self, persona: str, version: str, *, seed: int, sampling: Sampling, start: str = "") -> Drafts:
+        """The one draft that this seed gives, the same as before: today, after a restart, and in company.
+
+        No other seed takes its place. Raises as `drafts` does; `Refused` names the filter that keeps the draft back.
+        """
+        prepared = await self._prepared(self._shelf.version(persona, version), sampling, start)
+        async with prepared.engines.lend(prepared.version) as voice:
+            (row,) = await voice.engine.generate(replace(prepared.request, adapter=voice.adapter, seeds=(seed,)))
+        draft = prepared.filters.draft(row, prepared.request.start)  # it may have been cut at a word, in a last round
+        if isinstance(draft, Reason):
+            self._count(persona, {draft: 1})
+            raise Refused(f"What seed {seed} gives with {persona} {version} is not fit to be shown ({draft}).")
+        return Drafts(persona, version, ranked([draft], "", prepared.usual_length))
+
+    async def _prepared(
+        self, version: Manifest, sampling: Sampling, start: str, about: str = "", thread: Sequence[str] = ()
+    ) -> _Prepared:
+        """What it takes to speak, once it is known that this may be answered. Raises as `drafts` does."""
+        await asyncio.to_thread(self._shelf.verified, version)
+        start, about = in_one_line(start).strip(), about[-LONGEST_ABOUT:]
+        sampling = self._with_words(sampling.as_made_for(version))
+        self._require_answerable(version.persona, start, about, sampling.banned)
+        engines = await self._ready()
+        real = await self._real_tweets(version.handles)
+        heard = [text for text in thread if self._safety.in_message(text, sampling.banned) is None]
+        request = Request(None, start, (), sampling, asked_of(version, about, heard))
+        return _Prepared(version, engines, request, self._filters(real.index, sampling), real.usual_length)
 
     def _require_answerable(self, persona: str, start: str, about: str, banned: Iterable[str]) -> None:
         """Raises `Refused` on a message or a beginning that is not to be answered, and counts it."""

@@ -77,7 +77,10 @@ class Drafting(Protocol):
         about: str = "",
         thread: Sequence[str] = (),
         urgent: bool = True,
+        version: str | None = None,
     ) -> Drafts: ...
+
+    async def replay(self, persona: str, version: str, *, seed: int, sampling: Sampling, start: str = "") -> Drafts: ...
 
 
 class Conversation:
@@ -152,15 +155,35 @@ class Conversation:
         `request_id` is the command's id on its platform and counts against the author's quota. The caller shows them
         and then calls `shown`. Raises `Refused`, `Busy`, `UnknownPersona`.
         """
-        incoming = Incoming(platform, request_id, channel_id, author_id, "")
+        incoming = Incoming(platform, request_id, channel_id, author_id, "", server_id)
         began = self._clock().isoformat()
-        await self._record(incoming)
-        await self._check_quota(platform, author_id)
-        name = persona.lower().removeprefix("@") if persona else await self.channel_persona(platform, channel_id)
-        await self.require_here(name)
-        banned = await self._words.of(platform, server_id)
-        sampling = Sampling.from_settings(self._generation, temperature=temperature, top_p=top_p, banned=banned)
+        name, sampling = await self._asked(incoming, persona, temperature, top_p)
         drafts = await self._speaker.drafts(name, start=start, count=count, sampling=sampling, seed=seed)
+        await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]), began)
+        return drafts
+
+    async def replay(
+        self,
+        platform: Platform,
+        channel_id: str,
+        author_id: str,
+        request_id: str,
+        persona: str,
+        version: str,
+        seed: int,
+        start: str = "",
+        temperature: float | None = None,
+        top_p: float | None = None,
+        server_id: str = "",
+    ) -> Drafts:
+        """What `/replay` gives: the one draft that this version gives with this seed, beginning and sampling.
+
+        Everything else is as with `drafts`. Raises `Refused` when that draft is not fit to be shown, `UnknownVersion`.
+        """
+        incoming = Incoming(platform, request_id, channel_id, author_id, "", server_id)
+        began = self._clock().isoformat()
+        name, sampling = await self._asked(incoming, persona, temperature, top_p)
+        drafts = await self._speaker.replay(name, version.strip().lower(), seed=seed, sampling=sampling, start=start)
         await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]), began)
         return drafts
 
@@ -205,6 +228,18 @@ class Conversation:
                 "ON CONFLICT DO UPDATE SET persona = excluded.persona",
                 (platform, channel_id, persona),
             )
+
+    async def _asked(
+        self, incoming: Incoming, persona: str | None, temperature: float | None, top_p: float | None
+    ) -> tuple[str, Sampling]:
+        """Who is to speak and how, once the request is on record. Raises `Refused`, `UnknownPersona`."""
+        await self._record(incoming)
+        await self._check_quota(incoming.platform, incoming.author_id)
+        here = incoming.platform, incoming.channel_id
+        name = persona.lower().removeprefix("@") if persona else await self.channel_persona(*here)
+        await self.require_here(name)
+        banned = await self._words.of(incoming.platform, incoming.server_id)
+        return name, Sampling.from_settings(self._generation, temperature=temperature, top_p=top_p, banned=banned)
 
     async def _make(self, incoming: Incoming) -> Answer:
         await self._check_quota(incoming.platform, incoming.author_id)

@@ -301,7 +301,7 @@ async def test_the_command_line_syncs_the_commands_in_any_case(stage: Stage) -> 
     async with stage.running():
         pass
     names = await sync_commands(settings, stage.server.token, stage.database)
-    assert sorted(names) == ["forget", "persona", "personas", "queue", "train", "tweet"]
+    assert sorted(names) == ["forget", "persona", "personas", "queue", "replay", "train", "tweet"]
     assert len(stage.requests("PUT", COMMANDS)) == 2
     with pytest.raises(DiscordError, match="environment variable DISCORD_TOKEN"):
         await sync_commands(settings, "wrong-token", stage.database)

@@ -57,6 +57,7 @@ class SlowSpeaker(FakeSpeaker):
         about: str = "",
         thread: Sequence[str] = (),
         urgent: bool = True,
+        version: str | None = None,
     ) -> Drafts:
         await asyncio.sleep(1.5)
         chosen = random.randrange(2**31) if seed is None else seed

@@ -11,7 +11,7 @@ import pytest
 
 from bot.config import Generation, SafetySettings
 from bot.database import Database
-from bot.errors import Refused
+from bot.errors import Refused, UnknownVersion
 from bot.generation.draft import Drafts, Reason, Request, Sampling, Spoken
 from bot.generation.engine import Engine
 from bot.generation.engines import Engines, Voice
@@ -130,6 +130,44 @@ async def test_a_cut_off_draft_is_only_taken_when_nothing_else_comes(stage: Stag
     made = await stage.drafts()
     assert made.drafts[0].text == "zebras juggle pineapples and the…"
     assert made.refused == {Reason.CUT_OFF: ROUNDS - 1}
+
+
+async def test_a_replay_is_the_row_of_that_seed_even_if_it_was_cut_at_a_word(stage: Stage) -> None:
+    """As it was when it was taken in the last round."""
+    rows = stage.says("zebras juggle pineapples and the g", ended=False)
+    (taken,) = (await stage.drafts()).drafts
+    made = await stage.speaker.replay("nell", "v1", seed=taken.seed, sampling=SAMPLING)
+    assert (made.version, [(each.text, each.seed) for each in made.drafts]) == ("v1", [(taken.text, taken.seed)])
+    assert rows.requests[-1].seeds == (taken.seed,)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("…", Reason.EMPTY),
+        ("oh my gulls " * 5, Reason.LOOPING),
+        (sentences(20)[3], Reason.COPIED),
+        ("you stupid fucking idiot", Reason.UNSAFE),
+        ("zebras eat fudge", Reason.BANNED_WORD),
+    ],
+)
+async def test_a_replay_that_is_not_fit_is_refused_and_no_other_seed_takes_its_place(
+    stage: Stage, text: str, reason: Reason
+) -> None:
+    rows = stage.says(text, "zebras juggle pineapples")
+    with pytest.raises(Refused, match=rf"What seed 7 gives with nell v1 is not fit to be shown \({reason}\)"):
+        await stage.speaker.replay("nell", "v1", seed=7, sampling=SAMPLING)
+    assert [request.seeds for request in rows.requests] == [(7,)]
+    assert stage.speaker.refusals["nell"] == {reason: 1}
+
+
+async def test_a_version_that_is_not_there_says_nothing(stage: Stage) -> None:
+    rows = stage.says("zebras juggle pineapples")
+    with pytest.raises(UnknownVersion):
+        await stage.speaker.replay("nell", "v9", seed=7, sampling=SAMPLING)
+    with pytest.raises(UnknownVersion):
+        await stage.speaker.drafts("nell", count=1, sampling=SAMPLING, version="v9")
+    assert not rows.requests
 
 
 @pytest.mark.parametrize("message", ["shut up you stupid bitch", "what about fudge?", "Say FUDGE!"])
