@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from bot.generation.draft import Draft, Drafts, Sampling
+from bot.generation.draft import Draft, Drafts, OnPartial, Partial, Sampling
 
 
 class FakeClock:
@@ -32,6 +32,8 @@ class FakeSpeaker:
         self.banned: tuple[str, ...] = ()  # words of the last request
         self.thread: tuple[str, ...] = ()  # of the last request
         self.urgent = True  # the last request
+        self.partials: list[Partial] = []  # what whoever follows a request is told first
+        self.followers: list[OnPartial] = []  # who followed a request
         self.failure: Exception | None = None
         self.asking = asyncio.Event()  # set by each request
         self.free = asyncio.Event()  # cleared, it holds every request until it is set
@@ -50,11 +52,16 @@ class FakeSpeaker:
         thread: Sequence[str] = (),
         urgent: bool = True,
         version: str | None = None,
+        on_partial: OnPartial | None = None,
     ) -> Drafts:
         self.asked.append((persona, about))
         self.banned = sampling.banned
         self.thread = tuple(thread)
         self.urgent = urgent
+        if on_partial is not None:
+            self.followers.append(on_partial)
+            for partial in self.partials:
+                on_partial(partial)
         self.asking.set()
         await self.free.wait()
         if self.failure is not None:

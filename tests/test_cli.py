@@ -68,6 +68,7 @@ def broken_inputs(folder: Path) -> list[tuple[Sequence[str], int, str]]:
         (["say", "nobody", "--ban", "two words"], 2, "not one word"),
         (["say", "nobody", "--version", "v1"], 2, "no persona nobody"),
         (["say", "nobody", "--replay"], 2, "--replay needs --seed"),
+        (["say", "nobody", "--stream", "--json"], 2, "Leave it out where --json"),
         (["say", "nobody", "--top-k", "-1"], 2, "--top-k"),
         (["say", "nobody", "--repetition-penalty", "9"], 2, "--repetition-penalty"),
         (["say", "nobody", "--temperature", "0.001"], 2, "temperature goes from 0.01 to 5"),

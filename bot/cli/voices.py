@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypedDict
 
 import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from bot import app
+from bot.cli.streaming import live_rows
 from bot.cli.terminal import cli, command, err, json_option, note, out, print_json
 from bot.config import Config
 from bot.errors import TrainingFailed, UsageError
-from bot.generation.draft import Drafts, Sampling
+from bot.generation.draft import Drafts, OnPartial, Sampling
 from bot.generation.safety import words_of
 from bot.shelf.card import CARD, PREDICTIONS
 from bot.shelf.manifest import Manifest, Metrics
@@ -76,6 +77,14 @@ def _tracked(training: Training) -> Iterator[str]:
         yield f"Tracking: {training.tracking_remark}"
 
 
+class _How(TypedDict):
+    """What a draft and its replay are asked with alike."""
+
+    sampling: Sampling
+    start: str
+    on_partial: OnPartial | None
+
+
 @cli.command()
 @click.argument("persona")
 @click.option("--start", default="", help="How each draft begins.")
@@ -92,6 +101,7 @@ def _tracked(training: Training) -> Iterator[str]:
 @click.option(
     "--ban", "banned", multiple=True, metavar="WORD", help="A word that no draft may hold; as often as needed."
 )
+@click.option("--stream", is_flag=True, help="Show on stderr how the rows grow, before the filters see them.")
 @json_option
 @command
 async def say(
@@ -104,6 +114,7 @@ async def say(
     version: str | None,
     replay: bool,
     banned: tuple[str, ...],
+    stream: bool,
     as_json: bool,
     **asked: float | None,
 ) -> None:
@@ -111,18 +122,20 @@ async def say(
     sampling = Sampling.from_settings(config.generation, banned=words_of(banned), **asked)
     if replay and seed is None:
         raise UsageError("--replay needs --seed: the number that stands under the draft.")
+    if stream and as_json:
+        raise UsageError("--stream is for people at a terminal. Leave it out where --json is asked for.")
     async with app.open_rooms(config, examples=True) as rooms:
         persona = normalise_handle(persona)
         await rooms.conversation.require_here(persona)
         meant = rooms.shelf.meant(persona, version)  # a wrong name need not wait for the engine
         async with app.open_engines(rooms, note) as engines:
             rooms.speaker.speak_with(engines)
-            if replay and seed is not None:
-                made = await rooms.speaker.replay(persona, meant.version, seed=seed, sampling=sampling, start=start)
-            else:
-                made = await rooms.speaker.drafts(
-                    persona, count=count, sampling=sampling, start=start, seed=seed, version=version
-                )
+            with live_rows(err) if stream else nullcontext() as on_partial:
+                how = _How(sampling=sampling, start=start, on_partial=on_partial)
+                if replay and seed is not None:
+                    made = await rooms.speaker.replay(persona, meant.version, seed=seed, **how)
+                else:
+                    made = await rooms.speaker.drafts(persona, count=count, seed=seed, version=version, **how)
     if as_json:
         print_json(_drafts_json(made))
     else:

@@ -97,6 +97,22 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Partial:
+    """How far a row has come that is still being spoken.
+
+    No filter for drafts has passed it, and another row may be the one that is sent. So it is for the command line and
+    the web page, where who runs the service looks, and never for Discord or X.
+    """
+
+    row: int  # 0, 1, … of those that are spoken together
+    seed: int
+    text: str  # with the start; "…" where what was said so far is a copy or nothing that is said
+
+
+OnPartial = Callable[[Partial], None]  # called in the event loop
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """One generated tweet."""
 

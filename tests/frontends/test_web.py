@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from bot.database import Database
 from bot.errors import Busy, ConfigError, PortInUse, Refused, TooFewTweets
+from bot.generation.draft import Partial
 from bot.replies.conversation import Platform
 from bot.shelf.manifest import HandleCounts, Metrics, Tracked
 from bot.training.decisions import Decisions, What
@@ -108,6 +109,36 @@ async def test_thinking_shows_at_once_and_the_page_looks_again(rooms: Stage) -> 
         await browser.page_with("tweet number 1")
         assert "thinking" not in browser.text
         assert "http-equiv" not in browser.html
+
+
+async def test_an_answer_is_shown_while_it_is_spoken_with_and_without_a_script(rooms: Stage) -> None:
+    """The first row alone, unheard by screen readers until it is whole."""
+    rooms.speaker.free.clear()
+    rooms.speaker.partials = [Partial(0, 7, "Winds <back"), Partial(1, 8, "another row")]
+    async with rooms.browser() as browser:
+        await browser.say("hello")
+        await browser.page_with("nell AI 12:00 UTC Winds <back")
+        assert '<noscript><meta http-equiv="refresh"' in browser.html
+        assert "another row" not in browser.html
+        async with browser.events("/events?since=0") as events:
+            growing = await events.html_with("Winds &lt;back")
+            assert 'aria-live="off"' in growing and "dots" in growing
+            rooms.speaker.free.set()
+            assert "aria-live" not in await events.html_with("tweet number 1")
+        assert "Winds" not in (await browser.open("/")).html
+
+
+async def test_a_persona_that_is_forgotten_while_it_speaks_is_not_shown_again(rooms: Stage) -> None:
+    rooms.speaker.free.clear()
+    async with rooms.frontend() as page, visitor(page.url) as browser:
+        await browser.say("hello")
+        await rooms.speaker.asking.wait()
+        [follow] = rooms.speaker.followers
+        follow(Partial(0, 7, "Winds back"))
+        page.forget(["nell"])
+        follow(Partial(0, 7, "Winds backing north"))
+        assert "Winds" not in (await browser.open("/")).text
+        rooms.speaker.free.set()
 
 
 async def test_an_open_page_hears_the_answer(rooms: Stage) -> None:
