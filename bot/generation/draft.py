@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -69,6 +70,11 @@ class Reason(StrEnum):
     REPEATED = "repeated"  # the words of a draft that is there already
     UNSAFE_MESSAGE = "unsafe message"  # what was to be answered, or the beginning
     BANNED_WORD_IN_MESSAGE = "message with a banned word"
+
+
+def in_words(refused: Mapping[Reason, int]) -> str:
+    """`3 copied, 1 looping`: the commonest reason first; empty where nothing was refused."""
+    return ", ".join(f"{number:,} {reason}" for reason, number in Counter(refused).most_common())
 
 
 @dataclass(frozen=True, slots=True)

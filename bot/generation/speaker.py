@@ -20,7 +20,7 @@ from typing import Protocol
 from bot.config import Generation, SafetySettings
 from bot.errors import Busy, MockingbirdError, Refused
 from bot.generation.choosing import ranked
-from bot.generation.draft import Draft, Drafts, OnPartial, Partial, Reason, Request, Sampling, Spoken
+from bot.generation.draft import Draft, Drafts, OnPartial, Partial, Reason, Request, Sampling, Spoken, in_words
 from bot.generation.engines import Engines, Voice
 from bot.generation.filters import Filters, in_one_line, judged
 from bot.generation.length import LIMIT, weighted_length
@@ -157,7 +157,7 @@ class Speaker:
             fit, refused = await _speak(voice, request, prepared.filters, count, seed, on_partial)
         self._count(persona, refused)
         if not fit:
-            raise Refused(f"Nothing that {persona} came up with was fit to be sent ({_why(refused)}). Ask again.")
+            raise Refused(f"Nothing that {persona} came up with was fit to be sent ({in_words(refused)}). Ask again.")
         return Drafts(persona, prepared.version.version, ranked(fit, about, prepared.usual_length), refused)
 
     async def replay(
@@ -287,11 +287,6 @@ def _followed(request: Request, filters: Filters, on_partial: OnPartial | None) 
         on_partial(Partial(row, request.seeds[row], filters.partial(said, request.start)))
 
     return replace(request, on_text=tell)
-
-
-def _why(refused: Counter[Reason]) -> str:
-    """In words, the commonest reason first."""
-    return ", ".join(f"{number} {reason}" for reason, number in refused.most_common())
 
 
 def asked_of(version: Manifest, about: str, thread: Sequence[str] = ()) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from structlog.testing import capture_logs
 
 from bot.database import Database
 from bot.errors import Busy, ConfigError, PortInUse, Refused, TooFewTweets
-from bot.generation.draft import Partial
+from bot.generation.draft import Partial, Reason
 from bot.replies.conversation import Platform
 from bot.shelf.manifest import HandleCounts, Metrics, Tracked
 from bot.training.decisions import Decisions, What
@@ -85,8 +86,25 @@ async def test_answers_under_way_are_waited_for_at_the_end(rooms: Stage) -> None
 
 async def test_health_needs_no_password_and_leaves_no_cookie(rooms: Stage) -> None:
     async with rooms.browser(PASSWORD) as browser:
-        assert (await browser.open("/healthz")).html == '{"status": "ok"}'
+        assert (await browser.open("/healthz")).html == '{"status": "ok", "refused": {}}'
         assert not list(browser.session.cookie_jar)
+
+
+async def test_health_counts_what_was_refused_and_names_nobody(rooms: Stage) -> None:
+    async with rooms.browser(PASSWORD) as browser:
+        rooms.refusals["nell"] = {Reason.COPIED: 2, Reason.LOOPING: 1}
+        rooms.refusals["crumb"] = {Reason.COPIED: 1, Reason.UNSAFE_MESSAGE: 4}
+        shown = json.loads((await browser.open("/healthz")).html)
+    assert shown == {"status": "ok", "refused": {"copied": 3, "looping": 1, "unsafe message": 4}}
+
+
+async def test_the_page_of_personas_shows_what_each_refused_and_why_the_commonest_first(rooms: Stage) -> None:
+    async with rooms.browser() as browser:
+        assert "Refused since" not in (await browser.open("/personas")).text
+        rooms.refusals["nell"] = {Reason.LOOPING: 1, Reason.COPIED: 2}
+        shown = (await browser.open("/personas")).text
+    assert "Refused since the service started: 2 copied, 1 looping" in shown
+    assert shown.count("Refused since") == 1
 
 
 # Talking

@@ -150,6 +150,7 @@ async def show(port: int, password: str | None, is_empty: bool, step: int) -> No
                 rooms.store,
                 Explorer(rooms.shelf, database.path, Settings()),
                 Decisions(database, rooms.shelf, rooms.clock),
+                rooms.refusals,
                 0,
             )
             async with page, asyncio.TaskGroup() as group:
