@@ -225,7 +225,7 @@ def training(base: Base, asked: argparse.Namespace) -> Iterator[None]:
             assert run.stdin is not None and run.stdout is not None
             run.stdin.write(job.model_dump_json().encode() + b"\n")
             run.stdin.flush()
-            while json.loads(run.stdout.readline())["event"] != "progress":
+            while json.loads(run.stdout.readline())["event"] != "step":
                 pass
             yield
             run.stdin.close()

@@ -556,6 +556,7 @@ async def _web(stack: AsyncExitStack, rooms: Rooms, purchases: Purchases) -> Web
         rooms.store,
         rooms.explorer,
         rooms.decisions,
+        rooms.speaker.refusals,
         drain,
     )
     return await stack.enter_async_context(page)

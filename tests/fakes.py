@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from bot.generation.draft import Draft, Drafts, Sampling
+from bot.generation.draft import Draft, Drafts, OnPartial, Partial, Sampling
 
 
 class FakeClock:
@@ -28,9 +28,12 @@ class FakeSpeaker:
     def __init__(self, texts: Sequence[str] = ()) -> None:
         self._texts = list(texts)
         self.asked: list[tuple[str, str]] = []  # persona and message to answer, of each request
+        self.replayed: list[tuple[str, int, float]] = []  # version, seed and temperature of each draft said once more
         self.banned: tuple[str, ...] = ()  # words of the last request
         self.thread: tuple[str, ...] = ()  # of the last request
         self.urgent = True  # the last request
+        self.partials: list[Partial] = []  # what whoever follows a request is told first
+        self.followers: list[OnPartial] = []  # who followed a request
         self.failure: Exception | None = None
         self.asking = asyncio.Event()  # set by each request
         self.free = asyncio.Event()  # cleared, it holds every request until it is set
@@ -48,17 +51,27 @@ class FakeSpeaker:
         about: str = "",
         thread: Sequence[str] = (),
         urgent: bool = True,
+        version: str | None = None,
+        on_partial: OnPartial | None = None,
     ) -> Drafts:
         self.asked.append((persona, about))
         self.banned = sampling.banned
         self.thread = tuple(thread)
         self.urgent = urgent
+        if on_partial is not None:
+            self.followers.append(on_partial)
+            for partial in self.partials:
+                on_partial(partial)
         self.asking.set()
         await self.free.wait()
         if self.failure is not None:
             raise self.failure
         first = 1 if seed is None else seed
-        return Drafts(persona, "v1", tuple(self._draft(start, first + number) for number in range(count)))
+        return Drafts(persona, version or "v1", tuple(self._draft(start, first + number) for number in range(count)))
+
+    async def replay(self, persona: str, version: str, *, seed: int, sampling: Sampling, start: str = "") -> Drafts:
+        self.replayed.append((version, seed, sampling.temperature))
+        return await self.drafts(persona, count=1, sampling=sampling, start=start, seed=seed, version=version)
 
     def _draft(self, start: str, seed: int) -> Draft:
         self._count += 1

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypedDict
 
 import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from bot import app
+from bot.cli.streaming import live_rows
 from bot.cli.terminal import cli, command, err, json_option, note, out, print_json
 from bot.config import Config
-from bot.errors import TrainingFailed
-from bot.generation.draft import Drafts, Sampling
+from bot.errors import TrainingFailed, UsageError
+from bot.generation.draft import Drafts, OnPartial, Sampling
 from bot.generation.safety import words_of
 from bot.shelf.card import CARD, PREDICTIONS
 from bot.shelf.manifest import Manifest, Metrics
@@ -76,11 +77,21 @@ def _tracked(training: Training) -> Iterator[str]:
         yield f"Tracking: {training.tracking_remark}"
 
 
+class _How(TypedDict):
+    """What a draft and its replay are asked with alike."""
+
+    sampling: Sampling
+    start: str
+    on_partial: OnPartial | None
+
+
 @cli.command()
 @click.argument("persona")
 @click.option("--start", default="", help="How each draft begins.")
 @click.option("-n", "count", type=click.IntRange(1, 100), default=5, show_default=True, help="How many drafts.")
 @click.option("--seed", type=click.IntRange(0), help="The first draft's seed; the next ones count up.")
+@click.option("--version", help="Who speaks; the version in use unless given.")
+@click.option("--replay", is_flag=True, help="Nothing but the draft of --seed, or why it is not shown.")
 @click.option("--temperature", type=click.FloatRange(0, 5, min_open=True))
 @click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus sampling; 1 is off.")
 @click.option("--top-k", type=click.IntRange(0, 1_000_000), help="Only the k likeliest tokens; 0 is off.")
@@ -90,6 +101,7 @@ def _tracked(training: Training) -> Iterator[str]:
 @click.option(
     "--ban", "banned", multiple=True, metavar="WORD", help="A word that no draft may hold; as often as needed."
 )
+@click.option("--stream", is_flag=True, help="Show on stderr how the rows grow, before the filters see them.")
 @json_option
 @command
 async def say(
@@ -99,27 +111,35 @@ async def say(
     start: str,
     count: int,
     seed: int | None,
+    version: str | None,
+    replay: bool,
     banned: tuple[str, ...],
+    stream: bool,
     as_json: bool,
     **asked: float | None,
 ) -> None:
     """Drafts in a persona's voice."""
     sampling = Sampling.from_settings(config.generation, banned=words_of(banned), **asked)
+    if replay and seed is None:
+        raise UsageError("--replay needs --seed: the number that stands under the draft.")
+    if stream and as_json:
+        raise UsageError("--stream is for people at a terminal. Leave it out where --json is asked for.")
     async with app.open_rooms(config, examples=True) as rooms:
         persona = normalise_handle(persona)
         await rooms.conversation.require_here(persona)
-        rooms.shelf.current(persona)  # a wrong name need not wait for the engine
+        meant = rooms.shelf.meant(persona, version)  # a wrong name need not wait for the engine
         async with app.open_engines(rooms, note) as engines:
             rooms.speaker.speak_with(engines)
-            made = await rooms.speaker.drafts(persona, count=count, sampling=sampling, start=start, seed=seed)
+            with live_rows(err) if stream else nullcontext() as on_partial:
+                how = _How(sampling=sampling, start=start, on_partial=on_partial)
+                if replay and seed is not None:
+                    made = await rooms.speaker.replay(persona, meant.version, seed=seed, **how)
+                else:
+                    made = await rooms.speaker.drafts(persona, count=count, seed=seed, version=version, **how)
     if as_json:
         print_json(_drafts_json(made))
-        return
-    for draft in made.drafts:
-        out.print(draft.text, markup=False, highlight=False)
-        out.print(
-            f"  [dim]seed {draft.seed} · novelty {draft.novelty:.2f} · score {draft.score:.2f}[/]", highlight=False
-        )
+    else:
+        _print_drafts(made)
 
 
 @cli.command()
@@ -238,6 +258,13 @@ def _drafts_json(made: Drafts) -> dict[str, Any]:
     refused = {reason.value: number for reason, number in made.refused.items()}
     drafts = [asdict(draft) for draft in made.drafts]
     return {"persona": made.persona, "version": made.version, "drafts": drafts, "refused": refused}
+
+
+def _print_drafts(made: Drafts) -> None:
+    for draft in made.drafts:
+        origin = f"{made.version} · seed {draft.seed} · novelty {draft.novelty:.2f} · score {draft.score:.2f}"
+        out.print(draft.text, markup=False, highlight=False)
+        out.print(f"  [dim]{origin}[/]", highlight=False)
 
 
 def _print_decisions(decided: Iterable[Decision]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -71,6 +72,11 @@ class Reason(StrEnum):
     BANNED_WORD_IN_MESSAGE = "message with a banned word"
 
 
+def in_words(refused: Mapping[Reason, int]) -> str:
+    """`3 copied, 1 looping`: the commonest reason first; empty where nothing was refused."""
+    return ", ".join(f"{number:,} {reason}" for reason, number in Counter(refused).most_common())
+
+
 @dataclass(frozen=True, slots=True)
 class Spoken:
     """One row that was generated."""
@@ -94,6 +100,22 @@ class Request:
     scored: bool = False  # whether the likelihoods of each row are wanted
     urgent: bool = True  # somebody waits; what is scheduled comes after
     on_text: Callable[[int, str], None] | None = None  # told in the event loop how far row 0, 1, … has come
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """How far a row has come that is still being spoken.
+
+    No filter for drafts has passed it, and another row may be the one that is sent. So it is for the command line and
+    the web page, where who runs the service looks, and never for Discord or X.
+    """
+
+    row: int  # 0, 1, … of those that are spoken together
+    seed: int
+    text: str  # with the start; "…" where what was said so far is a copy or nothing that is said
+
+
+OnPartial = Callable[[Partial], None]  # called in the event loop
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from bot.generation.novelty import NoveltyIndex, words
 from bot.generation.safety import Safety
 
 _SPACE = re.compile(r"\s+")
+HIDDEN = "…"  # stands for a partial text that may not be shown
 _TIMES = 3  # that the same three words may not come
 
 
@@ -54,6 +55,15 @@ class Filters:
             return Reason.COPIED
         gain = None if spoken.base_likelihood is None else spoken.likelihood - spoken.base_likelihood
         return Draft(text, spoken.seed, novelty.score, novelty.nearest, novelty.similarity, gain)
+
+    def partial(self, said: str, start: str) -> str:
+        """What may be shown of a row that is still being spoken: as in a draft, or "…" for a copy and what is not said.
+
+        Half a sentence is judged as it stands, so what follows may still put the row out.
+        """
+        text = fit(self._normalised(said, start))
+        unsafe = self.safety.in_draft(text, self.banned) if self.safety else None
+        return HIDDEN if unsafe is not None or self.index.check(text).score == 0 else text
 
     def _normalised(self, spoken: str, start: str) -> str:
         """What is said in one line; only what the model made up loses its handles and links, not the beginning."""

@@ -20,7 +20,7 @@ from typing import Protocol
 from bot.config import Generation, SafetySettings
 from bot.errors import Busy, MockingbirdError, Refused
 from bot.generation.choosing import ranked
-from bot.generation.draft import Draft, Drafts, Reason, Request, Sampling, Spoken
+from bot.generation.draft import Draft, Drafts, OnPartial, Partial, Reason, Request, Sampling, Spoken, in_words
 from bot.generation.engines import Engines, Voice
 from bot.generation.filters import Filters, in_one_line, judged
 from bot.generation.length import LIMIT, weighted_length
@@ -70,6 +70,17 @@ class _Real:
     revision: int  # of the store when they were read
     index: NoveltyIndex
     usual_length: int  # characters, the median; 0 without tweets
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """All that a request for drafts needs before it may speak."""
+
+    version: Manifest  # whose files are those that were published
+    engines: Engines
+    request: Request  # without an adapter and seeds
+    filters: Filters
+    usual_length: int  # characters
 
 
 class Speaker:
@@ -125,33 +136,67 @@ class Speaker:
         about: str = "",
         thread: Sequence[str] = (),
         urgent: bool = True,
+        version: str | None = None,
+        on_partial: OnPartial | None = None,
     ) -> Drafts:
         """`count` drafts in that persona's voice, the best first; fewer when the limit of tries was reached.
 
-        `start` is how each begins; `about` is a message to answer and `thread` what was said before it, the oldest
-        first. All three are data: a control token in them is text. A version that learned replies with what they answer
-        is asked in that form (`bot.shelf.answering`); for others `about` only ranks the drafts. `seed` is the first
-        draft's seed, the next ones count up. What is not `urgent` comes after what somebody waits for.
+        `version` speaks, or the one in use where none is named. `start` is how each begins; `about` is a message to
+        answer and `thread` what was said before it, the oldest first. All three are data: a control token in them is
+        text. A version that learned replies with what they answer is asked in that form (`bot.shelf.answering`); for
+        others `about` only ranks the drafts. `seed` is the first draft's seed, the next ones count up. What is not
+        `urgent` comes after what somebody waits for. `on_partial` is told how far each row has come.
 
-        Raises `UnknownPersona`, `UnknownVersion` when the one in use is deleted meanwhile, `Busy`, `DamagedVersion`,
-        and `Refused` when the message or the beginning is not to be answered, or nothing that came out was fit.
+        Raises `UnknownPersona`, `UnknownVersion` when there is none of that name or it is deleted meanwhile, `Busy`,
+        `DamagedVersion`, and `Refused` when the message or the beginning is not to be answered, or nothing that came
+        out was fit.
         """
-        manifest = self._shelf.current(persona)
-        await asyncio.to_thread(self._shelf.verified, manifest)
-        start, about = in_one_line(start).strip(), about[-LONGEST_ABOUT:]
-        sampling = self._with_words(sampling.as_made_for(manifest))
-        self._require_answerable(persona, start, about, sampling.banned)
-        engines = await self._ready()
-        real = await self._real_tweets(manifest.handles)
-        filters = self._filters(real.index, sampling)
-        heard = [text for text in thread if self._safety.in_message(text, sampling.banned) is None]
-        request = Request(None, start, (), sampling, asked_of(manifest, about, heard), count > 1, urgent)
-        async with engines.lend(manifest) as voice:
-            fit, refused = await _speak(voice, request, filters, count, seed)
+        prepared = await self._prepared(self._shelf.meant(persona, version), sampling, start, about, thread)
+        request = replace(prepared.request, scored=count > 1, urgent=urgent)
+        async with prepared.engines.lend(prepared.version) as voice:
+            fit, refused = await _speak(voice, request, prepared.filters, count, seed, on_partial)
         self._count(persona, refused)
         if not fit:
-            raise Refused(f"Nothing that {persona} came up with was fit to be sent ({_why(refused)}). Ask again.")
-        return Drafts(persona, manifest.version, ranked(fit, about, real.usual_length), refused)
+            raise Refused(f"Nothing that {persona} came up with was fit to be sent ({in_words(refused)}). Ask again.")
+        return Drafts(persona, prepared.version.version, ranked(fit, about, prepared.usual_length), refused)
+
+    async def replay(
+        self,
+        persona: str,
+        version: str,
+        *,
+        seed: int,
+        sampling: Sampling,
+        start: str = "",
+        on_partial: OnPartial | None = None,
+    ) -> Drafts:
+        """The one draft that this seed gives, the same as before: today, after a restart, and in company.
+
+        No other seed takes its place. Raises as `drafts` does; `Refused` names the filter that keeps the draft back.
+        """
+        prepared = await self._prepared(self._shelf.version(persona, version), sampling, start)
+        async with prepared.engines.lend(prepared.version) as voice:
+            asked = replace(prepared.request, adapter=voice.adapter, seeds=(seed,))
+            (row,) = await voice.engine.generate(_followed(asked, prepared.filters, on_partial))
+        draft = prepared.filters.draft(row, prepared.request.start)  # it may have been cut at a word, in a last round
+        if isinstance(draft, Reason):
+            self._count(persona, {draft: 1})
+            raise Refused(f"What seed {seed} gives with {persona} {version} is not fit to be shown ({draft}).")
+        return Drafts(persona, version, ranked([draft], "", prepared.usual_length))
+
+    async def _prepared(
+        self, version: Manifest, sampling: Sampling, start: str, about: str = "", thread: Sequence[str] = ()
+    ) -> _Prepared:
+        """What it takes to speak, once it is known that this may be answered. Raises as `drafts` does."""
+        await asyncio.to_thread(self._shelf.verified, version)
+        start, about = in_one_line(start).strip(), about[-LONGEST_ABOUT:]
+        sampling = self._with_words(sampling.as_made_for(version))
+        self._require_answerable(version.persona, start, about, sampling.banned)
+        engines = await self._ready()
+        real = await self._real_tweets(version.handles)
+        heard = [text for text in thread if self._safety.in_message(text, sampling.banned) is None]
+        request = Request(None, start, (), sampling, asked_of(version, about, heard))
+        return _Prepared(version, engines, request, self._filters(real.index, sampling), real.usual_length)
 
     def _require_answerable(self, persona: str, start: str, about: str, banned: Iterable[str]) -> None:
         """Raises `Refused` on a message or a beginning that is not to be answered, and counts it."""
@@ -202,7 +247,7 @@ class Speaker:
 
 
 async def _speak(
-    voice: Voice, request: Request, filters: Filters, count: int, seed: int | None
+    voice: Voice, request: Request, filters: Filters, count: int, seed: int | None, on_partial: OnPartial | None = None
 ) -> tuple[list[Draft], Counter[Reason]]:
     """Up to `count` fit drafts in the order they came, and how many rows were refused for each reason.
 
@@ -217,7 +262,8 @@ async def _speak(
         seeds = tuple(range(first, first + rows))
         first += rows
         at_words = number == rounds - 1 or request.sampling.max_tokens < A_SENTENCE
-        for spoken in await voice.engine.generate(replace(request, adapter=voice.adapter, seeds=seeds)):
+        asked = replace(request, adapter=voice.adapter, seeds=seeds)
+        for spoken in await voice.engine.generate(_followed(asked, filters, on_partial)):
             row = first_line(spoken) if request.asked else spoken
             draft = filters.draft(row, request.start, at_words)
             if isinstance(draft, Reason):
@@ -231,9 +277,16 @@ async def _speak(
     return list(fit.values()), refused
 
 
-def _why(refused: Counter[Reason]) -> str:
-    """In words, the commonest reason first."""
-    return ", ".join(f"{number} {reason}" for reason, number in refused.most_common())
+def _followed(request: Request, filters: Filters, on_partial: OnPartial | None) -> Request:
+    """The same request, of whose rows it is told how far they have come, as far as that may be shown."""
+    if on_partial is None:
+        return request
+
+    def tell(row: int, text: str) -> None:
+        said = first_line(Spoken(text, request.seeds[row], ended=False)).text if request.asked else text
+        on_partial(Partial(row, request.seeds[row], filters.partial(said, request.start)))
+
+    return replace(request, on_text=tell)
 
 
 def asked_of(version: Manifest, about: str, thread: Sequence[str] = ()) -> str:

@@ -22,7 +22,7 @@ from typing import Protocol
 from bot.config import Generation, Replies
 from bot.database import Database
 from bot.errors import Busy, Refused, UnknownPersona
-from bot.generation.draft import Draft, Drafts, Sampling
+from bot.generation.draft import Draft, Drafts, OnPartial, Sampling
 from bot.personas.takedown import forgotten_personas, require_remembered, taken_down
 from bot.replies.addressing import addressed_persona
 from bot.replies.server_words import ServerWords
@@ -77,7 +77,11 @@ class Drafting(Protocol):
         about: str = "",
         thread: Sequence[str] = (),
         urgent: bool = True,
+        version: str | None = None,
+        on_partial: OnPartial | None = None,
     ) -> Drafts: ...
+
+    async def replay(self, persona: str, version: str, *, seed: int, sampling: Sampling, start: str = "") -> Drafts: ...
 
 
 class Conversation:
@@ -101,11 +105,12 @@ class Conversation:
         self._clock = clock
         self._in_flight: set[tuple[str, str]] = set()
 
-    async def answer(self, incoming: Incoming) -> Answer | None:
+    async def answer(self, incoming: Incoming, on_partial: OnPartial | None = None) -> Answer | None:
         """The reply to a message, or None when it was answered (or is being answered) already.
 
         The caller sends it and then calls `delivered`. Raises `Refused`, `Busy`, `UnknownPersona`, each with a
-        sentence for the author; the message then counts as dealt with, except after `Busy`.
+        sentence for the author; the message then counts as dealt with, except after `Busy`. `on_partial` is told how
+        far each row has come; what it is told is not for everybody's eyes.
         """
         key = (incoming.platform.value, incoming.message_id)
         began = self._clock().isoformat()
@@ -115,7 +120,7 @@ class Conversation:
         try:
             if not await self._record(incoming):
                 return None
-            answer = await self._make(incoming)
+            answer = await self._make(incoming, on_partial)
             await self._move(incoming, "sending", answer, began)
             return answer
         except (Refused, UnknownPersona):
@@ -146,21 +151,44 @@ class Conversation:
         top_p: float | None = None,
         seed: int | None = None,
         server_id: str = "",
+        on_partial: OnPartial | None = None,
     ) -> Drafts:
         """What `/tweet` gives: `count` drafts of the named persona (the channel's own when None), the best first.
 
         `request_id` is the command's id on its platform and counts against the author's quota. The caller shows them
-        and then calls `shown`. Raises `Refused`, `Busy`, `UnknownPersona`.
+        and then calls `shown`. `on_partial` is as with `answer`. Raises `Refused`, `Busy`, `UnknownPersona`.
         """
-        incoming = Incoming(platform, request_id, channel_id, author_id, "")
+        incoming = Incoming(platform, request_id, channel_id, author_id, "", server_id)
         began = self._clock().isoformat()
-        await self._record(incoming)
-        await self._check_quota(platform, author_id)
-        name = persona.lower().removeprefix("@") if persona else await self.channel_persona(platform, channel_id)
-        await self.require_here(name)
-        banned = await self._words.of(platform, server_id)
-        sampling = Sampling.from_settings(self._generation, temperature=temperature, top_p=top_p, banned=banned)
-        drafts = await self._speaker.drafts(name, start=start, count=count, sampling=sampling, seed=seed)
+        name, sampling = await self._asked(incoming, persona, temperature, top_p)
+        drafts = await self._speaker.drafts(
+            name, start=start, count=count, sampling=sampling, seed=seed, on_partial=on_partial
+        )
+        await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]), began)
+        return drafts
+
+    async def replay(
+        self,
+        platform: Platform,
+        channel_id: str,
+        author_id: str,
+        request_id: str,
+        persona: str,
+        version: str,
+        seed: int,
+        start: str = "",
+        temperature: float | None = None,
+        top_p: float | None = None,
+        server_id: str = "",
+    ) -> Drafts:
+        """What `/replay` gives: the one draft that this version gives with this seed, beginning and sampling.
+
+        Everything else is as with `drafts`. Raises `Refused` when that draft is not fit to be shown, `UnknownVersion`.
+        """
+        incoming = Incoming(platform, request_id, channel_id, author_id, "", server_id)
+        began = self._clock().isoformat()
+        name, sampling = await self._asked(incoming, persona, temperature, top_p)
+        drafts = await self._speaker.replay(name, version.strip().lower(), seed=seed, sampling=sampling, start=start)
         await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]), began)
         return drafts
 
@@ -206,7 +234,19 @@ class Conversation:
                 (platform, channel_id, persona),
             )
 
-    async def _make(self, incoming: Incoming) -> Answer:
+    async def _asked(
+        self, incoming: Incoming, persona: str | None, temperature: float | None, top_p: float | None
+    ) -> tuple[str, Sampling]:
+        """Who is to speak and how, once the request is on record. Raises `Refused`, `UnknownPersona`."""
+        await self._record(incoming)
+        await self._check_quota(incoming.platform, incoming.author_id)
+        here = incoming.platform, incoming.channel_id
+        name = persona.lower().removeprefix("@") if persona else await self.channel_persona(*here)
+        await self.require_here(name)
+        banned = await self._words.of(incoming.platform, incoming.server_id)
+        return name, Sampling.from_settings(self._generation, temperature=temperature, top_p=top_p, banned=banned)
+
+    async def _make(self, incoming: Incoming, on_partial: OnPartial | None) -> Answer:
         await self._check_quota(incoming.platform, incoming.author_id)
         names = {*self._shelf.personas(), *await forgotten_personas(self._database)}
         persona, text = addressed_persona(incoming.text, names)
@@ -215,7 +255,12 @@ class Conversation:
         banned = await self._words.of(incoming.platform, incoming.server_id)
         sampling = Sampling.from_settings(self._generation, banned=banned)
         drafts = await self._speaker.drafts(
-            persona, count=self._generation.drafts, sampling=sampling, about=text, thread=incoming.thread
+            persona,
+            count=self._generation.drafts,
+            sampling=sampling,
+            about=text,
+            thread=incoming.thread,
+            on_partial=on_partial,
         )
         return Answer(drafts.persona, drafts.version, drafts.drafts[0])
 

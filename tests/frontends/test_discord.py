@@ -16,6 +16,7 @@ from bot.database import Database
 from bot.errors import Busy, DiscordError
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.sync import sync_commands
+from bot.generation.draft import Partial
 from bot.loopback.discord import Kind
 from bot.replies.conversation import Platform
 from bot.training.decisions import Decision, What
@@ -86,6 +87,16 @@ async def test_a_reply_pings_its_author_and_nobody_else(tmp_path: Path, database
         assert [user.username for user in reply.mentions] == ["robin"]
         [body] = stage.requests("POST", SEND)
         assert body["allowed_mentions"] == {"parse": [], "replied_user": True}
+
+
+async def test_nothing_of_an_answer_is_sent_before_it_is_chosen(stage: Stage) -> None:
+    """What is half spoken has passed no filter."""
+    stage.speaker.partials = [Partial(0, 1, "half a sen")]
+    async with stage.running():
+        await stage.reply(await stage.say("hello"))
+        await (await stage.use("tweet")).answered(PATIENCE)
+        await (await stage.use("replay", persona="nell", version="v1", seed=1)).answered(PATIENCE)
+    assert "half a sen" not in str(stage.server.requests)
 
 
 async def test_it_types_while_it_thinks(stage: Stage) -> None:
@@ -301,7 +312,7 @@ async def test_the_command_line_syncs_the_commands_in_any_case(stage: Stage) -> 
     async with stage.running():
         pass
     names = await sync_commands(settings, stage.server.token, stage.database)
-    assert sorted(names) == ["cyborg", "forget", "persona", "personas", "queue", "train", "tweet"]
+    assert sorted(names) == ["cyborg", "forget", "persona", "personas", "queue", "replay", "train", "tweet"]
     assert len(stage.requests("PUT", COMMANDS)) == 2
     with pytest.raises(DiscordError, match="environment variable DISCORD_TOKEN"):
         await sync_commands(settings, "wrong-token", stage.database)

@@ -10,6 +10,7 @@ import pytest
 from discord import app_commands
 
 from bot.database import Database
+from bot.errors import Refused
 from bot.frontends.discord.commands import add_commands
 from bot.loopback.discord import Message
 from bot.loopback.discord.world import MessageFlag
@@ -47,6 +48,23 @@ async def test_tweet_without_options_is_the_channels_persona(stage: Stage) -> No
     assert stage.speaker.asked == [("crumb", "")]
 
 
+async def test_a_replay_is_one_draft_with_what_makes_it_again(stage: Stage) -> None:
+    options = {"persona": "Crumb", "version": "v2", "seed": 7, "start": "Bread is", "temperature": 0.5, "top_p": 0.9}
+    async with stage.running():
+        answer = await (await stage.use("replay", "robin", **options)).answered(PATIENCE)
+    assert answer.content == "Bread is tweet number 1\n-# crumb v2 (AI) · seed 7 · novelty 90%"
+    assert stage.speaker.replayed == [("v2", 7, 0.5)]
+
+
+async def test_a_replay_that_is_not_fit_is_refused_to_the_person_only(stage: Stage) -> None:
+    stage.speaker.failure = Refused("What seed 7 gives with crumb v1 is not fit to be shown (copied).")
+    async with stage.running():
+        interaction = await stage.use("replay", persona="crumb", version="v1", seed=7)
+        [problem] = await interaction.followed_up(PATIENCE)
+    assert problem.content == "What seed 7 gives with crumb v1 is not fit to be shown (copied).\n-# e1"
+    assert MessageFlag.EPHEMERAL in problem.flags
+
+
 async def test_an_error_is_seen_by_the_person_only_and_says_what_to_do(stage: Stage) -> None:
     async with stage.running():
         interaction = await stage.use("persona set", persona="nobody")
@@ -76,6 +94,7 @@ async def test_personas_are_suggested_while_the_name_is_typed(stage: Stage) -> N
     async with stage.running():
         talk, robin = world.channel("talk"), world.user("robin")
         assert await stage.server.type_option(talk, robin, "tweet", "persona", "") == ["crumb", "nell"]
+        assert await stage.server.type_option(talk, robin, "replay", "persona", "cr") == ["crumb"]
         assert await stage.server.type_option(talk, robin, "persona set", "persona", "NE") == ["nell"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 
 from bot.database import Database
 from bot.errors import Busy, ConfigError, PortInUse, Refused, TooFewTweets
+from bot.generation.draft import Partial, Reason
 from bot.replies.conversation import Platform
 from bot.shelf.manifest import HandleCounts, Metrics, Tracked
 from bot.training.decisions import Decisions, What
@@ -84,8 +86,25 @@ async def test_answers_under_way_are_waited_for_at_the_end(rooms: Stage) -> None
 
 async def test_health_needs_no_password_and_leaves_no_cookie(rooms: Stage) -> None:
     async with rooms.browser(PASSWORD) as browser:
-        assert (await browser.open("/healthz")).html == '{"status": "ok"}'
+        assert (await browser.open("/healthz")).html == '{"status": "ok", "refused": {}}'
         assert not list(browser.session.cookie_jar)
+
+
+async def test_health_counts_what_was_refused_and_names_nobody(rooms: Stage) -> None:
+    async with rooms.browser(PASSWORD) as browser:
+        rooms.refusals["nell"] = {Reason.COPIED: 2, Reason.LOOPING: 1}
+        rooms.refusals["crumb"] = {Reason.COPIED: 1, Reason.UNSAFE_MESSAGE: 4}
+        shown = json.loads((await browser.open("/healthz")).html)
+    assert shown == {"status": "ok", "refused": {"copied": 3, "looping": 1, "unsafe message": 4}}
+
+
+async def test_the_page_of_personas_shows_what_each_refused_and_why_the_commonest_first(rooms: Stage) -> None:
+    async with rooms.browser() as browser:
+        assert "Refused since" not in (await browser.open("/personas")).text
+        rooms.refusals["nell"] = {Reason.LOOPING: 1, Reason.COPIED: 2}
+        shown = (await browser.open("/personas")).text
+    assert "Refused since the service started: 2 copied, 1 looping" in shown
+    assert shown.count("Refused since") == 1
 
 
 # Talking
@@ -108,6 +127,36 @@ async def test_thinking_shows_at_once_and_the_page_looks_again(rooms: Stage) -> 
         await browser.page_with("tweet number 1")
         assert "thinking" not in browser.text
         assert "http-equiv" not in browser.html
+
+
+async def test_an_answer_is_shown_while_it_is_spoken_with_and_without_a_script(rooms: Stage) -> None:
+    """The first row alone, unheard by screen readers until it is whole."""
+    rooms.speaker.free.clear()
+    rooms.speaker.partials = [Partial(0, 7, "Winds <back"), Partial(1, 8, "another row")]
+    async with rooms.browser() as browser:
+        await browser.say("hello")
+        await browser.page_with("nell AI 12:00 UTC Winds <back")
+        assert '<noscript><meta http-equiv="refresh"' in browser.html
+        assert "another row" not in browser.html
+        async with browser.events("/events?since=0") as events:
+            growing = await events.html_with("Winds &lt;back")
+            assert 'aria-live="off"' in growing and "dots" in growing
+            rooms.speaker.free.set()
+            assert "aria-live" not in await events.html_with("tweet number 1")
+        assert "Winds" not in (await browser.open("/")).html
+
+
+async def test_a_persona_that_is_forgotten_while_it_speaks_is_not_shown_again(rooms: Stage) -> None:
+    rooms.speaker.free.clear()
+    async with rooms.frontend() as page, visitor(page.url) as browser:
+        await browser.say("hello")
+        await rooms.speaker.asking.wait()
+        [follow] = rooms.speaker.followers
+        follow(Partial(0, 7, "Winds back"))
+        page.forget(["nell"])
+        follow(Partial(0, 7, "Winds backing north"))
+        assert "Winds" not in (await browser.open("/")).text
+        rooms.speaker.free.set()
 
 
 async def test_an_open_page_hears_the_answer(rooms: Stage) -> None:

@@ -22,7 +22,7 @@ from bot.config import Training as Settings
 from bot.config import Web
 from bot.database import Database
 from bot.frontends.web.frontend import WebFrontend
-from bot.generation.draft import Drafts, Sampling
+from bot.generation.draft import Drafts, OnPartial, Sampling
 from bot.shelf.manifest import HandleCounts, Metrics
 from bot.training.decisions import Decisions
 from bot.training.exploring import Explorer
@@ -57,6 +57,8 @@ class SlowSpeaker(FakeSpeaker):
         about: str = "",
         thread: Sequence[str] = (),
         urgent: bool = True,
+        version: str | None = None,
+        on_partial: OnPartial | None = None,
     ) -> Drafts:
         await asyncio.sleep(1.5)
         chosen = random.randrange(2**31) if seed is None else seed
@@ -148,6 +150,7 @@ async def show(port: int, password: str | None, is_empty: bool, step: int) -> No
                 rooms.store,
                 Explorer(rooms.shelf, database.path, Settings()),
                 Decisions(database, rooms.shelf, rooms.clock),
+                rooms.refusals,
                 0,
             )
             async with page, asyncio.TaskGroup() as group:

@@ -21,7 +21,7 @@ from bot.config import Training as Settings
 from bot.database import Database
 from bot.errors import Refused
 from bot.frontends.web.frontend import WebFrontend
-from bot.generation.draft import Sampling
+from bot.generation.draft import Reason, Sampling
 from bot.replies.conversation import Conversation
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
@@ -217,6 +217,7 @@ class Stage:
     purchases: Purchases
     ledger: Ledger
     trainings: FakeTrainings = field(default_factory=FakeTrainings)
+    refusals: dict[str, dict[Reason, int]] = field(default_factory=dict)  # what was refused since the start
 
     def frontend(self, password: str | None = None, host: str = "127.0.0.1", port: int = 0) -> WebFrontend:
         """A page that isn't served yet."""
@@ -232,6 +233,7 @@ class Stage:
             self.store,
             Explorer(self.shelf, self.database.path, Settings()),
             Decisions(self.database, self.shelf, self.clock),
+            self.refusals,
             drain_seconds=PATIENCE,
             clock=self.clock,
         )

@@ -6,7 +6,7 @@ import pytest
 
 from bot.config import SafetySettings
 from bot.generation.draft import Draft, Reason, Spoken
-from bot.generation.filters import Filters, judged, loops
+from bot.generation.filters import HIDDEN, Filters, judged, loops
 from bot.generation.novelty import NoveltyIndex
 from bot.generation.safety import Safety
 
@@ -105,3 +105,12 @@ def test_an_emoji_family_survives_and_control_characters_do_not() -> None:
 def test_three_words_may_come_twice() -> None:
     assert not loops("row row row your boat, row row row your boat")
     assert loops("so it goes. so it goes. so it goes.")
+
+
+def test_what_is_half_spoken_may_be_shown_unless_it_is_a_copy_or_not_said() -> None:
+    """It loses handles and links like a draft; eight words in a row of a real tweet are no copy, nine are."""
+    assert FILTERS.partial(" a kettle @crumb sings at https://example.org da", "now") == "now a kettle sings at da"
+    nine = " ".join(REAL.split()[:9])
+    assert FILTERS.partial(nine.rpartition(" ")[0], "so") != HIDDEN
+    for said in (nine, f"{nine} c", REAL, "you stupid fucking idiot", "my fudge is"):
+        assert FILTERS.partial(f" {said}", "so") == HIDDEN

@@ -11,10 +11,11 @@ import pytest
 
 from bot.config import Generation, SafetySettings
 from bot.database import Database
-from bot.errors import Refused
-from bot.generation.draft import Drafts, Reason, Request, Sampling, Spoken
+from bot.errors import Refused, UnknownVersion
+from bot.generation.draft import Drafts, Partial, Reason, Request, Sampling, Spoken
 from bot.generation.engine import Engine
 from bot.generation.engines import Engines, Voice
+from bot.generation.filters import HIDDEN
 from bot.generation.speaker import LONGEST_ABOUT, ROUNDS, Speaker, asked_of, first_line
 from bot.shelf.answering import FEWEST
 from bot.shelf.manifest import Manifest
@@ -31,7 +32,10 @@ def spoken(text: str, ended: bool = True) -> Spoken:
 
 
 class Rows:
-    """An engine that says the given texts in their order, the last one for ever; even seeds gain a nat."""
+    """An engine that says the given texts in their order, the last one for ever; even seeds gain a nat.
+
+    Whoever follows it is told each row's text before its last letter.
+    """
 
     def __init__(self, texts: Sequence[str], ended: bool = True) -> None:
         self._texts = list(texts)
@@ -40,7 +44,11 @@ class Rows:
 
     async def generate(self, request: Request) -> list[Spoken]:
         self.requests.append(request)
-        return [Spoken(self._next(), seed, self._ended, -2.0, -3.0 + seed % 2) for seed in request.seeds]
+        said = [Spoken(self._next(), seed, self._ended, -2.0, -3.0 + seed % 2) for seed in request.seeds]
+        for row, spoken in enumerate(said if request.on_text else ()):
+            assert request.on_text is not None
+            request.on_text(row, spoken.text[:-1])
+        return said
 
     def _next(self) -> str:
         return self._texts.pop(0) if len(self._texts) > 1 else self._texts[0]
@@ -130,6 +138,64 @@ async def test_a_cut_off_draft_is_only_taken_when_nothing_else_comes(stage: Stag
     made = await stage.drafts()
     assert made.drafts[0].text == "zebras juggle pineapples and the…"
     assert made.refused == {Reason.CUT_OFF: ROUNDS - 1}
+
+
+async def test_rows_can_be_followed_each_by_its_seed_but_never_a_copy(stage: Stage) -> None:
+    stage.says("zebras juggle pineapples", f"{sentences(20)[3]}?", "owls mend nets")
+    told: list[Partial] = []
+    await stage.speaker.drafts("nell", count=2, sampling=SAMPLING, seed=7, on_partial=told.append)
+    assert told[:2] == [Partial(0, 7, "zebras juggle pineapple"), Partial(1, 8, HIDDEN)]
+    assert told[2:] == [Partial(0, 9, "owls mend net")]
+
+
+async def test_of_an_answer_its_own_line_can_be_followed(stage: Stage) -> None:
+    """What the row says behind a line break is the next one's answer."""
+    version = stage.shelf.current("nell").model_copy(update={"version": "v2", "answers": FEWEST})
+    stage.shelf.place(stage.shelf.staging("nell", "2"), version)
+    stage.says("zebras juggle pineapples\nAnd who asks?")
+    told: list[Partial] = []
+    await stage.speaker.drafts(
+        "nell", count=1, sampling=SAMPLING, about="What do they do?", seed=7, version="v2", on_partial=told.append
+    )
+    assert told == [Partial(0, 7, "zebras juggle pineapples")]
+
+
+async def test_a_replay_is_the_row_of_that_seed_even_if_it_was_cut_at_a_word(stage: Stage) -> None:
+    """As it was when it was taken in the last round."""
+    rows = stage.says("zebras juggle pineapples and the g", ended=False)
+    (taken,) = (await stage.drafts()).drafts
+    made = await stage.speaker.replay("nell", "v1", seed=taken.seed, sampling=SAMPLING)
+    assert (made.version, [(each.text, each.seed) for each in made.drafts]) == ("v1", [(taken.text, taken.seed)])
+    assert rows.requests[-1].seeds == (taken.seed,)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("…", Reason.EMPTY),
+        ("oh my gulls " * 5, Reason.LOOPING),
+        (sentences(20)[3], Reason.COPIED),
+        ("you stupid fucking idiot", Reason.UNSAFE),
+        ("zebras eat fudge", Reason.BANNED_WORD),
+    ],
+)
+async def test_a_replay_that_is_not_fit_is_refused_and_no_other_seed_takes_its_place(
+    stage: Stage, text: str, reason: Reason
+) -> None:
+    rows = stage.says(text, "zebras juggle pineapples")
+    with pytest.raises(Refused, match=rf"What seed 7 gives with nell v1 is not fit to be shown \({reason}\)"):
+        await stage.speaker.replay("nell", "v1", seed=7, sampling=SAMPLING)
+    assert [request.seeds for request in rows.requests] == [(7,)]
+    assert stage.speaker.refusals["nell"] == {reason: 1}
+
+
+async def test_a_version_that_is_not_there_says_nothing(stage: Stage) -> None:
+    rows = stage.says("zebras juggle pineapples")
+    with pytest.raises(UnknownVersion):
+        await stage.speaker.replay("nell", "v9", seed=7, sampling=SAMPLING)
+    with pytest.raises(UnknownVersion):
+        await stage.speaker.drafts("nell", count=1, sampling=SAMPLING, version="v9")
+    assert not rows.requests
 
 
 @pytest.mark.parametrize("message", ["shut up you stupid bitch", "what about fudge?", "Say FUDGE!"])

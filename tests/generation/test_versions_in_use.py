@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +46,12 @@ class House:
     """A shelf with versions of nell that a real engine speaks with."""
 
     def __init__(self, folder: Path, database: Database) -> None:
+        self.data = folder / "data"
         self.shelf = Shelf(folder / "models")
         self.decisions = Decisions(database, self.shelf, FakeClock())
         self.store = TweetStore(database, FakeClock())
         self.speaker = Speaker(self.shelf, self.store, Generation(min_novelty=0.0), SafetySettings(enabled=False))
-        self.base = make_tiny_gpt2(base_folder(folder / "data", "tiny"), "tiny")
+        self.base = make_tiny_gpt2(base_folder(self.data, "tiny"), "tiny")
 
     def publish(self, version: str) -> Path:
         """A version that speaks differently from the others; its folder."""
@@ -66,17 +68,24 @@ class House:
         return made.version, [draft.text for draft in made.drafts]
 
 
-@pytest.fixture
-async def house(tmp_path: Path, database: Database) -> AsyncIterator[House]:
-    house = House(tmp_path, database)
-    await house.store.add("nell", tweets("nell", sentences(20)))
+@asynccontextmanager
+async def open_engines(house: House) -> AsyncIterator[None]:
+    """The house's speaker has engines of its own."""
     model = Model(base="tiny", weights="float32", threads=1)
     graph = await ready_graph(house.base, "float32", lambda _: None)
     async with (
         Engine(house.base, graph, 1, 8) as first,
-        Engines(first, house.shelf, tmp_path / "data", model, 8, lambda _: None) as engines,
+        Engines(first, house.shelf, house.data, model, 8, lambda _: None) as engines,
     ):
         house.speaker.speak_with(engines)
+        yield
+
+
+@pytest.fixture
+async def house(tmp_path: Path, database: Database) -> AsyncIterator[House]:
+    house = House(tmp_path, database)
+    await house.store.add("nell", tweets("nell", sentences(20)))
+    async with open_engines(house):
         yield house
 
 
@@ -105,3 +114,29 @@ async def test_a_version_that_is_pruned_while_it_speaks_speaks_to_the_end(house:
     assert await house.decisions.prune("nell", 1, "command") == ["v1", "v2"]
     assert await speaking == before
     assert (await house.says())[0] == "v3"
+
+
+async def test_a_replay_gives_the_same_text_in_company_after_a_rollback_and_after_a_restart(house: House) -> None:
+    """And a version's own text, whichever is in use."""
+    for version in ("v1", "v2"):
+        house.publish(version)
+    house.shelf.use("nell", "v2")
+    made = await house.speaker.drafts("nell", count=3, sampling=WILD, start="My dream is", seed=7)
+    said = {draft.seed: draft.text for draft in made.drafts}
+
+    async def replayed(seed: int, version: str) -> str:
+        again = await house.speaker.replay("nell", version, seed=seed, sampling=WILD, start="My dream is")
+        assert (again.version, [draft.seed for draft in again.drafts]) == (version, [seed])
+        return again.drafts[0].text
+
+    async def all_replayed() -> list[str]:
+        return list(await asyncio.gather(*(replayed(seed, "v2") for seed in said)))
+
+    assert await all_replayed() == list(said.values())
+    house.shelf.use("nell", "v1")
+    assert await all_replayed() == list(said.values())
+    named = await house.speaker.drafts("nell", count=3, sampling=WILD, start="My dream is", seed=7, version="v2")
+    assert (named.version, {draft.seed: draft.text for draft in named.drafts}) == ("v2", said)
+    assert await replayed(next(iter(said)), "v1") not in said.values()
+    async with open_engines(house):
+        assert await all_replayed() == list(said.values())

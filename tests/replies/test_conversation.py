@@ -128,6 +128,20 @@ async def test_drafts_take_the_asked_persona_start_and_seed(conversation: Conver
     assert all(draft.text.startswith("My dream is") for draft in drafts.drafts)
 
 
+async def test_a_replay_is_asked_for_in_its_own_version_and_counts_against_the_quota(
+    conversation: Conversation, database: Database, speaker: FakeSpeaker
+) -> None:
+    made = await conversation.replay(Platform.DISCORD, "general", "ann", "r1", "@Crumb", " V2", 7, temperature=0.5)
+    assert (made.persona, made.version, [draft.seed for draft in made.drafts]) == ("crumb", "v2", [7])
+    assert speaker.replayed == [("v2", 7, 0.5)]
+    row = await database.one("SELECT state, persona, version, seed FROM messages")
+    assert row is not None and tuple(row) == ("answered", "crumb", "v2", 7)
+    for number in (2, 3):
+        await conversation.replay(Platform.DISCORD, "general", "ann", f"r{number}", "crumb", "v1", 7)
+    with pytest.raises(Refused, match="3 an hour"):
+        await conversation.replay(Platform.DISCORD, "general", "ann", "r4", "crumb", "v1", 7)
+
+
 async def test_the_words_of_a_server_are_banned_there_and_nowhere_else(
     conversation: Conversation, database: Database, clock: FakeClock, speaker: FakeSpeaker
 ) -> None:
@@ -138,6 +152,8 @@ async def test_the_words_of_a_server_are_banned_there_and_nowhere_else(
         banned.append(speaker.banned)
     await conversation.drafts(Platform.DISCORD, "general", "bob", "r1", server_id="7")
     assert [*banned, speaker.banned] == [("fudge",), (), (), ("fudge",)]
+    await conversation.replay(Platform.DISCORD, "general", "eve", "r2", "nell", "v1", 7, server_id="7")
+    assert speaker.banned == ("fudge",)
 
 
 async def test_what_was_said_before_a_message_reaches_the_speaker(

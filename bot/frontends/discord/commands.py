@@ -43,6 +43,28 @@ async def _tweet(
     await interaction.client.talk.tweet(interaction, persona, start, count, temperature, top_p, seed)
 
 
+@app_commands.command(name="replay", description="Write a tweet once more, the very same")
+@app_commands.describe(
+    persona="Who spoke",
+    version="As it stands under the tweet, for example: v1",
+    seed="As it stands under the tweet",
+    start="How the tweet was told to begin",
+    temperature="As it was given then; leave it out if it was left out",
+    top_p="As it was given then; leave it out if it was left out",
+)
+@app_commands.autocomplete(persona=_personas_like)
+async def _replay(
+    interaction: discord.Interaction[Client],
+    persona: app_commands.Range[str, 1, 100],
+    version: app_commands.Range[str, 1, 100],
+    seed: app_commands.Range[int, 0, _LARGEST_INTEGER],
+    start: app_commands.Range[str, 1, 200] = "",
+    temperature: app_commands.Range[float, 0.05, 5.0] | None = None,
+    top_p: app_commands.Range[float, 0.01, 1.0] | None = None,
+) -> None:
+    await interaction.client.talk.replay(interaction, persona, version, seed, start, temperature, top_p)
+
+
 @app_commands.command(name="train", description="Learn a persona from the tweets of one or several accounts")
 @app_commands.describe(
     handles="The accounts, for example: nasa, esa", name="The persona's name; made of the handles if left out"
@@ -113,6 +135,7 @@ async def _persona_set(interaction: discord.Interaction[Client], persona: app_co
 def add_commands(tree: app_commands.CommandTree[Any]) -> None:
     """Put every command in the tree."""
     tree.add_command(_tweet)
+    tree.add_command(_replay)
     tree.add_command(_train)
     tree.add_command(_cyborg)
     tree.add_command(_personas)

@@ -1,4 +1,4 @@
-"""Mentions, /tweet, /personas and /persona set: what people say to the bot, and what it says back."""
+"""Mentions, /tweet, /replay, /personas and /persona set: what people say to the bot, and what it says back."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import structlog
 from bot.errors import MockingbirdError
 from bot.frontends.discord import texts
 from bot.frontends.discord.failures import Failures
+from bot.generation.draft import Drafts
 from bot.replies.conversation import Answer, Conversation, Incoming, Platform
 from bot.shelf.shelf import Shelf
 
@@ -75,10 +76,34 @@ class Talk:
             seed,
             str(interaction.guild_id or ""),
         )
-        first, *more = texts.pieces(texts.drafts(drafts))
-        sent = [(await interaction.edit_original_response(content=first)).id]
-        sent += [(await interaction.followup.send(piece, wait=True)).id for piece in more]
-        await self._conversation.shown(Platform.DISCORD, str(interaction.id), *map(str, sent))
+        await self._show(interaction, drafts)
+
+    async def replay(
+        self,
+        interaction: discord.Interaction[Any],
+        persona: str,
+        version: str,
+        seed: int,
+        start: str,
+        temperature: float | None,
+        top_p: float | None,
+    ) -> None:
+        """Say a draft once more."""
+        await interaction.response.defer()
+        drafts = await self._conversation.replay(
+            Platform.DISCORD,
+            str(interaction.channel_id),
+            str(interaction.user.id),
+            str(interaction.id),
+            persona,
+            version,
+            seed,
+            start,
+            temperature,
+            top_p,
+            str(interaction.guild_id or ""),
+        )
+        await self._show(interaction, drafts)
 
     async def personas(self, interaction: discord.Interaction[Any]) -> None:
         """List who is on the shelf."""
@@ -104,6 +129,12 @@ class Talk:
         """Personas whose name contains what was typed so far, at most as many as Discord shows."""
         names = await asyncio.to_thread(self._shelf.personas)
         return [name for name in names if typed.lower().removeprefix("@") in name][: texts.MOST_LISTED]
+
+    async def _show(self, interaction: discord.Interaction[Any], drafts: Drafts) -> None:
+        first, *more = texts.pieces(texts.drafts(drafts))
+        sent = [(await interaction.edit_original_response(content=first)).id]
+        sent += [(await interaction.followup.send(piece, wait=True)).id for piece in more]
+        await self._conversation.shown(Platform.DISCORD, str(interaction.id), *map(str, sent))
 
     async def _deliver(self, message: discord.Message, incoming: Incoming, answer: Answer) -> None:
         sent = await self._reply(message, texts.plain(answer.draft.text))

@@ -68,7 +68,7 @@ def _fitting(text: str, longest: int) -> str:
 
 
 def drafts(made: Drafts) -> str:
-    """What /tweet shows: each draft with what makes it again."""
+    """What /tweet and /replay show: each draft with what makes it again."""
     return "\n\n".join(f"{plain(draft.text)}\n{_origin(made, draft)}" for draft in made.drafts)
 
 

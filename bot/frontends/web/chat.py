@@ -14,7 +14,7 @@ from bot.frontends.web.learning import Learning
 from bot.frontends.web.sessions import Kind, Line, Session, reply_id
 from bot.frontends.web.typed import Explain, ListPersonas, Say, Train, Tweet, Typed, understood
 from bot.frontends.web.work import Work
-from bot.generation.draft import Draft
+from bot.generation.draft import Draft, OnPartial, Partial
 from bot.replies.addressing import addressed_persona
 from bot.replies.conversation import Answer, Conversation, Incoming, Platform
 from bot.training.purchases import Purchases
@@ -83,7 +83,7 @@ class Chat:
     async def _reply(self, session: Session, incoming: Incoming, typed: Typed) -> None:
         """Whatever happens, the line that says "thinking" becomes something else."""
         try:
-            line = await self._line(incoming, typed)
+            line = await self._line(incoming, typed, _writing(session, incoming))
         except MockingbirdError as error:
             line = self._house(incoming, Kind.PROBLEM, str(error))
             if isinstance(error, Busy):
@@ -98,13 +98,13 @@ class Chat:
         if line.training:
             self._views.start(self._follow(session, incoming, line), name=f"web view of training {line.training.id}")
 
-    async def _line(self, incoming: Incoming, typed: Typed) -> Line:
+    async def _line(self, incoming: Incoming, typed: Typed, on_partial: OnPartial) -> Line:
         match typed:
             case Say():
-                answer = await self._conversation.answer(incoming)
+                answer = await self._conversation.answer(incoming, on_partial)
                 return self._answered(incoming, answer) if answer else self._house(incoming, Kind.NOTE, ANSWERED_BEFORE)
             case Tweet(persona, start):
-                return self._answered(incoming, await self._tweet(incoming, persona, start))
+                return self._answered(incoming, await self._tweet(incoming, persona, start, on_partial))
             case Train(handles):
                 purchase = await self._purchases.needed(handles, None, "web", incoming.author_id)
                 if purchase is not None:
@@ -117,7 +117,7 @@ class Chat:
             case Explain(problem):
                 return self._house(incoming, Kind.NOTE, f"{problem}\n{HELP}" if problem else HELP)
 
-    async def _tweet(self, incoming: Incoming, persona: str | None, start: str) -> Answer:
+    async def _tweet(self, incoming: Incoming, persona: str | None, start: str, on_partial: OnPartial) -> Answer:
         drafts = await self._conversation.drafts(
             incoming.platform,
             incoming.channel_id,
@@ -125,6 +125,7 @@ class Chat:
             request_id=incoming.message_id,
             persona=persona,
             start=start,
+            on_partial=on_partial,
         )
         return Answer(drafts.persona, drafts.version, drafts.drafts[0])
 
@@ -159,6 +160,17 @@ class Chat:
 
     def _house(self, incoming: Incoming, kind: Kind, text: str) -> Line:
         return Line(reply_id(incoming.message_id), kind, self._clock(), text)
+
+
+def _writing(session: Session, incoming: Incoming) -> OnPartial:
+    """Shows the first row while it is spoken, as long as nothing else has taken the place of the line that thinks."""
+
+    def show(partial: Partial) -> None:
+        line = session.line(reply_id(incoming.message_id))
+        if partial.row == 0 and line is not None and line.kind is Kind.THINKING:
+            session.put(replace(line, text=partial.text))
+
+    return show
 
 
 def _thinker(typed: Typed, personas: list[str], channel: str) -> str | None:

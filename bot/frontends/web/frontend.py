@@ -22,6 +22,7 @@ from bot.frontends.web.channel import ChannelPage
 from bot.frontends.web.chat import Chat
 from bot.frontends.web.data import DataPage
 from bot.frontends.web.guard import Guard, is_loopback
+from bot.frontends.web.health import Health, Refusals
 from bot.frontends.web.learning import Learning
 from bot.frontends.web.login import LoginPage
 from bot.frontends.web.personas import PersonasPage
@@ -53,7 +54,8 @@ def utc_now() -> datetime:
 class WebFrontend:
     """`async with WebFrontend(...) as page`: serving at `page.url`. Raises `ConfigError`, `PortInUse`.
 
-    Answers under way at the end are waited for, at most `drain_seconds`.
+    `refusals` are the speaker's own counts, looked at whenever a page is shown. Answers under way at the end are waited
+    for, at most `drain_seconds`.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class WebFrontend:
         store: TweetStore,
         explorer: Explorer,
         decisions: Decisions,
+        refusals: Refusals,
         drain_seconds: float = 10.0,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -87,7 +90,7 @@ class WebFrontend:
         set_up_templates(self._app)
         for page in (
             ChannelPage(renderer, self._chat, conversation, shelf, self._closing),
-            PersonasPage(renderer, shelf, store, trainings, purchases, decisions),
+            PersonasPage(renderer, shelf, store, trainings, purchases, decisions, refusals),
             PurchasePage(renderer, purchases, self._closing),
             CostsPage(renderer, ledger),
             AccountsPage(renderer, store),
@@ -97,7 +100,7 @@ class WebFrontend:
             LoginPage(guard, sessions),
         ):
             self._app.add_routes(page.routes())
-        self._app.add_routes([web.get("/healthz", _health), web.static("/static", STATIC)])
+        self._app.add_routes([Health(refusals).route(), web.static("/static", STATIC)])
         self.url = ""  # where the page is found; empty until the server runs
 
     async def __aenter__(self) -> Self:
@@ -149,10 +152,6 @@ class WebFrontend:
 
     async def _end_streams(self, app: web.Application) -> None:
         self._closing.set()
-
-
-async def _health(request: web.Request) -> web.Response:
-    return web.json_response({"status": "ok"})
 
 
 def _url(host: str, port: int) -> str:

@@ -11,10 +11,12 @@ from markupsafe import Markup
 
 from bot.errors import MockingbirdError, UsageError
 from bot.frontends.web.guard import VISITOR
+from bot.frontends.web.health import Refusals
 from bot.frontends.web.learning import Learning
 from bot.frontends.web.pictures import Part, proportions
 from bot.frontends.web.rendering import Renderer, field, see
 from bot.frontends.web.sessions import Notice
+from bot.generation.draft import in_words
 from bot.shelf.card import PICTURES, PREDICTIONS, told
 from bot.shelf.manifest import HandleCounts, Manifest
 from bot.shelf.shelf import Shelf
@@ -68,6 +70,7 @@ class PersonasPage:
         trainings: Learning,
         purchases: Purchases,
         decisions: Decisions,
+        refusals: Refusals,
     ) -> None:
         self._renderer = renderer
         self._shelf = shelf
@@ -75,6 +78,7 @@ class PersonasPage:
         self._trainings = trainings
         self._purchases = purchases
         self._decisions = decisions
+        self._refusals = refusals
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Where this page is found."""
@@ -91,6 +95,7 @@ class PersonasPage:
             "personas.html",
             cards=cards,
             decided=decided,
+            refusals={card.name: in_words(self._refusals.get(card.name, {})) for card in cards},
             accounts=accounts,
             known=known,
             pays=self._purchases.is_on,

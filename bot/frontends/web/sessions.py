@@ -74,7 +74,7 @@ class Line:
     id: str  # of a message: the form's; of what follows it: `reply_id`
     kind: Kind
     at: datetime  # UTC
-    text: str = ""
+    text: str = ""  # of an answer that is being made: how far it has come, unfiltered
     persona: str | None = None  # who thinks or answers
     answer: Answer | None = None
     training: Training | None = None
