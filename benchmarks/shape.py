@@ -4,7 +4,8 @@
 
 Outcome: FOLDER is a transformers folder, and FOLDER given as `[model] base` (or as `--base` to the other benchmarks,
 after `MOCKINGBIRD_MODEL__BASE=FOLDER mockingbird prepare`) stands for GPT-2 where GPT-2 can't be downloaded. Its
-tokenizer is the embedded base's, a byte-level BPE of the same class with 49,152 of the 50,257 tokens.
+tokenizer is the embedded base's, a byte-level BPE of the same class with 49,152 tokens, filled up to GPT-2's 50,257
+with tokens that nothing is cut into.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(embedded.model / "tokenizer.json"))
     end = tokenizer.token_to_id(END_TOKEN)
     torch.manual_seed(1)
-    model = GPT2LMHeadModel(GPT2Config(bos_token_id=end, eos_token_id=end))  # its defaults are those of 124M
+    config = GPT2Config(bos_token_id=end, eos_token_id=end)  # its defaults are those of 124M
+    missing = config.vocab_size - tokenizer.get_vocab_size()
+    tokenizer.add_special_tokens([f"<|unused_{number}|>" for number in range(missing)])
+    model = GPT2LMHeadModel(config)
     model.save_pretrained(asked.folder)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_TOKEN)  # type: ignore[no-untyped-call]
     fast.save_pretrained(asked.folder)
