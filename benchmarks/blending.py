@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from learning import child, data_set_of
+from learning import child, data_set_of, job_for
 
 from bot.config import Generation, Training
 from bot.generation.engines import ready_graph
@@ -36,7 +36,7 @@ from bot.shelf.figures import Figures
 from bot.shelf.forms import files_of
 from bot.training.dataset import DataSet
 from bot.training.evaluation import ANSWER, MATERIAL, SCORING, Material, Question, Sampled, Voice, voices_of
-from bot.training.job import RESULT, TEXTS, Job, Result, Texts
+from bot.training.job import RESULT, TEXTS, Result, Texts
 from bot.training.rebuilding import Match, Rebuilt, together
 
 
@@ -44,16 +44,7 @@ def trained(data_set: DataSet, base: Base, folder: Path, threads: int) -> float:
     """Leave an adapter in the folder, with the settings as they are shipped; the seconds that learning it took."""
     if not (folder / RESULT).is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        texts = Texts(
-            train=data_set.train, held_out=data_set.held_out, accounts=tuple(each.train for each in data_set.splits),
-            prompts=data_set.prompts, held_out_prompts=data_set.held_out_prompts,
-        )  # fmt: skip
-        (folder / TEXTS).write_text(texts.model_dump_json(), encoding="utf-8")
-        told = data_set.settings.model_dump(include=Training.model_fields.keys() & Job.model_fields.keys())
-        job = Job(
-            base=base.model, base_name="", end_id=base.record.end_id, folder=folder, fingerprint="",
-            **{**told, "threads": threads},
-        )  # fmt: skip
+        job = job_for(data_set, base, folder, threads=threads)
         child(["-m", "bot.training.finetune"], job.model_dump_json())
     return Result.model_validate_json((folder / RESULT).read_bytes()).seconds
 

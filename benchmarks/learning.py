@@ -98,21 +98,24 @@ def reckoned(end: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": round(end["whole_tokens"] / per_second), "tokens_per_second": round(per_second), **known}
 
 
+def job_for(data_set: DataSet, base: Base, folder: Path, **settings: Any) -> Job:
+    """Ours, with the settings as they are shipped but for these; its texts lie in the folder afterwards."""
+    texts = Texts(
+        train=data_set.train, held_out=data_set.held_out, accounts=tuple(split.train for split in data_set.splits),
+        prompts=data_set.prompts, held_out_prompts=data_set.held_out_prompts,
+    )  # fmt: skip
+    (folder / TEXTS).write_text(texts.model_dump_json(), encoding="utf-8")
+    told = data_set.settings.model_dump(include=Training.model_fields.keys() & Job.model_fields.keys())
+    return Job(
+        base=base.model, base_name="", end_id=base.record.end_id, folder=folder, fingerprint="", **{**told, **settings}
+    )  # fmt: skip
+
+
 def ours(data_set: DataSet, base: Base, seed: int, asked: argparse.Namespace) -> dict[str, Any]:
     """Ours, with the settings as they are shipped."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        accounts = tuple(split.train for split in data_set.splits)
-        texts = Texts(
-            train=data_set.train, held_out=data_set.held_out, accounts=accounts,
-            prompts=data_set.prompts, held_out_prompts=data_set.held_out_prompts,
-        )  # fmt: skip
-        (folder / TEXTS).write_text(texts.model_dump_json(), encoding="utf-8")
-        told = data_set.settings.model_dump(include=Training.model_fields.keys() & Job.model_fields.keys())
-        job = Job(
-            base=base.model, base_name="", end_id=base.record.end_id, folder=folder, fingerprint="",
-            **{**told, "seed": seed, "threads": asked.threads},
-        )  # fmt: skip
+        job = job_for(data_set, base, folder, seed=seed, threads=asked.threads)
         events = child(["-m", "bot.training.finetune"], job.model_dump_json())
         result = Result.model_validate_json((folder / RESULT).read_bytes())
         size = sum((folder / file).stat().st_size for file in files_of(form_of(folder)))

@@ -108,92 +108,101 @@ async def open_rooms(config: Config, examples: bool = False) -> AsyncIterator[Ro
     async with Database(config.paths.data / "mockingbird.db") as database:
         store = TweetStore(database, now)
         await store.judge_again()
-        shelf = Shelf(config.paths.models)
-        speaker = Speaker(shelf, store, config.generation, config.safety)
-        sampling = Sampling.from_settings(config.generation)
-        ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now)
-        evaluator = Evaluator(
-            shelf,
-            store,
-            config.paths.data,
-            config.paths.examples,
-            config.training,
-            config.judging,
-            partial(_sample, config),
-        )
-        trainings = Trainings(
-            database,
-            shelf,
-            store,
-            config.paths.data,
-            config.model,
-            config.training,
-            config.retraining,
-            now,
-            evaluator=evaluator,
-            trackers=Trackers(config.tracking, config.paths.data),
-            keep_versions=config.shelf.keep_versions,
-        )
-        conversation = Conversation(database, shelf, speaker, config.generation, config.replies, now)
-        posts = Posts(database, speaker, sampling, config.generation.drafts, config.x.approval, now)
-        blocklist = Blocklist(database, now)
-        evaluations = Evaluations(database, now)
-        decisions = Decisions(database, shelf, now)
-        pushes = Pushes(database, store, shelf, config.paths.data, config.hub, config.generation, now)
-        blends = Blends(shelf, store, config.paths.data, evaluator, decisions, config.shelf.keep_versions, now)
-        emptied = rooms_to_empty(
-            posts,
-            conversation,
-            shelf,
-            evaluations,
-            decisions,
-            trainings,
-            evaluator,
-            database,
-            store,
-            ledger,
-            pushes,
-            blends,
-        )
-        outlets: dict[str, Outlet] = {
-            Platform.X: XOutlet(lambda: open_x(config), ledger),
-            Platform.DISCORD: DiscordOutlet(config.discord),
-            HUB: HubOutlet(config.hub),
-        }
-        rooms = Rooms(
-            config=config,
-            database=database,
-            store=store,
-            shelf=shelf,
-            ledger=ledger,
-            trainings=trainings,
-            evaluator=evaluator,
-            evaluations=evaluations,
-            adoptions=Adoptions(
-                shelf,
-                store,
-                config.paths.data,
-                config.model.base,
-                config.training,
-                evaluator,
-                partial(_build_graph, config),
-                now,
-                decisions,
-            ),
-            blends=blends,
-            decisions=decisions,
-            explorer=Explorer(shelf, database.path, config.training),
-            speaker=speaker,
-            conversation=conversation,
-            posts=posts,
-            pushes=pushes,
-            blocklist=blocklist,
-            takedowns=Takedowns(database, store, blocklist, emptied, outlets, config.paths.data, now),
-            emptied=emptied,
-        )
+        rooms = _wired(config, database, store)
         if examples:
             await _import_examples(rooms)
         yield rooms
+
+
+def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
+    """What is made of what."""
+    data, keep = config.paths.data, config.shelf.keep_versions
+    shelf = Shelf(config.paths.models)
+    ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now)
+    speaker = Speaker(shelf, store, config.generation, config.safety)
+    conversation = Conversation(database, shelf, speaker, config.generation, config.replies, now)
+    sampling = Sampling.from_settings(config.generation)
+    posts = Posts(database, speaker, sampling, config.generation.drafts, config.x.approval, now)
+    evaluator = _evaluator(config, shelf, store)
+    evaluations, decisions = Evaluations(database, now), Decisions(database, shelf, now)
+    trainings = _trainings(config, database, shelf, store, evaluator)
+    pushes = Pushes(database, store, shelf, data, config.hub, config.generation, now)
+    blends = Blends(shelf, store, data, evaluator, decisions, keep, now)
+    blocklist = Blocklist(database, now)
+    emptied = rooms_to_empty(
+        posts,
+        conversation,
+        shelf,
+        evaluations,
+        decisions,
+        trainings,
+        evaluator,
+        database,
+        store,
+        ledger,
+        pushes,
+        blends,
+    )
+    return Rooms(
+        config=config,
+        database=database,
+        store=store,
+        shelf=shelf,
+        ledger=ledger,
+        trainings=trainings,
+        evaluator=evaluator,
+        evaluations=evaluations,
+        adoptions=_adoptions(config, shelf, store, evaluator, decisions),
+        blends=blends,
+        decisions=decisions,
+        explorer=Explorer(shelf, database.path, config.training),
+        speaker=speaker,
+        conversation=conversation,
+        posts=posts,
+        pushes=pushes,
+        blocklist=blocklist,
+        takedowns=Takedowns(database, store, blocklist, emptied, _outlets(config, ledger), data, now),
+        emptied=emptied,
+    )
+
+
+def _evaluator(config: Config, shelf: Shelf, store: TweetStore) -> Evaluator:
+    paths = config.paths
+    drawn = partial(_sample, config)
+    return Evaluator(shelf, store, paths.data, paths.examples, config.training, config.judging, drawn)
+
+
+def _trainings(config: Config, database: Database, shelf: Shelf, store: TweetStore, evaluator: Evaluator) -> Trainings:
+    return Trainings(
+        database,
+        shelf,
+        store,
+        config.paths.data,
+        config.model,
+        config.training,
+        config.retraining,
+        now,
+        evaluator=evaluator,
+        trackers=Trackers(config.tracking, config.paths.data),
+        keep_versions=config.shelf.keep_versions,
+    )
+
+
+def _adoptions(
+    config: Config, shelf: Shelf, store: TweetStore, evaluator: Evaluator, decisions: Decisions
+) -> Adoptions:
+    built = partial(_build_graph, config)
+    data, base = config.paths.data, config.model.base
+    return Adoptions(shelf, store, data, base, config.training, evaluator, built, now, decisions)
+
+
+def _outlets(config: Config, ledger: Ledger) -> dict[str, Outlet]:
+    """Where something that was said may stand, and has to be taken back."""
+    return {
+        Platform.X: XOutlet(lambda: open_x(config), ledger),
+        Platform.DISCORD: DiscordOutlet(config.discord),
+        HUB: HubOutlet(config.hub),
+    }
 
 
 async def _sample(
