@@ -47,7 +47,7 @@ class Model(Section):
     base: str = "embedded"
     weights: Literal["int8", "float32"] = "int8"
     threads: Annotated[int, Field(ge=0)] = 0
-    rows: Annotated[int, Field(ge=2, le=1024)] = 32
+    rows: Annotated[int, Field(ge=8, le=1024)] = 32
     memory_mb: Annotated[float, Field(gt=0)] = 1024.0
 
 

@@ -89,6 +89,12 @@ class Batch:
                 buffer[slot, :, : last.length] = buffer[len(self._rows), :, : last.length]
             self._rows[slot] = last
 
+    def let_go(self) -> None:
+        """Of voices that nobody speaks with nothing stays in memory."""
+        self._voices = _Voices(self._shape.sites)
+        self._voices.hold(self._in_use())
+        self._bindings.clear()
+
     def score(self, adapter: Adapter | None, ids: Sequence[int], after: int) -> float:
         """Mean log-probability, in nats, that the voice gives the tokens behind the first `after` ones."""
         self._make_room(len(ids))

@@ -111,7 +111,7 @@ class Engine:
 
     async def drop_what_is_gone(self) -> None:
         """Forget the adapters of versions that are no longer on the shelf."""
-        await self._in_thread(self.adapters.drop_what_is_gone)
+        await self._in_thread(self._rows.let_go)
 
     def _look_up(self) -> None:
         """The thread sees at its next step who has come or gone."""

@@ -93,6 +93,11 @@ class Rows:
         """Take out the rows that nobody waits for."""
         self._leave(lambda row: row.job.finished)
 
+    def let_go(self) -> None:
+        """Forget versions that are no longer on the shelf; who is speaking ends with what they began with."""
+        self._adapters.drop_what_is_gone()
+        self._batch.let_go()
+
     def fail(self, error: Exception) -> list[Job]:
         """Take out all rows, for that reason; the requests that they belonged to."""
         jobs = list(dict.fromkeys(row.job for row in self._rows))

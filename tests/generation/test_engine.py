@@ -209,8 +209,10 @@ async def test_the_adapter_of_a_version_that_was_removed_is_dropped_from_memory(
     async with engine_for(base) as engine:
         for speaking in (*folders, None):
             await engine.generate(Request(speaking, "The lamp", (1,), WILD))
+        await engine.generate(Request(folders[0], "The lamp", (1,), WILD))
         shutil.rmtree(folders[0])
         await engine.drop_what_is_gone()
+        assert not any(matrix.any() for matrix in engine._rows._batch._voices._b)
         assert folders[0] not in engine.adapters
         assert folders[1] in engine.adapters
         with pytest.raises(FileNotFoundError):
