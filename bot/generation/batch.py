@@ -64,9 +64,11 @@ class Batch:
         self._rows += joining
         if len(prompt) == 1:
             return None
-        logits: Floats = self._run(
-            first, joining[:1], np.array([prompt], np.int64), [len(prompt) - 1], self._logits[:1]
-        )
+        try:
+            logits = self._run(first, joining[:1], np.array([prompt], np.int64), [len(prompt) - 1], self._logits[:1])
+        except BaseException:
+            del self._rows[first:]  # nobody would step them
+            raise
         for buffer in self._buffers:
             buffer[first + 1 : first + rows, :, : len(prompt)] = buffer[first, :, : len(prompt)]
         for row in joining:
@@ -90,10 +92,12 @@ class Batch:
             self._rows[slot] = last
 
     def let_go(self) -> None:
-        """Of voices that nobody speaks with nothing stays in memory."""
+        """Of voices that nobody speaks with nothing stays in memory, nor of what was said when nobody speaks."""
         self._voices = _Voices(self._shape.sites)
         self._voices.hold(self._in_use())
         self._bindings.clear()
+        if not self._rows:
+            self._capacity, self._buffers = 0, []
 
     def score(self, adapter: Adapter | None, ids: Sequence[int], after: int) -> float:
         """Mean log-probability, in nats, that the voice gives the tokens behind the first `after` ones."""

@@ -165,17 +165,15 @@ class Engine:
         began = perf_counter()
         self._rows.drop_gone()
         moved = self._take_in(line)
-        speaking = self._rows.jobs
+        at_hand = list(dict.fromkeys([*moved, *self._rows.jobs]))  # some may be finished already, or have failed
         rows_before = len(self._rows)
         try:
-            while len(self._rows) and not self._knock.is_set():
+            while len(self._rows) and not self._knock.is_set() and not any(job.finished for job in at_hand):
                 self._rows.step()
-                if any(job.finished for job in speaking):
-                    break
         except Exception as error:  # noqa: BLE001 - whatever the runtime fails with ends these requests, not the service
             self._rows.fail(error)
         self._reckon(perf_counter() - began, rows_before - len(self._rows))
-        return [*moved, *speaking]
+        return at_hand
 
     def _take_in(self, line: Sequence[Job]) -> list[Job]:
         """Let join, in their order, whoever there is room for."""

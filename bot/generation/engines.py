@@ -182,6 +182,7 @@ class Engines:
             graph = await ready_graph(base, self._model.weights, self._progress)
         size = sum(file.stat().st_size for file in graph.iterdir())
         await self._make_room(manifest.persona, size)
+        (graph / "graph.onnx").stat()  # it may be gone by now, which the runtime would say in words of its own
         engine = Engine(base, graph, self._model.threads, self._max_waiting, self._model.rows)
         await engine.__aenter__()
         return _Held(base, engine, size)

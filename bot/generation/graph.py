@@ -41,6 +41,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+from filelock import FileLock
 from onnx import TensorProto, helper, numpy_helper
 from pydantic import TypeAdapter
 from safetensors import safe_open
@@ -76,8 +77,13 @@ def build_graph(checkpoint: Path, folder: Path, weights: Weights) -> None:
 
     Raises `BaseUnavailable` for an architecture that is neither GPT-2 nor Llama.
     """
-    if (folder / "graph.json").is_file():
-        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / ".lock"):  # a service and a command may both want it at the first start
+        if not (folder / "graph.json").is_file():
+            _build(checkpoint, folder, weights)
+
+
+def _build(checkpoint: Path, folder: Path, weights: Weights) -> None:
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     dialect = _DIALECTS.get(config["model_type"])
     if dialect is None:
@@ -99,7 +105,9 @@ def build_graph(checkpoint: Path, folder: Path, weights: Weights) -> None:
         location="graph.data",
         size_threshold=1024,
     )
-    (folder / "graph.json").write_text(description.model_dump_json(indent=1), encoding="utf-8")  # last: now it is whole
+    unfinished = folder / "graph.json.new"
+    unfinished.write_text(description.model_dump_json(indent=1), encoding="utf-8")
+    unfinished.replace(folder / "graph.json")  # last, and at once: now it is whole
 
 
 class _Graph:

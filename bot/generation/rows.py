@@ -16,9 +16,11 @@ from bot.errors import Refused
 from bot.generation.adapters import Adapter, Adapters
 from bot.generation.batch import Batch, Floats, log_mass
 from bot.generation.draft import Request, Spoken
-from bot.generation.sampling import draw, forbidden, weaken_repetition
+from bot.generation.sampling import Banned, by_second_to_last, draw, forbidden, weaken_repetition
 from bot.shelf.answering import asking_ids
 
+NO_ROOM = "The base has room for fewer tokens than [generation] max_tokens asks for. Lower it."
+SPELLED = 10_000  # words whose tokens are kept in mind
 TOO_LONG = "That beginning is too long to go on from. Give a few words or a sentence."
 
 
@@ -43,7 +45,7 @@ class _Row:
     job: Job
     number: int  # in its request
     prompt: list[int]
-    banned: tuple[tuple[int, ...], ...]  # sequences of tokens
+    banned: Banned
     generator: np.random.Generator
     said: list[int] = field(default_factory=list)
     likelihood: float = 0.0  # sum over its tokens, nats
@@ -64,6 +66,8 @@ class Rows:
         self._unsaid = [token for token in added if added[token].special and token != end]  # other control tokens
         self._rows: list[_Row] = []
         self._next: list[int] = []  # the token that each row is to be stepped with
+        self._to_end: set[Job] = set()  # who spoke when something was to be forgotten; it may be their voice
+        self._spelled: dict[str, set[tuple[int, ...]]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -76,11 +80,13 @@ class Rows:
         """Its rows speak from the next step on. Raises `Refused` when its start leaves no room."""
         request = job.request
         prompt = self._prompt(request)
-        banned = tuple(spelling for word in request.sampling.banned for spelling in self._spellings(word))
-        logits = self._batch.join(self._adapter(job), prompt, len(request.seeds), request.sampling.max_tokens)
-        for number, seed in enumerate(request.seeds):
-            self._rows.append(_Row(job, number, prompt, banned, np.random.default_rng(seed)))
-            self._next.append(prompt[-1])
+        banned = by_second_to_last(spelling for word in request.sampling.banned for spelling in self._spellings(word))
+        rows = [
+            _Row(job, number, prompt, banned, np.random.default_rng(seed)) for number, seed in enumerate(request.seeds)
+        ]
+        logits = self._batch.join(self._adapter(job), prompt, len(rows), request.sampling.max_tokens)
+        self._rows += rows
+        self._next += [prompt[-1]] * len(rows)
         if logits is not None:
             first = len(self._rows) - len(request.seeds)
             self._say(first, [logits.copy() for _ in request.seeds])
@@ -97,6 +103,7 @@ class Rows:
         """Forget versions that are no longer on the shelf; who is speaking ends with what they began with."""
         self._adapters.drop_what_is_gone()
         self._batch.let_go()
+        self._to_end = set(self.jobs)
 
     def fail(self, error: Exception) -> list[Job]:
         """Take out all rows, for that reason; the requests that they belonged to."""
@@ -119,14 +126,18 @@ class Rows:
         start = self._tokenizer.encode(request.start, add_special_tokens=False).ids
         room = self._positions - request.sampling.max_tokens - len(start) - 1
         if room < 0:
-            raise Refused(TOO_LONG)
+            raise Refused(TOO_LONG if start else NO_ROOM)
         return [self._end, *asking_ids(self._tokenizer, request.asked, room), *start]
 
     def _spellings(self, word: str) -> set[tuple[int, ...]]:
         """The tokens of a word at the beginning and inside of a sentence, in small letters, capitals, and with one."""
-        forms = {word, word.lower(), word.upper(), word.capitalize()}
-        texts = [*forms, *(f" {form}" for form in forms)]
-        return {tuple(ids) for text in texts if (ids := self._tokenizer.encode(text, add_special_tokens=False).ids)}
+        if word not in self._spelled:
+            if len(self._spelled) == SPELLED:
+                self._spelled.clear()
+            forms = {word, word.lower(), word.upper(), word.capitalize()}
+            encoded = self._tokenizer.encode_batch([*forms, *(f" {form}" for form in forms)], add_special_tokens=False)
+            self._spelled[word] = {tuple(each.ids) for each in encoded if each.ids}
+        return self._spelled[word]
 
     def _say(self, first: int, logits: Sequence[Floats] | Floats) -> None:
         """A token for each row from slot `first` on."""
@@ -173,3 +184,7 @@ class Rows:
                 self._batch.leave(slot)
                 self._rows[slot], self._next[slot] = self._rows[-1], self._next[-1]
                 del self._rows[-1], self._next[-1]
+        ended = self._to_end.difference(self.jobs)
+        if ended:
+            self._to_end -= ended
+            self._batch.let_go()

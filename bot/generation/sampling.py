@@ -5,7 +5,7 @@ Each row has a generator of its own, so that a seed gives the same draft whateve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from bot.generation.draft import Sampling
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+Banned = dict[int | None, list[tuple[int, ...]]]  # see `by_second_to_last`
 
 _LIKELY = 1e-3  # share of the likeliest token's probability, above which the nucleus of nearly every text lies
 _FEW = 4_096  # tokens that are sorted without a thought
@@ -81,6 +82,16 @@ def weaken_repetition(logits: Floats, said: Sequence[int], penalty: float) -> No
         logits[places] = np.where(values > 0, values / penalty, values * penalty)
 
 
-def forbidden(said: Sequence[int], banned: Sequence[tuple[int, ...]]) -> list[int]:
-    """The tokens that would now end one of the banned sequences of tokens."""
-    return [ids[-1] for ids in banned if tuple(said[len(said) - len(ids) + 1 :]) == ids[:-1]]
+def by_second_to_last(sequences: Iterable[tuple[int, ...]]) -> Banned:
+    """Banned sequences of tokens by the token before their last one, so that a step looks at few of many."""
+    found: Banned = {}
+    for ids in sequences:
+        found.setdefault(ids[-2] if len(ids) > 1 else None, []).append(ids)
+    return found
+
+
+def forbidden(said: Sequence[int], banned: Banned) -> list[int]:
+    """The tokens that would now end one of the banned sequences."""
+    perhaps = banned.get(said[-1], []) if said else []
+    ending = [ids[-1] for ids in perhaps if tuple(said[len(said) - len(ids) + 1 :]) == ids[:-1]]
+    return [*(ids[-1] for ids in banned.get(None, [])), *ending]

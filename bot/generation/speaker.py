@@ -222,7 +222,8 @@ class Speaker:
         return Filters(index, settings.min_novelty, self._safety, sampling.banned, settings.handles, settings.links)
 
     def _count(self, persona: str, refused: Mapping[Reason, int]) -> None:
-        self._refusals.setdefault(persona, Counter()).update(refused)
+        if persona in self._shelf.personas():  # it may have been forgotten meanwhile
+            self._refusals.setdefault(persona, Counter()).update(refused)
 
     async def _ready(self) -> Engines:
         """The engines, once they are there. Raises `Busy`, or `Refused` when there will be none."""
@@ -242,7 +243,8 @@ class Speaker:
             kept = [(tweet.key, tweet.cleaned) for handle in handles for tweet in await self._tweets.kept(handle)]
             usual = round(statistics.median(len(text) for _, text in kept)) if kept else 0
             known = _Real(revision, await asyncio.to_thread(NoveltyIndex, kept), usual)
-            self._real[handles] = known
+            if await self._tweets.revision() == revision:  # else somebody may have been forgotten meanwhile
+                self._real[handles] = known
         return known
 
 
@@ -263,7 +265,13 @@ async def _speak(
         first += rows
         at_words = number == rounds - 1 or request.sampling.max_tokens < A_SENTENCE
         asked = replace(request, adapter=voice.adapter, seeds=seeds)
-        for spoken in await voice.engine.generate(_followed(asked, filters, on_partial)):
+        try:
+            spoken_rows = await voice.engine.generate(_followed(asked, filters, on_partial))
+        except Busy:
+            if not fit:
+                raise
+            break  # better fewer than none
+        for spoken in spoken_rows:
             row = first_line(spoken) if request.asked else spoken
             draft = filters.draft(row, request.start, at_words)
             if isinstance(draft, Reason):

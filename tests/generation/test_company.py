@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from bot.generation.draft import Request, Sampling
 from bot.generation.engine import Engine
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import Weights, graph_folder
+from bot.generation.rows import Job
 from bot.shelf.bases import Base
 from tests.generation.test_engine import MAKERS, engine_for, make_adapter, reference_logits
 
@@ -158,3 +161,57 @@ async def test_a_banned_word_is_not_said(base: Base) -> None:
         word = tokenizer.decode(tokenizer.encode(plain).ids[4:5]).strip().lower()
         assert word
         assert word not in (await say(replace(greedy, banned=(word,)))).lower().split()
+
+
+async def test_a_prompt_that_fails_in_the_runtime_leaves_no_rows_behind(base: Base) -> None:
+    async with engine_for(base) as engine:
+        batch = engine._rows._batch
+        with pytest.raises(Exception, match="indices element out of data bounds"):
+            batch.join(None, [base.record.end_id, 1_000_000], 8, 4)
+        assert len(batch) == 0
+        assert await engine.generate(Request(None, "", (1,), SHORT))
+
+
+async def test_who_is_refused_hears_it_while_others_speak(base: Base, tmp_path: Path) -> None:
+    """A version that is gone, and a draft of one token, which is whole as soon as its prompt is computed."""
+    endless = replace(LONG, max_tokens=250, min_tokens=250)
+    begun = asyncio.Event()
+    async with engine_for(base) as engine:
+        request = Request(None, "", tuple(range(16)), endless, on_text=lambda row, text: begun.set())
+        speaking = asyncio.create_task(engine.generate(request))
+        await begun.wait()
+        with pytest.raises(FileNotFoundError):
+            await engine.generate(Request(tmp_path / "gone", "", (1,), SHORT))
+        assert await engine.generate(Request(None, "The lamp", (1,), replace(SHORT, max_tokens=1)))
+        assert not speaking.done()
+        await speaking
+
+
+async def test_a_voice_that_was_forgotten_while_it_spoke_is_let_go_when_it_ends(
+    base: Base, voices: list[Path | None], tmp_path: Path
+) -> None:
+    forgotten, kept = (Path(shutil.copytree(voice, tmp_path / voice.name)) for voice in voices if voice)
+    (kept / "manifest.json").write_text("{}")
+    async with engine_for(base) as engine:
+        rows = engine._rows
+        brief, lasting = Job(Request(forgotten, "", (1,), SHORT)), Job(Request(kept, "", (1,), LONG))
+        for job in (brief, lasting):
+            rows.join(job)
+        rows.step()
+        shutil.rmtree(forgotten)
+        rows.let_go()
+        assert len(rows._batch._voices._held) == 2
+        while not brief.finished:
+            rows.step()
+        assert rows._batch._voices._held == [engine.adapters.get(kept)]
+        while not lasting.finished:
+            rows.step()
+        assert (rows._batch._voices._held, rows._batch._buffers) == ([], [])
+
+
+def test_two_who_build_a_graph_at_once_build_it_once(base: Base, tmp_path: Path) -> None:
+    folder = tmp_path / "graphs" / "float32-9"
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: build_graph(base.model, folder, "float32"), range(2)))
+    built = {file.name: file.read_bytes() for file in graph_folder(base.graphs, "float32").iterdir()}
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == built

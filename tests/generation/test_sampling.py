@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from bot.errors import UsageError
 from bot.generation.draft import Sampling
-from bot.generation.sampling import draw, forbidden, nucleus, weaken_repetition
+from bot.generation.sampling import by_second_to_last, draw, forbidden, nucleus, weaken_repetition
 
 LOGITS = arrays.arrays(np.float32, st.integers(1, 2000), elements=st.floats(-20, 20, width=32))
 
@@ -65,7 +65,7 @@ def test_a_penalty_makes_what_was_said_less_likely_whatever_its_sign() -> None:
 
 
 def test_only_the_token_that_would_end_a_banned_sequence_is_forbidden() -> None:
-    banned = [(5,), (1, 2), (3, 1, 7), (9, 9, 9, 9)]
+    banned = by_second_to_last([(5,), (1, 2), (3, 1, 7), (9, 9, 9, 9)])
     assert forbidden([], banned) == [5]
     assert forbidden([3, 1], banned) == [5, 2, 7]
     assert forbidden([1, 3], banned) == [5]
