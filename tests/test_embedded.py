@@ -14,6 +14,7 @@ from bot.generation.engine import Engine
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import graph_folder
 from bot.shelf.bases import find_base
+from tests.generation.test_engine import batch_of
 from tests.processes import ROOT, mockingbird, write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -56,7 +57,7 @@ async def test_eight_bit_logits_of_the_embedded_base_are_close_to_those_of_trans
         tokens = [base.record.end_id, *engine._rows._tokenizer.encode(text).ids]
         with torch.no_grad():
             wanted = model(torch.tensor([tokens])).logits[0].numpy()[1:]
-        batch = engine._rows._batch
+        batch = batch_of(engine)
         batch.join(None, tokens[:1], 1, len(tokens))
         seen = np.array([batch.step([token])[0].copy() for token in tokens])[1:]
     assert np.linalg.norm(seen - wanted) / np.linalg.norm(wanted) < 0.08

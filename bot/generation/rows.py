@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from bot.errors import Refused
 from bot.generation.adapters import Adapter, Adapters
-from bot.generation.batch import Batch, Floats, log_mass
+from bot.generation.batch import Floats, log_mass
 from bot.generation.draft import Request, Spoken
 from bot.generation.sampling import Banned, by_second_to_last, draw, forbidden, weaken_repetition
 from bot.shelf.answering import asking_ids
@@ -51,10 +52,22 @@ class _Row:
     likelihood: float = 0.0  # sum over its tokens, nats
 
 
+class BackEnd(Protocol):
+    """What computes: `bot.generation.batch.Batch` does it with ONNX Runtime, and says more about each of these."""
+
+    def __len__(self) -> int: ...
+    def takes(self, adapter: Adapter | None, rows: int) -> bool: ...
+    def join(self, adapter: Adapter | None, prompt: Sequence[int], rows: int, room: int) -> Floats | None: ...
+    def step(self, tokens: Sequence[int]) -> Floats: ...
+    def leave(self, slot: int) -> None: ...
+    def score(self, adapter: Adapter | None, ids: Sequence[int], after: int) -> float: ...
+    def let_go(self) -> None: ...
+
+
 class Rows:
     """All rows that are being spoken."""
 
-    def __init__(self, batch: Batch, adapters: Adapters, tokenizer: Tokenizer, end: int, positions: int) -> None:
+    def __init__(self, batch: BackEnd, adapters: Adapters, tokenizer: Tokenizer, end: int, positions: int) -> None:
         """`end` is the id of the end token; a row has at most `positions` tokens."""
         self._batch = batch
         self._adapters = adapters

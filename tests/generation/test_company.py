@@ -18,7 +18,7 @@ from bot.generation.graph import build_graph
 from bot.generation.graph_description import Weights, graph_folder
 from bot.generation.rows import Job
 from bot.shelf.bases import Base
-from tests.generation.test_engine import MAKERS, engine_for, make_adapter, reference_logits
+from tests.generation.test_engine import MAKERS, batch_of, engine_for, make_adapter, reference_logits
 
 LONG = Sampling(temperature=1.0, top_p=0.95, top_k=0, max_tokens=40, min_tokens=40)
 SHORT = Sampling(temperature=0.7, top_p=1.0, top_k=20, max_tokens=8)
@@ -165,7 +165,7 @@ async def test_a_banned_word_is_not_said(base: Base) -> None:
 
 async def test_a_prompt_that_fails_in_the_runtime_leaves_no_rows_behind(base: Base) -> None:
     async with engine_for(base) as engine:
-        batch = engine._rows._batch
+        batch = batch_of(engine)
         with pytest.raises(Exception, match="indices element out of data bounds"):
             batch.join(None, [base.record.end_id, 1_000_000], 8, 4)
         assert len(batch) == 0
@@ -193,20 +193,20 @@ async def test_a_voice_that_was_forgotten_while_it_spoke_is_let_go_when_it_ends(
     forgotten, kept = (Path(shutil.copytree(voice, tmp_path / voice.name)) for voice in voices if voice)
     (kept / "manifest.json").write_text("{}")
     async with engine_for(base) as engine:
-        rows = engine._rows
+        rows, batch = engine._rows, batch_of(engine)
         brief, lasting = Job(Request(forgotten, "", (1,), SHORT)), Job(Request(kept, "", (1,), LONG))
         for job in (brief, lasting):
             rows.join(job)
         rows.step()
         shutil.rmtree(forgotten)
         rows.let_go()
-        assert len(rows._batch._voices._held) == 2
+        assert len(batch._voices._held) == 2
         while not brief.finished:
             rows.step()
-        assert rows._batch._voices._held == [engine.adapters.get(kept)]
+        assert batch._voices._held == [engine.adapters.get(kept)]
         while not lasting.finished:
             rows.step()
-        assert (rows._batch._voices._held, rows._batch._buffers) == ([], [])
+        assert (batch._voices._held, batch._buffers) == ([], [])
 
 
 def test_two_who_build_a_graph_at_once_build_it_once(base: Base, tmp_path: Path) -> None:

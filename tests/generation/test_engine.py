@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from bot.errors import BaseUnavailable, Busy, Refused
-from bot.generation.batch import Floats
+from bot.generation.batch import Batch, Floats
 from bot.generation.draft import Request, Sampling
 from bot.generation.engine import Engine
 from bot.generation.graph import build_graph
@@ -90,9 +90,16 @@ def reference_logits(base: Base, adapter: Path | None, tokens: list[int]) -> npt
     return logits
 
 
+def batch_of(engine: Engine) -> Batch:
+    """What computes for that engine."""
+    batch = engine._rows._batch
+    assert isinstance(batch, Batch)
+    return batch
+
+
 def engine_logits(engine: Engine, adapter: Path | None, tokens: list[int], split: int) -> npt.NDArray[np.float32]:
     """Logits after token `split` (a prompt in one step) and after each later one (a step each)."""
-    batch, voice = engine._rows._batch, engine.adapters.get(adapter) if adapter else None
+    batch, voice = batch_of(engine), engine.adapters.get(adapter) if adapter else None
     after_prompt = batch.join(voice, tokens[:split], 2, len(tokens) - split)
     assert after_prompt is not None
     seen = [after_prompt.copy()]
@@ -212,7 +219,7 @@ async def test_the_adapter_of_a_version_that_was_removed_is_dropped_from_memory(
         await engine.generate(Request(folders[0], "The lamp", (1,), WILD))
         shutil.rmtree(folders[0])
         await engine.drop_what_is_gone()
-        assert not any(matrix.any() for matrix in engine._rows._batch._voices._b)
+        assert not any(matrix.any() for matrix in batch_of(engine)._voices._b)
         assert folders[0] not in engine.adapters
         assert folders[1] in engine.adapters
         with pytest.raises(FileNotFoundError):
