@@ -118,13 +118,11 @@ class Rows:
         self._batch.let_go()
         self._to_end = set(self.jobs)
 
-    def fail(self, error: Exception) -> list[Job]:
-        """Take out all rows, for that reason; the requests that they belonged to."""
-        jobs = list(dict.fromkeys(row.job for row in self._rows))
-        for job in jobs:
+    def fail(self, error: Exception) -> None:
+        """Take out all rows; their requests end for that reason."""
+        for job in self.jobs:
             job.error = error
         self._leave(lambda row: True)
-        return jobs
 
     @property
     def jobs(self) -> list[Job]:

@@ -22,7 +22,7 @@ from bot.errors import Busy, MockingbirdError, Refused
 from bot.generation.choosing import ranked
 from bot.generation.draft import Draft, Drafts, OnPartial, Partial, Reason, Request, Sampling, Spoken, in_words
 from bot.generation.engines import Engines, Voice
-from bot.generation.filters import Filters, in_one_line, judged
+from bot.generation.filters import Filters, in_one_line
 from bot.generation.length import LIMIT, weighted_length
 from bot.generation.novelty import NoveltyIndex, words
 from bot.generation.safety import Safety, words_of
@@ -30,8 +30,6 @@ from bot.shelf import answering
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
 from bot.tweets.cleaning import Profile, clean
-
-__all__ = ["RealTweet", "RealTweets", "Speaker", "asked_of", "first_line", "judged"]
 
 ROUNDS = 4  # of generating until enough drafts are fit, and one more for each further full batch
 LOADING_S = 10.0  # how long a request waits for an engine that is being loaded
