@@ -27,6 +27,7 @@ from bot.forgetting import rooms_to_empty
 from bot.frontends.discord import sync as discord_sync
 from bot.frontends.discord.frontend import DiscordFrontend
 from bot.frontends.discord.outlet import DiscordOutlet
+from bot.frontends.discord.services import Services
 from bot.frontends.web.frontend import WebFrontend
 from bot.frontends.x.frontend import XFrontend
 from bot.frontends.x.outlet import XOutlet
@@ -522,20 +523,20 @@ def _discord(rooms: Rooms, purchases: Purchases) -> DiscordFrontend:
             f"[discord] is enabled, but the environment variable {settings.token_env} is empty. "
             "Put the bot's token into it, or set [discord] enabled = false."
         )
-    return DiscordFrontend(
-        settings,
-        token,
-        rooms.conversation,
-        rooms.posts,
-        rooms.trainings,
-        purchases,
-        rooms.blends,
-        rooms.shelf,
-        rooms.database,
-        rooms.config.replies.drain_seconds,
-        takedowns=rooms.takedowns,
+    services = Services(
+        database=rooms.database,
+        store=rooms.store,
+        shelf=rooms.shelf,
         ledger=rooms.ledger,
+        conversation=rooms.conversation,
+        posts=rooms.posts,
+        trainings=rooms.trainings,
+        purchases=purchases,
+        blends=rooms.blends,
+        decisions=rooms.decisions,
+        takedowns=rooms.takedowns,
     )
+    return DiscordFrontend(settings, token, services, rooms.config.replies.drain_seconds)
 
 
 def _nothing(personas: Collection[str]) -> None:

@@ -144,6 +144,10 @@ class Replies(Section):
 
     default_persona: str = "lighthouse_nell"
     requests_per_hour: Annotated[int, Field(ge=1)] = 60
+    most_requests_per_hour: Annotated[int, Field(ge=1)] = 600
+    server_requests_per_hour: Annotated[int, Field(ge=1)] = 3_000
+    cooldown_seconds: Annotated[float, Field(ge=0)] = 0.0
+    keep_days: Annotated[int, Field(ge=1)] = 90
     drain_seconds: Annotated[float, Field(ge=0)] = 10.0
 
 
@@ -155,6 +159,12 @@ class Discord(Section):
     api_base: str = "https://discord.com/api/v10"
     gateway_url: str = "wss://gateway.discord.gg/"
     announce_versions: bool = True
+    in_costume: bool = False
+    message_content: bool = False
+    allowed_servers: Annotated[tuple[int, ...], Field(strict=False)] = ()
+    blocked_servers: Annotated[tuple[int, ...], Field(strict=False)] = ()
+    development_server: Annotated[int, Field(ge=0)] = 0
+    forget_server_after_days: Annotated[int, Field(ge=0)] = 30
 
 
 class X(Section):

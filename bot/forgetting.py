@@ -45,7 +45,7 @@ _EXPLAINED = {  # what stands in an export
     "cards/": "the model card of each version that learned from this account alone",
     "trainings.json": "every training that used these tweets, and how it ended",
     "posts.jsonl": "every post that was generated in this voice, with its state and its id on X",
-    "messages.jsonl": "every answer that was given in this voice: where and when; answers themselves are not stored",
+    "messages.jsonl": "every answer that was given in this voice: where and when",
     "blocked.json": "that the account is not to be learned (again), since when and why",
     "receipts.json": "what was found and deleted when the account was forgotten: figures, digests and ids; of personas "
     "only how many there were, since a name may be another's",
@@ -99,7 +99,7 @@ class ConversationRoom(Room):
         """How many answers on which platform, and in how many channels one of the personas was chosen."""
         answers = [row["platform"] for row in await self._conversation.said_as(subject.personas)]
         counts = {str(platform): answers.count(platform) for platform in sorted(set(map(str, answers)))}
-        return counts | {"channel settings": await self._conversation.channels_of(subject.personas)}
+        return counts | {"channel settings": await self._conversation.channels.count_with(subject.personas)}
 
     async def said(self, subject: Subject) -> Iterable[Said]:
         """Messages on Discord. What the web page showed was kept in memory only, and goes there."""

@@ -235,4 +235,108 @@ STEPS: tuple[str, ...] = (
         PRIMARY KEY (platform, server_id, word)
     ) STRICT, WITHOUT ROWID;
     """,
+    # 5: servers with settings of their own; what was said, for buttons, replies and votes; who wants no answers; games.
+    """
+    CREATE TABLE servers (
+        platform TEXT NOT NULL,                -- discord
+        server_id TEXT NOT NULL,               -- the platform's own
+        settings TEXT NOT NULL DEFAULT '{}',   -- JSON, see bot/replies/servers.py
+        left_at TEXT,                          -- when it removed the bot; forgotten some time later
+        PRIMARY KEY (platform, server_id)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE channels RENAME TO channels_before;
+    CREATE TABLE channels (
+        platform TEXT NOT NULL,
+        channel_id TEXT NOT NULL,
+        server_id TEXT NOT NULL DEFAULT '',    -- empty where there is none, or of a row older than this column
+        persona TEXT,                          -- who answers there when nobody is named; null: the default persona
+        is_off INTEGER NOT NULL DEFAULT 0,     -- nobody is answered there
+        in_costume INTEGER,                    -- 1: answers bear the persona's name and face; null: as the server says
+        PRIMARY KEY (platform, channel_id)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO channels (platform, channel_id, persona) SELECT platform, channel_id, persona FROM channels_before;
+    DROP TABLE channels_before;
+    ALTER TABLE messages ADD COLUMN server_id TEXT NOT NULL DEFAULT '';
+    CREATE INDEX messages_by_author ON messages (platform, author_id, received_at);
+    CREATE INDEX messages_by_server ON messages (platform, server_id, received_at);
+    CREATE TABLE answers (                     -- each message of ours that says one thing in a persona's voice
+        platform TEXT NOT NULL,
+        answer_id TEXT NOT NULL,               -- the platform's id of it
+        message_id TEXT NOT NULL,              -- what it answers, in messages
+        channel_id TEXT NOT NULL,
+        server_id TEXT NOT NULL,
+        persona TEXT NOT NULL,
+        version TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        text TEXT NOT NULL,                    -- generated
+        start TEXT NOT NULL,                   -- how it was told to begin
+        temperature REAL,                      -- where it was asked for
+        top_p REAL,                            -- likewise
+        novelty REAL NOT NULL,                 -- 0 (a copy) to 1
+        nearest TEXT,                          -- id of the real tweet that it resembles most
+        said_at TEXT NOT NULL,
+        PRIMARY KEY (platform, answer_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX answers_by_server ON answers (platform, server_id, said_at);
+    CREATE INDEX answers_by_persona ON answers (persona);
+    CREATE TABLE votes (                       -- by reaction
+        platform TEXT NOT NULL,
+        answer_id TEXT NOT NULL,
+        voter_id TEXT NOT NULL,
+        reaction TEXT NOT NULL,                -- an emoji
+        vote INTEGER NOT NULL,                 -- 1 or -1
+        PRIMARY KEY (platform, answer_id, voter_id, reaction),
+        FOREIGN KEY (platform, answer_id) REFERENCES answers (platform, answer_id) ON DELETE CASCADE
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE opt_outs (                    -- people who are not answered and of whom nothing is kept
+        platform TEXT NOT NULL,
+        author_id TEXT NOT NULL,
+        at TEXT NOT NULL,
+        PRIMARY KEY (platform, author_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE removal_requests (            -- somebody asks the operator that an account be forgotten
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        handle TEXT NOT NULL,
+        platform TEXT NOT NULL,
+        asked_by TEXT NOT NULL,                -- an id on that platform
+        at TEXT NOT NULL,
+        UNIQUE (handle, platform, asked_by)
+    ) STRICT;
+    CREATE TABLE guess_games (                 -- real or bot: see bot/replies/guessing.py
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        platform TEXT NOT NULL,
+        server_id TEXT NOT NULL,
+        channel_id TEXT NOT NULL,
+        persona TEXT NOT NULL,
+        version TEXT NOT NULL,
+        started_by TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        ended_at TEXT,
+        round INTEGER NOT NULL DEFAULT 0,      -- the one that is being played, from 0 on
+        rounds TEXT NOT NULL                   -- JSON list: a real tweet by handle and key, or a generated text
+    ) STRICT;
+    CREATE TABLE guesses (
+        game_id INTEGER NOT NULL REFERENCES guess_games(id) ON DELETE CASCADE,
+        round INTEGER NOT NULL,
+        player_id TEXT NOT NULL,
+        says_real INTEGER NOT NULL,
+        is_right INTEGER NOT NULL,
+        PRIMARY KEY (game_id, round, player_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE duels (                       -- two personas talk to each other: see bot/replies/duels.py
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        platform TEXT NOT NULL,
+        server_id TEXT NOT NULL,
+        thread_id TEXT NOT NULL,               -- where they talk
+        a TEXT NOT NULL,                       -- the persona that begins
+        b TEXT NOT NULL,
+        topic TEXT NOT NULL,
+        turns INTEGER NOT NULL,                -- how many are wanted in all
+        said TEXT NOT NULL DEFAULT '[]',       -- JSON list: what was said so far, generated
+        started_by TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        ended_at TEXT,
+        reason TEXT                            -- in words, where it ended early
+    ) STRICT;
+    """,
 )

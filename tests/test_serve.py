@@ -299,7 +299,7 @@ async def test_a_rollback_on_the_command_line_is_noticed_and_told_where_the_pers
     shelf.use("lighthouse_nell", "v2")
     async with LoopbackDiscord() as discord, on_discord(folder, discord) as running:
         talk, wren = discord.world.channel("talk"), discord.world.user("wren")
-        await (await discord.slash(talk, wren, "persona set", {"persona": "lighthouse_nell"})).answered(60)
+        await (await discord.slash(talk, wren, "channel persona", {"persona": "lighthouse_nell"})).answered(60)
         outcome = await mockingbird(folder / "config.toml", "rollback", "lighthouse_nell")
         assert outcome.code == 0, outcome.err
         noticed = await running.logged("a persona speaks as another version")

@@ -21,3 +21,9 @@ def persona_name(handles: Sequence[str], name: str | None = None) -> str:
     if not is_persona_name(chosen):
         raise UsageError(f"{chosen!r} can't be a persona's name. Use up to 60 of a-z, 0-9, _ and -, for example nasa.")
     return chosen
+
+
+def display_name(persona: str) -> str:
+    """The name as people write it: `lighthouse_nell` is Lighthouse Nell."""
+    words = re.split(r"[_-]+", persona)
+    return " ".join(word[:1].upper() + word[1:] for word in words if word) or persona

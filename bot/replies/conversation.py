@@ -16,42 +16,28 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
 from bot.config import Generation, Replies
 from bot.database import Database
-from bot.errors import Busy, Refused, UnknownPersona
+from bot.errors import Busy, Refused, UnknownPersona, UnknownVersion
 from bot.generation.draft import Draft, Drafts, OnPartial, Sampling
 from bot.personas.takedown import forgotten_personas, require_remembered, taken_down
 from bot.replies.addressing import addressed_persona
+from bot.replies.answers import Answers, Said
+from bot.replies.channels import Channels
+from bot.replies.incoming import Incoming, Platform
+from bot.replies.opt_outs import OptOuts
+from bot.replies.quota import Quota
 from bot.replies.server_words import ServerWords
+from bot.replies.servers import Servers
 from bot.shelf.shelf import Shelf
+
+__all__ = ["Answer", "Conversation", "Drafting", "Incoming", "Platform", "Wanted", "said_of"]
 
 LONGEST_SENDING = timedelta(minutes=5)  # what has been on its way for longer was cut off; libraries try a few times
 _LOOK_S = 0.1  # between two looks whether what is on its way has arrived
 _LOOKS = 450  # together longer than one request takes
-
-
-class Platform(StrEnum):
-    """Where something was said."""
-
-    DISCORD = "discord"
-    WEB = "web"
-    X = "x"
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A message that was said to the bot."""
-
-    platform: Platform
-    message_id: str  # the platform's own
-    channel_id: str
-    author_id: str
-    text: str  # without the mention of the bot itself
-    server_id: str = ""  # the platform's own, whose words are not said; empty in a direct message
-    thread: tuple[str, ...] = ()  # what was said before it, the oldest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +47,40 @@ class Answer:
     persona: str
     version: str
     draft: Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a command asks for."""
+
+    persona: str | None = None  # the channel's own when None
+    version: str | None = None  # the one in use when None
+    start: str = ""  # how each draft begins
+    about: str = ""  # a message to answer
+    count: int = 1
+    temperature: float | None = None  # the configured one when None
+    top_p: float | None = None  # likewise
+    seed: int | None = None  # drawn when None
+
+
+def said_of(drafts: Drafts, answer_ids: Sequence[str], wanted: Wanted | None = None) -> list[Said]:
+    """The drafts as they stand in these messages, one in each."""
+    asked = wanted or Wanted()
+    return [
+        Said(
+            answer_id=answer_id,
+            persona=drafts.persona,
+            version=drafts.version,
+            seed=draft.seed,
+            text=draft.text,
+            novelty=draft.novelty,
+            nearest=draft.nearest,
+            start=asked.start,
+            temperature=asked.temperature,
+            top_p=asked.top_p,
+        )
+        for answer_id, draft in zip(answer_ids, drafts.drafts, strict=False)
+    ]
 
 
 class Drafting(Protocol):
@@ -101,12 +121,18 @@ class Conversation:
         self._speaker = speaker
         self._generation = generation
         self._settings = settings
-        self._words = ServerWords(database, clock)
         self._clock = clock
         self._in_flight: set[tuple[str, str]] = set()
+        self.words = ServerWords(database, clock)
+        self.servers = Servers(database, clock)
+        self.channels = Channels(database)
+        self.answers = Answers(database, clock)
+        self.opt_outs = OptOuts(database, clock)
+        self.quota = Quota(database, settings, self.servers, clock)
 
     async def answer(self, incoming: Incoming, on_partial: OnPartial | None = None) -> Answer | None:
-        """The reply to a message, or None when it was answered (or is being answered) already.
+        """The reply to a message, or None when it was answered (or is being answered) already, when its author wants no
+        answers, and where nobody is answered.
 
         The caller sends it and then calls `delivered`. Raises `Refused`, `Busy`, `UnknownPersona`, each with a
         sentence for the author; the message then counts as dealt with, except after `Busy`. `on_partial` is told how
@@ -118,7 +144,7 @@ class Conversation:
             return None
         self._in_flight.add(key)  # before the first await: two deliveries may come in one breath
         try:
-            if not await self._record(incoming):
+            if await self._is_unwanted(incoming) or not await self._record(incoming):
                 return None
             answer = await self._make(incoming, on_partial)
             await self._move(incoming, "sending", answer, began)
@@ -129,72 +155,53 @@ class Conversation:
         finally:
             self._in_flight.discard(key)
 
-    async def delivered(self, incoming: Incoming, *answer_ids: str) -> None:
-        """The platform accepted the answer under this id, or under several where it took more than one message."""
+    async def delivered(self, incoming: Incoming, *answer_ids: str, said: Sequence[Said] = ()) -> None:
+        """The platform accepted the answer under this id, or under several where it took more than one message.
+
+        `said` is what those of them say that buttons, replies and votes are to know.
+        """
         async with self._database.transaction() as transaction:
             await transaction.run(
                 "UPDATE messages SET state = 'answered', answer_id = ?, finished_at = ? "
                 "WHERE platform = ? AND message_id = ?",
                 (" ".join(answer_ids), self._clock().isoformat(), incoming.platform, incoming.message_id),
             )
+            await self.answers.keep(transaction, incoming, said)
 
-    async def drafts(
-        self,
-        platform: Platform,
-        channel_id: str,
-        author_id: str,
-        request_id: str,
-        persona: str | None = None,
-        start: str = "",
-        count: int = 1,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-        server_id: str = "",
-        on_partial: OnPartial | None = None,
-    ) -> Drafts:
-        """What `/tweet` gives: `count` drafts of the named persona (the channel's own when None), the best first.
+    async def drafts(self, incoming: Incoming, wanted: Wanted, on_partial: OnPartial | None = None) -> Drafts:
+        """What a command gives: drafts as they are wanted, the best first.
 
-        `request_id` is the command's id on its platform and counts against the author's quota. The caller shows them
-        and then calls `shown`. `on_partial` is as with `answer`. Raises `Refused`, `Busy`, `UnknownPersona`.
+        `incoming` is the command, which counts against the author's quota. The caller shows them and then calls
+        `delivered`. `on_partial` is as with `answer`. Raises `Refused`, `Busy`, `UnknownPersona`, `UnknownVersion`.
         """
-        incoming = Incoming(platform, request_id, channel_id, author_id, "", server_id)
         began = self._clock().isoformat()
-        name, sampling = await self._asked(incoming, persona, temperature, top_p)
+        name, sampling = await self._asked(incoming, wanted)
         drafts = await self._speaker.drafts(
-            name, start=start, count=count, sampling=sampling, seed=seed, on_partial=on_partial
+            name,
+            start=wanted.start,
+            count=wanted.count,
+            sampling=sampling,
+            seed=wanted.seed,
+            about=wanted.about,
+            thread=incoming.thread,
+            version=wanted.version,
+            on_partial=on_partial,
         )
         await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]), began)
         return drafts
 
-    async def replay(
-        self,
-        platform: Platform,
-        channel_id: str,
-        author_id: str,
-        request_id: str,
-        persona: str,
-        version: str,
-        seed: int,
-        start: str = "",
-        temperature: float | None = None,
-        top_p: float | None = None,
-        server_id: str = "",
-    ) -> Drafts:
-        """What `/replay` gives: the one draft that this version gives with this seed, beginning and sampling.
+    async def replay(self, incoming: Incoming, wanted: Wanted) -> Drafts:
+        """What `/replay` gives: the one draft of the wanted version with the wanted seed, beginning and sampling.
 
         Everything else is as with `drafts`. Raises `Refused` when that draft is not fit to be shown, `UnknownVersion`.
         """
-        incoming = Incoming(platform, request_id, channel_id, author_id, "", server_id)
         began = self._clock().isoformat()
-        name, sampling = await self._asked(incoming, persona, temperature, top_p)
-        drafts = await self._speaker.replay(name, version.strip().lower(), seed=seed, sampling=sampling, start=start)
+        name, sampling = await self._asked(incoming, wanted)
+        version = (wanted.version or self._shelf.current(name).version).strip().lower()
+        seed = wanted.seed or 0
+        drafts = await self._speaker.replay(name, version, seed=seed, sampling=sampling, start=wanted.start)
         await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]), began)
         return drafts
-
-    async def shown(self, platform: Platform, request_id: str, *answer_ids: str) -> None:
-        """The platform shows the drafts that were asked for with `request_id`, under these ids."""
-        await self.delivered(Incoming(platform, request_id, "", "", ""), *answer_ids)
 
     async def speaks(self, incoming: Incoming, answer_id: str, persona: str, version: str, since: datetime) -> None:
         """A message that the platform shows already, under `answer_id`, is about to speak in a voice that was there at
@@ -218,51 +225,72 @@ class Conversation:
 
     async def channel_persona(self, platform: Platform, channel_id: str) -> str:
         """Who answers in that channel when nobody is named."""
-        row = await self._database.one(
-            "SELECT persona FROM channels WHERE platform = ? AND channel_id = ?", (platform, channel_id)
-        )
-        return row["persona"] if row else self._settings.default_persona
+        chosen = await self.channels.get(platform, channel_id)
+        return chosen.persona or self._settings.default_persona
 
-    async def set_channel_persona(self, platform: Platform, channel_id: str, persona: str) -> None:
+    async def set_channel_persona(self, platform: Platform, channel_id: str, persona: str, server_id: str = "") -> None:
         """From now on that persona answers there. Raises `UnknownPersona`."""
         await self.require_here(persona)
         self._shelf.current(persona)
-        async with self._database.transaction() as transaction:
-            await transaction.run(
-                "INSERT INTO channels (platform, channel_id, persona) VALUES (?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET persona = excluded.persona",
-                (platform, channel_id, persona),
-            )
+        await self.channels.set_persona(platform, channel_id, persona, server_id)
 
-    async def _asked(
-        self, incoming: Incoming, persona: str | None, temperature: float | None, top_p: float | None
-    ) -> tuple[str, Sampling]:
+    async def _is_unwanted(self, incoming: Incoming) -> bool:
+        """Whether nobody is answered there, or the author does not want to be."""
+        if (await self.channels.get(incoming.platform, incoming.channel_id)).is_off:
+            return True
+        return await self.opt_outs.has(incoming.platform, incoming.author_id)
+
+    async def _asked(self, incoming: Incoming, wanted: Wanted) -> tuple[str, Sampling]:
         """Who is to speak and how, once the request is on record. Raises `Refused`, `UnknownPersona`."""
+        if await self.opt_outs.has(incoming.platform, incoming.author_id):
+            raise Refused("You have opted out, so nothing is done for you here. `/optout` takes you in again.")
         await self._record(incoming)
-        await self._check_quota(incoming.platform, incoming.author_id)
+        await self.quota.check(incoming)
+        if (await self.channels.get(incoming.platform, incoming.channel_id)).is_off:
+            raise Refused("The bot is switched off in this channel. Ask in another one.")
         here = incoming.platform, incoming.channel_id
-        name = persona.lower().removeprefix("@") if persona else await self.channel_persona(*here)
+        persona = wanted.persona
+        name = persona.strip().lower().removeprefix("@") if persona else await self.channel_persona(*here)
         await self.require_here(name)
-        banned = await self._words.of(incoming.platform, incoming.server_id)
-        return name, Sampling.from_settings(self._generation, temperature=temperature, top_p=top_p, banned=banned)
+        return name, await self._sampling(incoming, wanted.temperature, wanted.top_p)
+
+    async def _sampling(
+        self, incoming: Incoming, temperature: float | None = None, top_p: float | None = None
+    ) -> Sampling:
+        banned = await self.words.of(incoming.platform, incoming.server_id)
+        return Sampling.from_settings(self._generation, temperature=temperature, top_p=top_p, banned=banned)
 
     async def _make(self, incoming: Incoming, on_partial: OnPartial | None) -> Answer:
-        await self._check_quota(incoming.platform, incoming.author_id)
-        names = {*self._shelf.personas(), *await forgotten_personas(self._database)}
-        persona, text = addressed_persona(incoming.text, names)
-        persona = persona or await self.channel_persona(incoming.platform, incoming.channel_id)
+        await self.quota.check(incoming)
+        persona, version, text = await self._meant(incoming)
         await self.require_here(persona)
-        banned = await self._words.of(incoming.platform, incoming.server_id)
-        sampling = Sampling.from_settings(self._generation, banned=banned)
         drafts = await self._speaker.drafts(
             persona,
             count=self._generation.drafts,
-            sampling=sampling,
+            sampling=await self._sampling(incoming),
             about=text,
             thread=incoming.thread,
+            version=version,
             on_partial=on_partial,
         )
         return Answer(drafts.persona, drafts.version, drafts.drafts[0])
+
+    async def _meant(self, incoming: Incoming) -> tuple[str, str | None, str]:
+        """Who is to answer, as which version (None: the one in use), and what.
+
+        Whoever is named comes first, then who said what the message replies to, then the channel's persona.
+        """
+        names = {*self._shelf.personas(), *await forgotten_personas(self._database)}
+        persona, text = addressed_persona(incoming.text, names)
+        if persona is not None:
+            return persona, None, text
+        kept = await self.answers.find(incoming.platform, incoming.continues) if incoming.continues else None
+        if kept is None:
+            return await self.channel_persona(incoming.platform, incoming.channel_id), None, text
+        try:
+            return kept.said.persona, self._shelf.version(kept.said.persona, kept.said.version).version, text
+        except UnknownVersion:  # it was deleted since
+            return kept.said.persona, None, text
 
     # --- Forgetting, and handing over what is held ---
 
@@ -293,19 +321,6 @@ class Conversation:
 
         await until_arrived(on_its_way)
 
-    async def channels_with(self, platform: str, persona: str) -> list[str]:
-        """The channels on that platform in which this persona was chosen."""
-        rows = await self._database.all(
-            "SELECT channel_id FROM channels WHERE platform = ? AND persona = ? ORDER BY channel_id",
-            (platform, persona),
-        )
-        return [row["channel_id"] for row in rows]
-
-    async def channels_of(self, personas: Sequence[str]) -> int:
-        """In how many channels one of these personas was chosen."""
-        row = await self._database.one(f"SELECT count(*) FROM channels WHERE {_one_of(personas)}", personas)
-        return int(row[0]) if row else 0
-
     async def forget(self, personas: Sequence[str]) -> None:
         """Let no record speak of these personas. That a message was answered stays, so that none is answered twice."""
         async with self._database.transaction() as transaction:
@@ -314,7 +329,11 @@ class Conversation:
                 f"WHERE {_one_of(personas)}",
                 personas,
             )
-            await transaction.run(f"DELETE FROM channels WHERE {_one_of(personas)}", personas)
+            await transaction.run(f"UPDATE channels SET persona = NULL WHERE {_one_of(personas)}", personas)
+            await transaction.run(f"DELETE FROM answers WHERE {_one_of(personas)}", personas)
+            await transaction.run(f"DELETE FROM guess_games WHERE {_one_of(personas)}", personas)
+            await transaction.run(f"DELETE FROM duels WHERE {_one_of(personas, 'a')}", personas)
+            await transaction.run(f"DELETE FROM duels WHERE {_one_of(personas, 'b')}", personas)
 
     async def require_here(self, persona: str) -> None:
         """Say so when the persona was taken down; raises `UnknownPersona`."""
@@ -325,13 +344,15 @@ class Conversation:
         """Whether the message is still to be answered; it is on record afterwards."""
         async with self._database.transaction() as transaction:
             await transaction.run(
-                "INSERT OR IGNORE INTO messages (platform, message_id, channel_id, author_id, state, received_at) "
-                "VALUES (?, ?, ?, ?, 'received', ?)",
+                "INSERT OR IGNORE INTO messages "
+                "(platform, message_id, channel_id, author_id, server_id, state, received_at) "
+                "VALUES (?, ?, ?, ?, ?, 'received', ?)",
                 (
                     incoming.platform,
                     incoming.message_id,
                     incoming.channel_id,
                     incoming.author_id,
+                    incoming.server_id,
                     self._clock().isoformat(),
                 ),
             )
@@ -360,22 +381,6 @@ class Conversation:
                 ),
             )
 
-    async def _check_quota(self, platform: Platform, author_id: str) -> None:
-        """The message at hand is on record already, so a full hour holds one more than the quota."""
-        now = self._clock()
-        rows = await self._database.all(
-            "SELECT received_at FROM messages WHERE platform = ? AND author_id = ? AND received_at > ? "
-            "AND state != 'refused' ORDER BY received_at",
-            (platform, author_id, (now - timedelta(hours=1)).isoformat()),
-        )
-        if len(rows) > self._settings.requests_per_hour:
-            free_at = datetime.fromisoformat(rows[0]["received_at"]) + timedelta(hours=1)
-            minutes = max(1, round((free_at - now).total_seconds() / 60))
-            raise Refused(
-                f"That was a lot of tweets: {self._settings.requests_per_hour} an hour is the limit here. "
-                f"Ask again in {minutes} min."
-            )
-
 
 async def until_arrived(on_its_way: Callable[[], Awaitable[bool]]) -> None:
     """Return once nothing is on its way any more. Raises `Busy` when something is for longer than a request takes."""
@@ -391,6 +396,6 @@ async def until_arrived(on_its_way: Callable[[], Awaitable[bool]]) -> None:
     )
 
 
-def _one_of(personas: Sequence[str]) -> str:
+def _one_of(personas: Sequence[str], column: str = "persona") -> str:
     """The condition that a row is about one of these personas, which are its parameters."""
-    return f"persona IN ({', '.join('?' * len(personas))})"
+    return f"{column} IN ({', '.join('?' * len(personas))})"

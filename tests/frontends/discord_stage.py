@@ -20,6 +20,7 @@ from bot.config import Discord, Generation, Judging, Prices, Replies
 from bot.config import Training as Settings
 from bot.database import Database
 from bot.frontends.discord.frontend import DiscordFrontend
+from bot.frontends.discord.services import Services
 from bot.generation.draft import Sampling
 from bot.loopback.discord import LoopbackDiscord, LoopbackInteraction, Message
 from bot.loopback.openapi import OpenAPIContract
@@ -103,6 +104,8 @@ class Stage:
     blends: Blends
     takedowns: Takedowns
     ledger: Ledger
+    store: TweetStore
+    decisions: Decisions
 
     def frontend(self, token: str | None = None, drain_seconds: float = PATIENCE) -> DiscordFrontend:
         """A front end that isn't running yet."""
@@ -110,16 +113,20 @@ class Stage:
         return DiscordFrontend(
             settings,
             self.server.token if token is None else token,
-            self.conversation,
-            self.posts,
-            self.trainings,
-            self.purchases,
-            self.blends,
-            self.shelf,
-            self.database,
+            Services(
+                database=self.database,
+                store=self.store,
+                shelf=self.shelf,
+                ledger=self.ledger,
+                conversation=self.conversation,
+                posts=self.posts,
+                trainings=self.trainings,
+                purchases=self.purchases,
+                blends=self.blends,
+                decisions=self.decisions,
+                takedowns=self.takedowns,
+            ),
             drain_seconds,
-            takedowns=self.takedowns,
-            ledger=self.ledger,
             edit_every_seconds=0,
             first_wait_seconds=0.05,
             new_id=lambda: "e1",
@@ -234,6 +241,8 @@ async def staged(
                 blends,
                 takedowns,
                 ledger,
+                store,
+                decisions,
             )
         assert server.violations == []
         assert server.own_violations == []

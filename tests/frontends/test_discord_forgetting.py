@@ -16,8 +16,8 @@ from bot.config import Config, Discord
 from bot.database import Database
 from bot.errors import ConfigError, DiscordError
 from bot.forgetting import ConversationRoom, PostRoom, ShelfRoom
-from bot.frontends.discord.forgetting import owners
 from bot.frontends.discord.outlet import DiscordOutlet
+from bot.frontends.discord.rights import owners
 from bot.frontends.x.outlet import XOutlet
 from bot.loopback.discord.world import MessageFlag
 from bot.personas.takedown import DELETED, Outlet, Said, Takedowns
@@ -88,30 +88,34 @@ async def test_every_answer_is_on_record_and_can_be_taken_back(stage: Stage) -> 
     """Replies to mentions, and what /tweet gave."""
     async with stage.running():
         reply = await stage.reply(await stage.say("crumb: what is in the oven?"))
-        tweet = await (await stage.use("tweet", "robin", persona="crumb", count=2)).answered(PATIENCE)
+        asked = await stage.use("tweet", "robin", persona="crumb", count=2)
+        tweet = await asked.answered(PATIENCE)
+        (more,) = await asked.followed_up(PATIENCE)
         other = await (await stage.use("tweet", "robin", persona="nell")).answered(PATIENCE)
         question = await (await stage.use("forget", handle="crumb", delete_posts=True)).answered(PATIENCE)
-        assert "2 messages on Discord" in question.content and "They are deleted, too" in question.content
+        assert "3 messages on Discord" in question.content and "They are deleted, too" in question.content
         await press(stage, question, "wren", "Forget crumb")
         await edited(stage, question, "0 still stand")
-    assert (reply.deleted, tweet.deleted, other.deleted) == (True, True, False)
+    assert (reply.deleted, tweet.deleted, more.deleted, other.deleted) == (True, True, True, False)
     (done,) = await stage.takedowns.all()
     assert {(each.id, each.outcome) for each in done.receipt.said} == {
         (str(reply.id), DELETED),
         (str(tweet.id), DELETED),
+        (str(more.id), DELETED),
     }
 
 
-async def test_a_long_answer_is_on_record_with_all_its_messages(stage: Stage) -> None:
-    """Markdown is escaped, so that five drafts may need a second message."""
-    stage.speaker._texts = ["*" * 270] * 5
+async def test_each_draft_is_on_record_with_its_message(stage: Stage) -> None:
     async with stage.running():
-        interaction = await stage.use("tweet", "robin", persona="crumb", count=5)
+        interaction = await stage.use("tweet", "robin", persona="crumb", count=3)
         await interaction.answered(PATIENCE)
-        (more,) = await interaction.followed_up(PATIENCE)
+        more = await interaction.followed_up(PATIENCE, 2)
     (row,) = await stage.conversation.said_as(["crumb"])
     assert interaction.original is not None
-    assert row["answer_id"] == f"{interaction.original.id} {more.id}"
+    ids = [str(message.id) for message in (interaction.original, *more)]
+    assert row["answer_id"] == " ".join(ids)
+    kept = [await stage.conversation.answers.find("discord", each) for each in ids]
+    assert [each.said.seed for each in kept if each] == [1, 2, 3]
 
 
 async def test_nobody_else_may(stage: Stage) -> None:

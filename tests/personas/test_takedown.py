@@ -28,7 +28,7 @@ from bot.errors import (
 )
 from bot.forgetting import export
 from bot.personas.takedown import DELETED, Said
-from bot.replies.conversation import Incoming, Platform
+from bot.replies.conversation import Incoming, Platform, Wanted
 from bot.replies.posts import PostState
 from bot.shelf.figures import Figures
 from bot.shelf.manifest import HandleSplit
@@ -258,7 +258,7 @@ async def test_whoever_asks_for_it_is_told(place: Town) -> None:
     with pytest.raises(UnknownPersona, match="keeper was taken down"):
         await place.conversation.answer(Incoming(Platform.DISCORD, "5", "7", "99", "keeper: are you there?"))
     with pytest.raises(UnknownPersona, match="duo was taken down"):
-        await place.conversation.drafts(Platform.WEB, "7", "99", "6", "duo")
+        await place.conversation.drafts(Incoming(Platform.WEB, "6", "7", "99"), Wanted("duo"))
     with pytest.raises(UnknownPersona, match="nell was taken down"):
         await place.conversation.set_channel_persona(Platform.WEB, "7", "nell")
     answer = await place.conversation.answer(Incoming(Platform.DISCORD, "7", "7", "99", "otis: and you?"))

@@ -11,7 +11,7 @@ import pytest
 from bot.config import Generation, Replies
 from bot.database import Database
 from bot.errors import Busy, Refused, UnknownPersona
-from bot.replies.conversation import Conversation, Incoming, Platform
+from bot.replies.conversation import Conversation, Incoming, Platform, Wanted
 from bot.replies.server_words import ServerWords
 from tests.fakes import FakeClock, FakeSpeaker
 from tests.shelves import shelf_with
@@ -120,9 +120,8 @@ async def test_a_busy_engine_leaves_the_message_to_be_answered_later(
 
 
 async def test_drafts_take_the_asked_persona_start_and_seed(conversation: Conversation) -> None:
-    drafts = await conversation.drafts(
-        Platform.WEB, "page", "ann", "r1", persona="@Crumb", start="My dream is", count=3, seed=7
-    )
+    wanted = Wanted("@Crumb", start="My dream is", count=3, seed=7)
+    drafts = await conversation.drafts(Incoming(Platform.WEB, "r1", "page", "ann"), wanted)
     assert drafts.persona == "crumb"
     assert [draft.seed for draft in drafts.drafts] == [7, 8, 9]
     assert all(draft.text.startswith("My dream is") for draft in drafts.drafts)
@@ -131,15 +130,15 @@ async def test_drafts_take_the_asked_persona_start_and_seed(conversation: Conver
 async def test_a_replay_is_asked_for_in_its_own_version_and_counts_against_the_quota(
     conversation: Conversation, database: Database, speaker: FakeSpeaker
 ) -> None:
-    made = await conversation.replay(Platform.DISCORD, "general", "ann", "r1", "@Crumb", " V2", 7, temperature=0.5)
+    made = await conversation.replay(message(1, ""), Wanted("@Crumb", " V2", temperature=0.5, seed=7))
     assert (made.persona, made.version, [draft.seed for draft in made.drafts]) == ("crumb", "v2", [7])
     assert speaker.replayed == [("v2", 7, 0.5)]
     row = await database.one("SELECT state, persona, version, seed FROM messages")
     assert row is not None and tuple(row) == ("answered", "crumb", "v2", 7)
     for number in (2, 3):
-        await conversation.replay(Platform.DISCORD, "general", "ann", f"r{number}", "crumb", "v1", 7)
+        await conversation.replay(message(number, ""), Wanted("crumb", "v1", seed=7))
     with pytest.raises(Refused, match="3 an hour"):
-        await conversation.replay(Platform.DISCORD, "general", "ann", "r4", "crumb", "v1", 7)
+        await conversation.replay(message(4, ""), Wanted("crumb", "v1", seed=7))
 
 
 async def test_the_words_of_a_server_are_banned_there_and_nowhere_else(
@@ -150,9 +149,9 @@ async def test_the_words_of_a_server_are_banned_there_and_nowhere_else(
     for number, server in enumerate(("7", "8", "")):
         await conversation.answer(replace(message(number), server_id=server))
         banned.append(speaker.banned)
-    await conversation.drafts(Platform.DISCORD, "general", "bob", "r1", server_id="7")
+    await conversation.drafts(Incoming(Platform.DISCORD, "r1", "general", "bob", server_id="7"), Wanted())
     assert [*banned, speaker.banned] == [("fudge",), (), (), ("fudge",)]
-    await conversation.replay(Platform.DISCORD, "general", "eve", "r2", "nell", "v1", 7, server_id="7")
+    await conversation.replay(Incoming(Platform.DISCORD, "r2", "general", "eve", server_id="7"), Wanted("nell", "v1"))
     assert speaker.banned == ("fudge",)
 
 

@@ -9,8 +9,10 @@ import discord
 
 from bot.errors import Refused
 from bot.frontends.discord import texts
-from bot.frontends.discord.failures import Failures, say_privately
+from bot.frontends.discord.failures import Failures
+from bot.frontends.discord.rights import Rights
 from bot.replies.posts import Posts
+from bot.replies.servers import Action
 from bot.tweets.costs import Ledger
 
 
@@ -41,33 +43,30 @@ class DecisionButton(
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Hand over to the desk of the client that heard of it."""
         interaction.client.replies.join()
-        desk: ApprovalDesk = interaction.client.approvals
+        desk: ApprovalDesk = interaction.client.desks.approvals
         await desk.decide(interaction, self.number, self.approve)
 
 
 class ApprovalDesk:
     """Shows the list and takes decisions."""
 
-    def __init__(self, posts: Posts, ledger: Ledger | None, failures: Failures) -> None:
+    def __init__(self, posts: Posts, ledger: Ledger | None, rights: Rights, failures: Failures) -> None:
         """`ledger` None: X is off, so nothing costs anything."""
         self._posts = posts
         self._ledger = ledger
+        self._rights = rights
         self._failures = failures
 
     async def show(self, interaction: discord.Interaction[Any]) -> None:
-        """Show what waits."""
+        """Show what waits. Raises `NotPermitted`."""
+        await self._rights.require(interaction, Action.POST)
         await interaction.response.defer()
         await self._render(interaction)
 
     async def decide(self, interaction: discord.Interaction[Any], number: int, approve: bool) -> None:
-        """Take one decision, if the person may, and show what still waits.
-
-        Discord's command permissions guard /queue but not the buttons under its answer, hence the check.
-        """
+        """Take one decision, if the person may, and show what still waits."""
         try:
-            if not (interaction.permissions.manage_guild or interaction.permissions.administrator):
-                await say_privately(interaction, "Only people who may manage this server decide about posts.")
-                return
+            await self._rights.require(interaction, Action.POST)
             await interaction.response.defer()
             await self._render(interaction, await self._verdict(interaction.user, number, approve))
         except Exception as error:  # noqa: BLE001 - the edge: nothing above would tell the person

@@ -11,14 +11,13 @@ import structlog
 import yarl
 from discord.gateway import DiscordWebSocket
 
-from bot.frontends.discord.approvals import ApprovalDesk, DecisionButton
-from bot.frontends.discord.blends import BlendDesk
-from bot.frontends.discord.forgetting import ForgetButton, ForgetDesk
+from bot.frontends.discord.approvals import DecisionButton
+from bot.frontends.discord.desks import Desks
+from bot.frontends.discord.forgetting import ForgetButton
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.invite import invite_link
 from bot.frontends.discord.mentions import said_to
-from bot.frontends.discord.purchases import FetchFirstButton, PurchaseButton, PurchaseDesk
-from bot.frontends.discord.talk import Talk
+from bot.frontends.discord.purchases import FetchFirstButton, PurchaseButton
 
 _DISCORDS_OWN_GATEWAY = "gateway.discord.gg"
 _MOST_LAUNCHES = 5  # of one shard, 5 s apart, before the connection is begun anew from the login
@@ -29,15 +28,7 @@ log = structlog.get_logger(__name__)
 class Client(discord.AutoShardedClient):
     """One connection. Nothing privileged is asked for, nothing is cached but servers and channels, nobody is pinged."""
 
-    def __init__(
-        self,
-        talk: Talk,
-        purchases: PurchaseDesk,
-        blends: BlendDesk,
-        approvals: ApprovalDesk,
-        forgetting: ForgetDesk,
-        drain_seconds: float,
-    ) -> None:
+    def __init__(self, desks: Desks, drain_seconds: float) -> None:
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = True
         super().__init__(
@@ -47,11 +38,7 @@ class Client(discord.AutoShardedClient):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
         )
-        self.talk = talk
-        self.purchases = purchases
-        self.blends = blends
-        self.approvals = approvals
-        self.forgetting = forgetting
+        self.desks = desks
         self.replies = InFlight()  # answers to messages, commands and buttons
         self.stopping = False  # nothing new is taken on
         self._drain_seconds = drain_seconds
@@ -64,7 +51,7 @@ class Client(discord.AutoShardedClient):
         text = said_to(self.user.id, message) if self.user else None
         if text is not None and not self.stopping:
             self.replies.join()
-            await self.talk.answer(message, text)
+            await self.desks.talk.answer(message, text)
 
     async def on_ready(self) -> None:
         """Say in the log that the bot is there. It may come several times, so nothing else belongs here."""

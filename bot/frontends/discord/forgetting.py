@@ -1,6 +1,7 @@
 """/forget: what forgetting an account would take away, and a button that does it. Only the person who asked sees it.
 
-It deletes personas that speak in every server, so managing one of them is not enough: only the bot's owner may.
+It deletes personas that speak in every server, so managing one of them is not enough: only the bot's owner may, and
+people with a role that the owner has named for it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import discord
 from bot.errors import NotPermitted, UsageError
 from bot.frontends.discord import texts
 from bot.frontends.discord.failures import Failures, say_privately
+from bot.frontends.discord.rights import Rights
 from bot.personas.takedown import Takedowns
+from bot.replies.servers import Action
 from bot.tweets.costs import Ledger
 from bot.tweets.tweet import normalise_handle
 
@@ -47,16 +50,17 @@ class ForgetButton(
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Hand over to the desk of the client that heard of it."""
         interaction.client.replies.join()
-        desk: ForgetDesk = interaction.client.forgetting
+        desk: ForgetDesk = interaction.client.desks.forgetting
         await desk.forget(interaction, self.handle, self.everywhere)
 
 
 class ForgetDesk:
     """Says what would go, and has it go."""
 
-    def __init__(self, takedowns: Takedowns, ledger: Ledger, failures: Failures) -> None:
+    def __init__(self, takedowns: Takedowns, ledger: Ledger, rights: Rights, failures: Failures) -> None:
         self._takedowns = takedowns
         self._ledger = ledger
+        self._rights = rights
         self._failures = failures
 
     async def ask(self, interaction: discord.Interaction[Any], handle: str, everywhere: bool) -> None:
@@ -64,7 +68,7 @@ class ForgetDesk:
 
         Raises `NotPermitted`, `UsageError`, and `ConfigError` where what was said could not be deleted.
         """
-        _require_right(interaction)
+        await self._rights.require(interaction, Action.FORGET)
         name = normalise_handle(handle)
         if not re.fullmatch(rf"[\w-]{{1,{_LONGEST_HANDLE}}}", name):
             raise UsageError(f"{name!r} can't be a handle. Name one account, for example `/forget handle:nasa`.")
@@ -83,7 +87,7 @@ class ForgetDesk:
     async def forget(self, interaction: discord.Interaction[Any], handle: str, everywhere: bool) -> None:
         """Do it, and put the receipt in the place of the question."""
         try:
-            _require_right(interaction)
+            await self._rights.require(interaction, Action.FORGET)
             await interaction.response.defer()
             done = await self._takedowns.forget(handle, f"discord:{interaction.user.id}", delete_posts=everywhere)
             await interaction.edit_original_response(content=texts.forgotten(done), view=None)
@@ -91,21 +95,3 @@ class ForgetDesk:
             await say_privately(interaction, str(error))
         except Exception as error:  # noqa: BLE001 - the edge: nothing above would tell the person
             await self._failures.tell(interaction, error)
-
-
-def owners(application: discord.AppInfo) -> set[int]:
-    """The ids of whom a bot belongs to: its owner, or of a team its owner, administrators and developers."""
-    if application.team is None:
-        return {application.owner.id}
-    roles = (discord.TeamMemberRole.admin, discord.TeamMemberRole.developer)
-    joined = [
-        each for each in application.team.members if each.membership_state is discord.TeamMembershipState.accepted
-    ]
-    return {each.id for each in joined if each.role in roles or each.id == application.team.owner_id}
-
-
-def _require_right(interaction: discord.Interaction[Any]) -> None:
-    """Raises `NotPermitted`. Discord's command permissions guard neither buttons nor direct messages."""
-    application = interaction.client.application
-    if application is None or interaction.user.id not in owners(application):
-        raise NotPermitted("Only the bot's owner can have an account forgotten, since it is forgotten everywhere.")

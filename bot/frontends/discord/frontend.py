@@ -13,30 +13,27 @@ import discord
 import structlog
 
 from bot.config import Discord
-from bot.database import Database
 from bot.errors import DiscordError
 from bot.frontends.discord import texts
 from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.blends import BlendDesk
 from bot.frontends.discord.client import Client
-from bot.frontends.discord.commands import Tree, add_commands
+from bot.frontends.discord.commands import add_commands
+from bot.frontends.discord.commands.tree import Tree
+from bot.frontends.discord.desks import Desks
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.forgetting import ForgetDesk
 from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.library import prepare_library, token_refused
 from bot.frontends.discord.marks import Marks
 from bot.frontends.discord.purchases import PurchaseDesk
+from bot.frontends.discord.rights import Rights
+from bot.frontends.discord.services import Services
 from bot.frontends.discord.sync import sync_if_changed
 from bot.frontends.discord.talk import Talk
-from bot.frontends.discord.trainings import Learning, TrainingDesk
-from bot.personas.takedown import Takedowns
-from bot.replies.conversation import Conversation, Platform
-from bot.replies.posts import Posts
-from bot.shelf.shelf import Shelf
-from bot.training.blends import Blends
+from bot.frontends.discord.trainings import TrainingDesk
+from bot.replies.conversation import Platform
 from bot.training.decisions import Decision
-from bot.training.purchases import Purchases
-from bot.tweets.costs import Ledger
 
 _AUTHENTICATION_FAILED = 4004  # the gateway's close code
 _LONGEST_WAIT = 300.0  # seconds between two attempts to connect
@@ -64,17 +61,9 @@ class DiscordFrontend:
         self,
         settings: Discord,
         token: str,
-        conversation: Conversation,
-        posts: Posts,
-        trainings: Learning,
-        purchases: Purchases,
-        blends: Blends,
-        shelf: Shelf,
-        database: Database,
+        services: Services,
         drain_seconds: float,
         *,
-        takedowns: Takedowns,
-        ledger: Ledger,
         edit_every_seconds: float = 4.0,
         first_wait_seconds: float = 1.0,
         new_id: Callable[[], str] = _error_id,
@@ -86,19 +75,32 @@ class DiscordFrontend:
         failures = Failures(new_id)
         self._settings = settings
         self._token = token
-        self._marks = Marks(database)
+        self._marks = Marks(services.database)
         self._failures = failures
-        self._conversation = conversation
+        self._conversation = services.conversation
         self._untold: deque[Announcement] = deque()
         self._untold_grew = asyncio.Event()
-        self._talk = Talk(conversation, shelf, failures)
-        self._training = TrainingDesk(trainings, conversation, shelf, self._marks, edit_every_seconds)
-        self._purchases = PurchaseDesk(purchases, self._training, self._marks, failures, edit_every_seconds)
-        self._blends = BlendDesk(blends)
-        self._approvals = ApprovalDesk(posts, ledger if purchases.is_on else None, failures)
-        self._forgetting = ForgetDesk(takedowns, ledger, failures)
+        self._training = TrainingDesk(
+            services.trainings, services.conversation, services.shelf, self._marks, edit_every_seconds
+        )
+        rights = Rights(services.conversation.servers)
+        self._purchases = PurchaseDesk(
+            services.purchases, self._training, self._marks, rights, failures, edit_every_seconds
+        )
+        self._desks = self._opened(services, rights, failures)
         self._drain_seconds = drain_seconds
         self._first_wait = first_wait_seconds
+
+    def _opened(self, services: Services, rights: Rights, failures: Failures) -> Desks:
+        ledger = services.ledger if services.purchases.is_on else None
+        return Desks(
+            rights=rights,
+            talk=Talk(services.conversation, services.shelf, failures),
+            purchases=self._purchases,
+            blends=BlendDesk(services.blends, rights),
+            approvals=ApprovalDesk(services.posts, ledger, rights, failures),
+            forgetting=ForgetDesk(services.takedowns, services.ledger, rights, failures),
+        )
 
     async def run(self) -> None:
         """Answer until cancelled; what is under way then is still answered, within the time limit.
@@ -157,7 +159,7 @@ class DiscordFrontend:
 
     async def _tell_channels(self, client: Client, announcement: Announcement) -> None:
         decision = announcement.decision
-        for channel in await self._conversation.channels_with(Platform.DISCORD, decision.persona):
+        for channel in await self._conversation.channels.with_persona(Platform.DISCORD, decision.persona):
             if channel in announcement.told:
                 continue
             try:
@@ -170,9 +172,7 @@ class DiscordFrontend:
         """One connection, from login to close. Raises `DiscordError` when the token is wrong."""
         if not self._token.isprintable() or " " in self._token:  # could not even be sent
             raise token_refused(self._settings)
-        client = Client(
-            self._talk, self._purchases, self._blends, self._approvals, self._forgetting, self._drain_seconds
-        )
+        client = Client(self._desks, self._drain_seconds)
         tree = Tree(client, self._failures)
         add_commands(tree)
         try:

@@ -24,7 +24,9 @@ from bot.frontends.discord.failures import Failures, say_privately
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.lasting import GONE, TROUBLE, LastingMessage
 from bot.frontends.discord.marks import Marks
+from bot.frontends.discord.rights import Rights, manages
 from bot.frontends.discord.trainings import Place, TrainingDesk
+from bot.replies.servers import Action
 from bot.training.purchases import Purchase, Purchases, PurchaseState
 from bot.tweets.costs import dollars
 
@@ -56,7 +58,7 @@ class PurchaseButton(
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Hand over to the desk of the client that heard of it."""
         interaction.client.replies.join()
-        desk: PurchaseDesk = interaction.client.purchases
+        desk: PurchaseDesk = interaction.client.desks.purchases
         await desk.agree(interaction, self.number, self.step)
 
 
@@ -85,7 +87,7 @@ class FetchFirstButton(
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Hand over to the desk of the client that heard of it."""
         interaction.client.replies.join()
-        desk: PurchaseDesk = interaction.client.purchases
+        desk: PurchaseDesk = interaction.client.desks.purchases
         await desk.fetch_first(interaction, self.number)
 
 
@@ -106,12 +108,14 @@ class PurchaseDesk:
         purchases: Purchases,
         trainings: TrainingDesk,
         marks: Marks,
+        rights: Rights,
         failures: Failures,
         edit_every_seconds: float,
     ) -> None:
         self._purchases = purchases
         self._trainings = trainings
         self._marks = marks
+        self._rights = rights
         self._failures = failures
         self._edit_every = edit_every_seconds  # seconds at least between two edits of a message
         self._followers = InFlight()
@@ -119,7 +123,11 @@ class PurchaseDesk:
         self._following = False  # whether there is a connection to follow with
 
     async def train(self, interaction: discord.Interaction[Any], handles: str, name: str | None) -> None:
-        """Train at once on what is stored, or say first what has to be fetched and what that costs."""
+        """Train at once on what is stored, or say first what has to be fetched and what that costs.
+
+        Raises `NotPermitted`.
+        """
+        await self._rights.require(interaction, Action.TRAIN)
         await interaction.response.defer()
         names = texts.parse_handles(handles)
         purchase = await self._purchases.needed(names, name, "discord", str(interaction.user.id)) if names else None
@@ -238,8 +246,7 @@ class PurchaseDesk:
 
 def _may(interaction: discord.Interaction[Any], cause: str, requested_by: str) -> bool:
     """Discord's command permissions guard /train but not the buttons under its answer, hence the check."""
-    may_manage = interaction.permissions.manage_guild or interaction.permissions.administrator
-    return may_manage or (cause == "discord" and requested_by == str(interaction.user.id))
+    return manages(interaction) or (cause == "discord" and requested_by == str(interaction.user.id))
 
 
 def _view(purchase: Purchase) -> discord.ui.View | None:

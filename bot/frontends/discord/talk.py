@@ -1,4 +1,4 @@
-"""Mentions, /tweet, /replay, /personas and /persona set: what people say to the bot, and what it says back."""
+"""Mentions, /tweet, /replay, /personas and /channel persona: what people say to the bot, and what it says back."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import structlog
 
 from bot.errors import MockingbirdError
 from bot.frontends.discord import texts
+from bot.frontends.discord.asking import asked_by, said_in
 from bot.frontends.discord.failures import Failures
 from bot.generation.draft import Drafts
-from bot.replies.conversation import Answer, Conversation, Incoming, Platform
+from bot.replies.conversation import Answer, Conversation, Incoming, Platform, Wanted, said_of
 from bot.shelf.shelf import Shelf
 
 # A message that was answered before is silent, typing included, and is recognised sooner than this.
@@ -36,10 +37,7 @@ class Talk:
 
     async def answer(self, message: discord.Message, text: str) -> None:
         """Reply to a message that says `text` to the bot, unless it was answered before."""
-        server_id = str(message.guild.id) if message.guild else ""
-        incoming = Incoming(
-            Platform.DISCORD, str(message.id), str(message.channel.id), str(message.author.id), text, server_id
-        )
+        incoming = said_in(message, text)
         try:
             async with _typing(message.channel):
                 answer = await self._conversation.answer(incoming)
@@ -51,59 +49,17 @@ class Talk:
             if answer is not None:
                 await self._deliver(message, incoming, answer)
 
-    async def tweet(
-        self,
-        interaction: discord.Interaction[Any],
-        persona: str | None,
-        start: str,
-        count: int,
-        temperature: float | None,
-        top_p: float | None,
-        seed: int | None,
-    ) -> None:
-        """Say `count` drafts."""
+    async def tweet(self, interaction: discord.Interaction[Any], wanted: Wanted) -> None:
+        """Say drafts as they are wanted."""
         await interaction.response.defer()
-        drafts = await self._conversation.drafts(
-            Platform.DISCORD,
-            str(interaction.channel_id),
-            str(interaction.user.id),
-            str(interaction.id),
-            persona,
-            start,
-            count,
-            temperature,
-            top_p,
-            seed,
-            str(interaction.guild_id or ""),
-        )
-        await self._show(interaction, drafts)
+        drafts = await self._conversation.drafts(asked_by(interaction), wanted)
+        await self._show(interaction, wanted, drafts)
 
-    async def replay(
-        self,
-        interaction: discord.Interaction[Any],
-        persona: str,
-        version: str,
-        seed: int,
-        start: str,
-        temperature: float | None,
-        top_p: float | None,
-    ) -> None:
+    async def replay(self, interaction: discord.Interaction[Any], wanted: Wanted) -> None:
         """Say a draft once more."""
         await interaction.response.defer()
-        drafts = await self._conversation.replay(
-            Platform.DISCORD,
-            str(interaction.channel_id),
-            str(interaction.user.id),
-            str(interaction.id),
-            persona,
-            version,
-            seed,
-            start,
-            temperature,
-            top_p,
-            str(interaction.guild_id or ""),
-        )
-        await self._show(interaction, drafts)
+        drafts = await self._conversation.replay(asked_by(interaction), wanted)
+        await self._show(interaction, wanted, drafts)
 
     async def personas(self, interaction: discord.Interaction[Any]) -> None:
         """List who is on the shelf."""
@@ -120,7 +76,8 @@ class Talk:
         """From now on that persona answers in this channel."""
         await interaction.response.defer()
         name = persona.lower().removeprefix("@")
-        await self._conversation.set_channel_persona(Platform.DISCORD, str(interaction.channel_id), name)
+        server = str(interaction.guild_id or "")
+        await self._conversation.set_channel_persona(Platform.DISCORD, str(interaction.channel_id), name, server)
         await interaction.edit_original_response(
             content=f"From now on **{texts.plain(name)}** answers in this channel."
         )
@@ -130,16 +87,20 @@ class Talk:
         names = await asyncio.to_thread(self._shelf.personas)
         return [name for name in names if typed.lower().removeprefix("@") in name][: texts.MOST_LISTED]
 
-    async def _show(self, interaction: discord.Interaction[Any], drafts: Drafts) -> None:
-        first, *more = texts.pieces(texts.drafts(drafts))
+    async def _show(self, interaction: discord.Interaction[Any], wanted: Wanted, drafts: Drafts) -> None:
+        """Each draft in a message of its own, so that each can be answered, voted for and deleted by itself."""
+        first, *more = texts.drafts(drafts)
         sent = [(await interaction.edit_original_response(content=first)).id]
         sent += [(await interaction.followup.send(piece, wait=True)).id for piece in more]
-        await self._conversation.shown(Platform.DISCORD, str(interaction.id), *map(str, sent))
+        ids = [str(each) for each in sent]
+        await self._conversation.delivered(asked_by(interaction), *ids, said=said_of(drafts, ids, wanted))
 
     async def _deliver(self, message: discord.Message, incoming: Incoming, answer: Answer) -> None:
         sent = await self._reply(message, texts.plain(answer.draft.text))
         if sent:
-            await self._conversation.delivered(incoming, *(str(message.id) for message in sent))
+            ids = [str(message.id) for message in sent]
+            drafts = Drafts(answer.persona, answer.version, (answer.draft,))
+            await self._conversation.delivered(incoming, *ids, said=said_of(drafts, ids[:1]))
             log.info("discord message answered", message_id=message.id, persona=answer.persona, version=answer.version)
 
     async def _reply(self, message: discord.Message, text: str, kind: str = "") -> list[discord.Message]:

@@ -67,9 +67,9 @@ def _fitting(text: str, longest: int) -> str:
     return text
 
 
-def drafts(made: Drafts) -> str:
+def drafts(made: Drafts) -> list[str]:
     """What /tweet and /replay show: each draft with what makes it again."""
-    return "\n\n".join(f"{plain(draft.text)}\n{_origin(made, draft)}" for draft in made.drafts)
+    return [f"{plain(draft.text)}\n{_origin(made, draft)}" for draft in made.drafts]
 
 
 def _origin(made: Drafts, draft: Draft) -> str:

@@ -22,7 +22,7 @@ from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.lasting import GONE, TROUBLE, LastingMessage
 from bot.frontends.discord.marks import Marks
 from bot.generation.draft import Drafts
-from bot.replies.conversation import Conversation, Incoming, Platform
+from bot.replies.conversation import Conversation, Incoming, Platform, Wanted
 from bot.shelf.card import CURVE, PREDICTIONS, curve_told, told
 from bot.shelf.shelf import Shelf
 from bot.training.trainings import Training, TrainingState
@@ -195,19 +195,12 @@ class TrainingDesk:
         """
         if training.state is not TrainingState.PUBLISHED or training.version is None:
             return None
-        asked = Incoming(Platform.DISCORD, _request(place), str(place.channel), str(place.author), "")
+        asked = Incoming(Platform.DISCORD, _request(place), str(place.channel), str(place.author))
         await self._conversation.speaks(
             asked, str(place.message), training.persona, training.version, training.created_at
         )
         try:
-            return await self._conversation.drafts(
-                Platform.DISCORD,
-                str(place.channel),
-                str(place.author),
-                _request(place),
-                training.persona,
-                count=_SAMPLES,
-            )
+            return await self._conversation.drafts(asked, Wanted(training.persona, count=_SAMPLES))
         except MockingbirdError as error:
             log.info("no samples after a training", training_id=training.id, reason=type(error).__name__)
             return None

@@ -16,7 +16,7 @@ from bot.frontends.web.typed import Explain, ListPersonas, Say, Train, Tweet, Ty
 from bot.frontends.web.work import Work
 from bot.generation.draft import Draft, OnPartial, Partial
 from bot.replies.addressing import addressed_persona
-from bot.replies.conversation import Answer, Conversation, Incoming, Platform
+from bot.replies.conversation import Answer, Conversation, Incoming, Platform, Wanted
 from bot.training.purchases import Purchases
 from bot.training.trainings import Training, TrainingState
 
@@ -118,15 +118,7 @@ class Chat:
                 return self._house(incoming, Kind.NOTE, f"{problem}\n{HELP}" if problem else HELP)
 
     async def _tweet(self, incoming: Incoming, persona: str | None, start: str, on_partial: OnPartial) -> Answer:
-        drafts = await self._conversation.drafts(
-            incoming.platform,
-            incoming.channel_id,
-            incoming.author_id,
-            request_id=incoming.message_id,
-            persona=persona,
-            start=start,
-            on_partial=on_partial,
-        )
+        drafts = await self._conversation.drafts(incoming, Wanted(persona, start=start), on_partial)
         return Answer(drafts.persona, drafts.version, drafts.drafts[0])
 
     async def _follow(self, session: Session, incoming: Incoming, line: Line) -> None:
@@ -139,16 +131,9 @@ class Chat:
                 session.put(replace(line, samples=await self._samples(incoming, training)))
 
     async def _samples(self, incoming: Incoming, training: Training) -> tuple[Draft, ...]:
-        request_id = f"{incoming.message_id}-samples"
+        asked = replace(incoming, message_id=f"{incoming.message_id}-samples")
         try:
-            drafts = await self._conversation.drafts(
-                incoming.platform,
-                incoming.channel_id,
-                incoming.author_id,
-                request_id,
-                training.persona,
-                count=SAMPLES,
-            )
+            drafts = await self._conversation.drafts(asked, Wanted(training.persona, count=SAMPLES))
         except MockingbirdError as error:  # the training went well all the same
             log.info("no samples after a training", training=training.id, reason=type(error).__name__)
             return ()

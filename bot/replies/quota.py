@@ -1,0 +1,90 @@
+"""How much one person, and one server, may ask for: what is on record is counted, nothing else is kept.
+
+The operator sets the limits ([replies] in config.toml). A server can set others for its own people, for all of them or
+by role, up to what the operator lets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from bot.config import Replies
+from bot.database import Database
+from bot.errors import Refused
+from bot.replies.incoming import Incoming
+from bot.replies.servers import Servers, ServerSettings
+
+_HOUR = timedelta(hours=1)
+
+
+class Quota:
+    """Says no, with the time of the next try."""
+
+    def __init__(self, database: Database, settings: Replies, servers: Servers, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._settings = settings
+        self._servers = servers
+        self._clock = clock
+
+    async def check(self, incoming: Incoming) -> None:
+        """Raises `Refused` when the author or the server has asked for too much already, or too soon.
+
+        The request at hand is on record already, so a full hour holds one more than the quota.
+        """
+        chosen = await self._servers.settings(incoming.platform, incoming.server_id) if incoming.server_id else None
+        await self._check_cooldown(incoming, chosen)
+        limit = self.for_person(chosen, incoming.roles)
+        sentence = f"That was a lot of tweets: {limit:,} an hour is the limit here."
+        await self._check("author_id", incoming.author_id, incoming, limit, sentence)
+        if incoming.server_id:
+            limit = self.for_server(chosen)
+            sentence = f"This server has asked for a lot: {limit:,} tweets an hour is its limit."
+            await self._check("server_id", incoming.server_id, incoming, limit, sentence)
+
+    def for_person(self, chosen: ServerSettings | None, roles: tuple[str, ...]) -> int:
+        """How many requests an hour a person with these roles may make on a server that has chosen this."""
+        own = self._settings.requests_per_hour
+        if chosen is None:
+            return own
+        by_role = [chosen.role_requests_per_hour[role] for role in roles if role in chosen.role_requests_per_hour]
+        wanted = max(by_role) if by_role else chosen.requests_per_hour
+        return own if wanted is None else min(wanted, max(own, self._settings.most_requests_per_hour))
+
+    def for_server(self, chosen: ServerSettings | None) -> int:
+        """How many requests an hour such a server may make in all."""
+        most = self._settings.server_requests_per_hour
+        wanted = chosen.server_requests_per_hour if chosen else None
+        return most if wanted is None else min(wanted, most)
+
+    async def _check_cooldown(self, incoming: Incoming, chosen: ServerSettings | None) -> None:
+        seconds = self._settings.cooldown_seconds
+        if chosen is not None and chosen.cooldown_seconds is not None:
+            seconds = max(seconds, chosen.cooldown_seconds)
+        if not seconds:
+            return
+        row = await self._database.one(
+            "SELECT max(received_at) AS at FROM messages WHERE platform = ? AND author_id = ? AND message_id != ? "
+            "AND state != 'refused'",
+            (incoming.platform, incoming.author_id, incoming.message_id),
+        )
+        if row is not None and row["at"]:
+            left = datetime.fromisoformat(row["at"]) + timedelta(seconds=seconds) - self._clock()
+            if left > timedelta(0):
+                raise Refused(f"One at a time: ask again in {max(1, round(left.total_seconds()))} s.")
+
+    async def _check(self, column: str, value: str, incoming: Incoming, limit: int, sentence: str) -> None:
+        """Raises `Refused` where the last hour holds more than `limit` requests that were not refused."""
+        asked = (
+            f"FROM messages WHERE platform = ? AND {column} = ? AND received_at > ? AND state != 'refused'",
+            (incoming.platform, value, (self._clock() - _HOUR).isoformat()),
+        )
+        row = await self._database.one(f"SELECT count(*) AS number {asked[0]}", asked[1])
+        if row is None or row["number"] <= limit:
+            return
+        oldest = await self._database.one(
+            f"SELECT received_at {asked[0]} ORDER BY received_at DESC LIMIT 1 OFFSET {limit:d}", asked[1]
+        )
+        free_at = datetime.fromisoformat(oldest["received_at"] if oldest else self._clock().isoformat()) + _HOUR
+        minutes = max(1, round((free_at - self._clock()).total_seconds() / 60))
+        raise Refused(f"{sentence} Ask again in {minutes} min.")
