@@ -25,6 +25,7 @@ PREFIX = "MOCKINGBIRD_"
 Folder = Annotated[Path, Field(strict=False)]
 Dollars = Annotated[Decimal, Field(strict=False, ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
 class Section(BaseModel):
@@ -167,6 +168,31 @@ class Discord(Section):
     forget_server_after_days: Annotated[int, Field(ge=0)] = 30
 
 
+class XAccount(Section):
+    """A further account on X: what is not named here is as in [x]."""
+
+    consumer_key_env: str = ""
+    consumer_secret_env: str = ""
+    access_token_env: str = ""
+    access_token_secret_env: str = ""
+    persona: str = ""
+    post_every_minutes: Annotated[float, Field(ge=0)] = 0.0
+    post_at: Annotated[tuple[TimeOfDay, ...], Field(strict=False)] = ()
+    time_zone: str = "UTC"
+    jitter_minutes: Annotated[float, Field(ge=0, le=720)] = 0.0
+    quiet_hours: Annotated[str, Field(pattern=r"^(\d\d:\d\d-\d\d:\d\d)?$")] = ""
+    posts_per_day: Annotated[int, Field(ge=0)] = 0
+    paused: bool = False
+    approval: bool = True
+    approved_for_hours: Annotated[float, Field(gt=0)] = 48.0
+    reply_to_mentions: bool = False
+    mentions_by: Literal["polling", "stream"] = "polling"
+    mentions_every_minutes: Annotated[float, Field(gt=0)] = 5.0
+    most_turns: Annotated[int, Field(ge=1, le=20)] = 3
+    answer_bots: bool = False
+    monthly_budget_usd: Dollars = Decimal("20.00")
+
+
 class X(Section):
     """Reading from and posting to X."""
 
@@ -184,9 +210,38 @@ class X(Section):
     check_posts: Literal["off", "jobs", "lookup"] = "jobs"
     persona: str = ""
     post_every_minutes: Annotated[float, Field(ge=0)] = 0.0
+    post_at: Annotated[tuple[TimeOfDay, ...], Field(strict=False)] = ()
+    time_zone: str = "UTC"
+    jitter_minutes: Annotated[float, Field(ge=0, le=720)] = 0.0
+    quiet_hours: Annotated[str, Field(pattern=r"^(\d\d:\d\d-\d\d:\d\d)?$")] = ""
+    posts_per_day: Annotated[int, Field(ge=0)] = 0
+    paused: bool = False
     approval: bool = True
+    approved_for_hours: Annotated[float, Field(gt=0)] = 48.0
     reply_to_mentions: bool = False
+    mentions_by: Literal["polling", "stream"] = "polling"
+    mentions_every_minutes: Annotated[float, Field(gt=0)] = 5.0
+    most_turns: Annotated[int, Field(ge=1, le=20)] = 3
+    answer_bots: bool = False
     monthly_budget_usd: Dollars = Decimal("20.00")
+    reserve_for_posting_usd: Dollars = Decimal("0.00")
+    warn_at: Annotated[tuple[Share, ...], Field(strict=False)] = (0.5, 0.8, 0.95)
+    oauth2_client_id_env: str = "X_CLIENT_ID"
+    oauth2_client_secret_env: str = "X_CLIENT_SECRET"
+    token_key_env: str = "MOCKINGBIRD_TOKEN_KEY"
+    accounts: dict[str, XAccount] = {}
+
+
+MAIN = "main"  # the account that [x] itself is about
+
+
+def x_accounts(settings: X) -> dict[str, X]:
+    """The settings of each account on X by its name: the one of [x] itself, and those of [x.accounts.NAME]."""
+    named = {
+        name: settings.model_copy(update=account.model_dump(exclude_unset=True))
+        for name, account in settings.accounts.items()
+    }
+    return {MAIN: settings} | named
 
 
 class Prices(Section):

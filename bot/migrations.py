@@ -339,4 +339,48 @@ STEPS: tuple[str, ...] = (
         reason TEXT                            -- in words, where it ended early
     ) STRICT;
     """,
+    # 6: several accounts on X, each with posts of its own; threads, pictures, moments; mentions; sealed tokens.
+    """
+    ALTER TABLE costs ADD COLUMN account TEXT NOT NULL DEFAULT 'main';  -- of ours, whose keys were used
+    ALTER TABLE posts ADD COLUMN account TEXT NOT NULL DEFAULT 'main';  -- of ours, on which it stands or is to stand
+    ALTER TABLE posts ADD COLUMN nearest TEXT;         -- id of the real tweet that it resembles most
+    ALTER TABLE posts ADD COLUMN offence REAL;         -- the classifier's probability, 0 to 1
+    ALTER TABLE posts ADD COLUMN likelihood_gain REAL; -- nats a token over the bare base
+    ALTER TABLE posts ADD COLUMN generated TEXT;       -- what the model said, where a person has edited it
+    ALTER TABLE posts ADD COLUMN not_before TEXT;      -- a person has said when
+    ALTER TABLE posts ADD COLUMN expires_at TEXT;      -- from then on it is not sent any more
+    ALTER TABLE posts ADD COLUMN picture TEXT;         -- a file in [paths] data, pictures/
+    ALTER TABLE posts ADD COLUMN alt_text TEXT;        -- what is to be seen on it
+    ALTER TABLE posts ADD COLUMN deleted_at TEXT;      -- by us, or when it was noticed that it is gone from X
+    CREATE TABLE post_parts (                  -- of a post that was approved: more than one is a thread
+        post_id INTEGER NOT NULL REFERENCES posts(id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,               -- from 1 on
+        text TEXT NOT NULL,                    -- exactly what is sent
+        platform_id TEXT,                      -- X's id once it is known to stand there
+        sending_since TEXT,                    -- when it was handed to X
+        PRIMARY KEY (post_id, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE x_mentions (                  -- what was said to one of our accounts, without its words
+        account TEXT NOT NULL,                 -- of ours
+        mention_id TEXT NOT NULL,              -- X's id of the post
+        author_id TEXT NOT NULL,
+        conversation_id TEXT NOT NULL,         -- X's id of the post that everything began with
+        seen_at TEXT NOT NULL,
+        state TEXT NOT NULL,                   -- waiting, sending, answered, left alone, unknown
+        reason TEXT,                           -- in words: why it was left alone
+        reply_id TEXT,                         -- X's id of our reply
+        PRIMARY KEY (account, mention_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX x_mentions_by_conversation ON x_mentions (account, conversation_id);
+    CREATE TABLE x_tokens (                    -- of accounts that were logged in by OAuth 2.0
+        account TEXT PRIMARY KEY,
+        user_id TEXT NOT NULL,
+        handle TEXT NOT NULL,
+        sealed TEXT NOT NULL,                  -- both tokens, encrypted
+        expires_at TEXT NOT NULL,
+        at TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE accounts ADD COLUMN standing TEXT NOT NULL DEFAULT '';  -- renamed, protected, suspended, deleted
+    ALTER TABLE accounts ADD COLUMN next_fetch_at TEXT;  -- when it is worth looking again
+    """,
 )
