@@ -219,7 +219,10 @@ class LoopbackX(XContent):
         self._faults.plan(route, written(status, body, headers), times)
 
     def cut_next(self, route: str, moment: Moment, times: int = 1) -> None:
-        """Break the connection of the next `times` requests to the route, before or after they took effect."""
+        """Break the connection of the next `times` requests to the route, before or after they took effect.
+
+        aiohttp asks once more by itself when a GET breaks, so a client that uses it needs two for one error.
+        """
         self._faults.plan(route, moment, times)
 
     def hold_next(self, route: str, moment: Moment, skip: int = 0) -> Hold:

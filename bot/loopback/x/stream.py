@@ -171,7 +171,8 @@ class Stream:
         if errors:
             document["errors"] = errors
         meta = {"sent": timestamp(self._clock()), "summary": summary}
-        return Answer(201 if made else 200, document | {"meta": meta})
+        # X answers 201, as quoted in public issues, where its documents say 200.
+        return Answer(201 if made else 200, document | {"meta": meta}, ours=not made)
 
     def _delete(self, asked: Document, caller: Caller, *, dry: bool) -> Answer:
         rules = self._rules[caller.app_id]
