@@ -131,6 +131,14 @@ async def test_a_plan_to_cut_a_read_is_made_twice(x_server: LoopbackX, x_caller:
     assert (await x_caller.act("GET", "/2/users/me"))[0] == 200
 
 
+async def test_plans_can_be_forgotten(x_server: LoopbackX, x_caller: Caller) -> None:
+    """What was to fail for long is over when the test says so."""
+    x_server.fail_next(POST, XRefusal.CREDITS_DEPLETED, times=100)
+    assert (await x_caller.post("hello"))[0] == 402
+    x_server.forget_plans()
+    assert (await x_caller.post("hello"))[0] == 201
+
+
 def _keys(x: LoopbackX) -> XKeys:
     keys = x.keys
     return XKeys(

@@ -135,13 +135,24 @@ async def test_an_access_token_lives_two_hours(app: Web, x_caller: Caller, x_clo
 
 
 async def test_a_refresh_token_works_once(app: Web) -> None:
-    """The next one comes with the new access token."""
+    """The next one comes with the new access token, and works as long as nobody sends the old one."""
     granted = await app.tokens("Nell", EVERYTHING)
-    status, renewed = await app.refresh(granted["refresh_token"])
-    again, refused = await app.refresh(granted["refresh_token"])
+    _, renewed = await app.refresh(granted["refresh_token"])
+    status, newest = await app.refresh(renewed["refresh_token"])
+    again, refused = await app.refresh(renewed["refresh_token"])
     assert (status, again) == (200, 400)
     assert refused == {"error": "invalid_request", "error_description": "Value passed for the token was invalid."}
-    assert (await app.refresh(renewed["refresh_token"]))[0] == 200
+    assert newest["refresh_token"] not in (granted["refresh_token"], renewed["refresh_token"])
+
+
+async def test_a_used_refresh_token_ends_all_that_came_of_the_consent(app: Web, x_caller: Caller) -> None:
+    """The person has to consent again; another consent of the same person is not touched."""
+    granted, other = await app.tokens("Nell", EVERYTHING), await app.tokens("Nell", EVERYTHING)
+    _, renewed = await app.refresh(granted["refresh_token"])
+    await app.refresh(granted["refresh_token"])
+    assert (await app.refresh(renewed["refresh_token"]))[0] == 400
+    assert (await x_caller.read("/2/users/me", renewed["access_token"]))[0] == 401
+    assert (await x_caller.read("/2/users/me", other["access_token"]))[0] == 200
 
 
 async def test_there_is_no_refresh_token_without_offline_access(app: Web) -> None:

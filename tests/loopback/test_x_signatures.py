@@ -23,6 +23,8 @@ async def test_each_account_acts_with_keys_of_its_own(x_server: LoopbackX, x_cal
         await client.create_tweet(text=f"{handle} was here", user_auth=True)
         names.append((await client.get_me(user_auth=True))["data"]["username"])
     assert names == ["Mockingbird", "Nell", "Ferry"]
+    asked_by = [x_server.accounts[request.account_id or ""].handle for request in x_server.requests]
+    assert asked_by == ["Mockingbird", "Mockingbird", "Nell", "Nell", "Ferry", "Ferry"]
     assert [x_server.timeline(name)[0].text for name in names] == [f"{name} was here" for name in names]
 
 

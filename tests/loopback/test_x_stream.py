@@ -131,12 +131,11 @@ async def test_a_post_may_be_delivered_twice(x_server: LoopbackX, x_caller: Call
 
 async def test_an_empty_line_comes_when_nothing_happens(x_clock: Clock) -> None:
     """So that a client can tell a quiet stream from a dead one."""
-    async with (
-        LoopbackX(["ada"], clock=x_clock, heartbeat_s=0.01) as x,
-        aiohttp.ClientSession() as session,
-        listening(x, Caller(x, session)) as stream,
-    ):
-        assert [await stream.line() for _ in range(2)] == [b"\r\n", b"\r\n"]
+    async with LoopbackX(["ada"], clock=x_clock, heartbeat_s=0.01) as x, aiohttp.ClientSession() as session:
+        caller = Caller(x, session)
+        await follow(caller, "@ada")
+        async with listening(x, caller) as stream:
+            assert [await stream.line() for _ in range(2)] == [b"\r\n", b"\r\n"]
 
 
 async def test_x_ends_a_stream_when_it_likes(x_server: LoopbackX, x_caller: Caller) -> None:
@@ -153,6 +152,7 @@ async def test_x_ends_a_stream_when_it_likes(x_server: LoopbackX, x_caller: Call
 
 async def test_a_stream_may_break(x_server: LoopbackX, x_caller: Caller) -> None:
     """The client hears of it as of any broken connection."""
+    await follow(x_caller, "@Mockingbird")
     async with listening(x_server, x_caller) as stream:
         x_server.drop_streams(cut=True)
         with pytest.raises(aiohttp.ClientError):
@@ -162,6 +162,8 @@ async def test_a_stream_may_break(x_server: LoopbackX, x_caller: Caller) -> None
 async def test_an_app_has_one_stream(x_server: LoopbackX, x_caller: Caller) -> None:
     """A second connection is a 429 that says so; another app has its own."""
     other = x_server.add_app("Nell")
+    await follow(x_caller, "@Mockingbird")
+    await x_caller.write(RULES, {"add": [{"value": "@Nell"}]}, other.bearer_token)
     async with listening(x_server, x_caller) as first:
         status, refused = await x_caller.read(STREAM)
         headers = {"Authorization": f"Bearer {other.bearer_token}"}
@@ -169,6 +171,12 @@ async def test_an_app_has_one_stream(x_server: LoopbackX, x_caller: Caller) -> N
             assert (first.status, x_server.streams) == (200, 2)
         assert answer.status == 200
     assert (status, refused["connection_issue"]) == (429, "TooManyConnections")
+
+
+async def test_a_stream_needs_a_rule(x_caller: Caller) -> None:
+    """Without any, X says that there is nothing to listen for."""
+    status, refused = await x_caller.read(STREAM)
+    assert (status, refused["connection_issue"]) == (409, "RuleConfigurationIssue")
 
 
 async def test_an_app_without_access_gets_a_403(x_server: LoopbackX, x_caller: Caller) -> None:

@@ -45,6 +45,7 @@ class XRefusal(StrEnum):
     DAY_OF_POSTS = "429 posts of a day"
     DAILY_CAP = "429 daily cap"
     MONTHLY_CAP = "429 monthly cap"
+    NO_RULES = "409 no rules for the stream"
     TOO_MANY_STREAMS = "429 too many streams"
     INTERNAL_ERROR = "500 internal error"
     BAD_GATEWAY = "502 as a web page"
@@ -69,6 +70,15 @@ def _capped(period: str) -> Document:
         "scope": "Product",
         "detail": f"Usage cap exceeded: {period} product cap",
         "type": _TYPES + "usage-capped",
+    }
+
+
+def _no_stream(detail: str, issue: str) -> Document:
+    return {
+        "title": "ConnectionException",
+        "detail": detail,
+        "connection_issue": issue,
+        "type": _TYPES + "streaming-connection",
     }
 
 
@@ -159,14 +169,17 @@ FIXED: Mapping[XRefusal, tuple[int, Document | None]] = {
     XRefusal.DAY_OF_POSTS: (429, problem(429, "Too Many Requests", "Too Many Requests")),
     XRefusal.DAILY_CAP: (429, _capped("Daily")),
     XRefusal.MONTHLY_CAP: (429, _capped("Monthly")),
+    XRefusal.NO_RULES: (
+        409,
+        _no_stream(
+            "You must define rules using the POST /2/tweets/search/stream/rules endpoint before connecting to "
+            "filtered stream.",
+            "RuleConfigurationIssue",
+        ),
+    ),
     XRefusal.TOO_MANY_STREAMS: (
         429,
-        {
-            "title": "ConnectionException",
-            "detail": "This stream is currently at the maximum allowed connection limit.",
-            "connection_issue": "TooManyConnections",
-            "type": _TYPES + "streaming-connection",
-        },
+        _no_stream("This stream is currently at the maximum allowed connection limit.", "TooManyConnections"),
     ),
     XRefusal.INTERNAL_ERROR: (500, problem(500, "Internal Server Error", "Internal Server Error")),
     XRefusal.BAD_GATEWAY: (502, None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -31,7 +32,7 @@ class Contracts:
         """The answer in the words of the request, or in the others where those are not understood."""
         if answer.document is None or self._vocabulary(call) == TWEET:
             return answer
-        return Answer(answer.status, in_post_words(answer.document), answer.headers, ours=answer.ours, lost=answer.lost)
+        return replace(answer, document=in_post_words(answer.document))
 
     def check(self, request: web.Request, call: Call, answer: Answer) -> None:
         """Hold request and answer against what describes them, when that is at hand."""

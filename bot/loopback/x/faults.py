@@ -57,6 +57,10 @@ class Faults:
         self._holds.append(hold)
         return hold
 
+    def forget_plans(self) -> None:
+        """Answer every further request as X would."""
+        self._planned.clear()
+
     def forget_holds(self) -> None:
         """Let every further request pass."""
         self._holds.clear()

@@ -2,7 +2,8 @@
 
 Sources: X's page on the authorization code flow (codes last 30 seconds, access tokens two hours, a refresh token comes
 with the scope offline.access), and error bodies that developers have quoted in public issues. A refresh token works
-once. What is not published and decided here: an access token stays good to its own end when it is renewed.
+once; who sends a used one ends all that came of the same consent, as was reported in public in July 2026. What is not
+published and decided here: an access token stays good to its own end when it is renewed.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class _Grant:
     account_id: str
     scopes: frozenset[str]
     expires_at: datetime  # of the access token; a refresh token has no end here
+    consent: str  # the code that it all came from
 
 
 class OAuth2:
@@ -75,6 +77,7 @@ class OAuth2:
         self._codes: dict[str, _Code] = {}
         self._access: dict[str, _Grant] = {}
         self._refresh: dict[str, _Grant] = {}
+        self._used: dict[str, str] = {}  # consents by refresh tokens that were used
 
     def handlers(self) -> dict[str, Handler]:
         """What answers each route."""
@@ -106,8 +109,11 @@ class OAuth2:
 
     def withdraw(self, account_id: str) -> None:
         """Let every token of the account end."""
+        self._end(lambda grant: grant.account_id == account_id)
+
+    def _end(self, ends: Callable[[_Grant], bool]) -> None:
         for kept in (self._access, self._refresh):
-            for token in [token for token, grant in kept.items() if grant.account_id == account_id]:
+            for token in [token for token, grant in kept.items() if ends(grant)]:
                 del kept[token]
 
     # The page
@@ -167,7 +173,8 @@ class OAuth2:
         return self._granted(by_kind(form, app))
 
     def _by_code(self, form: Document, app: XApp) -> _Grant:
-        code = self._codes.pop(_needed(form, "code"), None)
+        value = _needed(form, "code")
+        code = self._codes.pop(value, None)
         if code is None or code.asked.app != app or self._clock() >= code.expires_at:
             raise _refused("invalid_request", "Value passed for the authorization code was invalid.")
         if _needed(form, "redirect_uri") != code.asked.redirect_uri:
@@ -175,15 +182,18 @@ class OAuth2:
             raise _refused("invalid_request", wrong)
         if not _CHALLENGES[code.asked.method](_needed(form, "code_verifier"), code.asked.challenge):
             raise _refused("invalid_request", "Value passed for the code verifier did not match the code challenge.")
-        return _Grant(app, code.account_id, code.asked.scopes, self._clock() + ACCESS_LASTS)
+        return _Grant(app, code.account_id, code.asked.scopes, self._clock() + ACCESS_LASTS, value)
 
     def _by_refresh_token(self, form: Document, app: XApp) -> _Grant:
         token = _needed(form, "refresh_token")
         old = self._refresh.get(token)
+        if token in self._used:
+            self._end(lambda grant: grant.consent == self._used[token])
         if old is None or old.app != app:
             raise _refused("invalid_request", "Value passed for the token was invalid.")
         del self._refresh[token]
-        return _Grant(app, old.account_id, old.scopes, self._clock() + ACCESS_LASTS)
+        self._used[token] = old.consent
+        return _Grant(app, old.account_id, old.scopes, self._clock() + ACCESS_LASTS, old.consent)
 
     def _granted(self, grant: _Grant) -> Answer:
         access = f"loopback-access-{secrets.token_urlsafe(32)}"

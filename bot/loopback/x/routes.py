@@ -78,6 +78,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     ours: bool = True  # False for recorded bodies, which an OpenAPI document of another year doesn't describe
     lost: bool = False  # the connection breaks instead
+    asked_by: str | None = None  # id of the account whose keys were used
     text: str | None = None  # is sent as it is
     media_type: str = "text/plain"  # of the text
     stream: Callable[[web.Request, Mapping[str, str]], Awaitable[web.StreamResponse]] | None = None

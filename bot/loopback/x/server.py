@@ -236,6 +236,10 @@ class LoopbackX(XContent):
         asyncio.get_running_loop().call_later(seconds, hold.release.set)
         return hold
 
+    def forget_plans(self) -> None:
+        """Let nothing that is still planned go wrong."""
+        self._faults.forget_plans()
+
     def forget_holds(self) -> None:
         """Let every further request pass."""
         self._faults.forget_holds()

@@ -15,7 +15,7 @@ from bot.loopback.x.answers import OVER_CAPACITY_PAGE, Document, XRefusal, inval
 from bot.loopback.x.contracts import Contracts
 from bot.loopback.x.door import Door, authorization
 from bot.loopback.x.faults import Faults, Moment
-from bot.loopback.x.routes import ROUTES, Answer, Call, Handler, Refused, Route
+from bot.loopback.x.routes import ROUTES, Answer, Call, Caller, Handler, Refused, Route
 from bot.loopback.x.vocabulary import in_tweet_words
 from bot.loopback.x.windows import Windows
 
@@ -33,6 +33,7 @@ class XRequest:
     body: Document | None
     authorization: str  # "bearer", "oauth1", "basic" or "none"; the credentials themselves are not kept
     status: int  # of the answer; 0 when the connection was cut off before anything was done
+    account_id: str | None = None  # of the account whose keys were used; None for an app, and where keys did not matter
 
 
 class Serving:
@@ -98,14 +99,15 @@ class Serving:
             _check_query(call)
             answer = self._handlers[call.route.name](call, caller)
         except Refused as refused:
-            raise Refused(replace(refused.answer.with_headers(limits), lost=planned is Moment.AFTER)) from None
-        return replace(answer.with_headers(limits), lost=planned is Moment.AFTER)
+            raise Refused(_told(refused.answer, caller, limits, planned)) from None
+        return _told(answer, caller, limits, planned)
 
     async def _send(self, request: web.Request, call: Call, answer: Answer) -> web.StreamResponse:
         status = answer.status
         body = call.body if call.route.signed_in else None  # codes and tokens of OAuth 2.0 are not kept
         query = dict(call.sent) if call.route.signed_in else {}
-        self.requests.append(XRequest(call.route.name, request.path, query, body, authorization(request), status))
+        way = authorization(request)
+        self.requests.append(XRequest(call.route.name, request.path, query, body, way, status, answer.asked_by))
         await self.notify()
         if answer.lost:
             if request.transport is not None:
@@ -120,6 +122,11 @@ class Serving:
         content_type = "application/json; charset=utf-8" if status < 400 else "application/problem+json"
         written = json.dumps(answer.document, ensure_ascii=False, separators=(",", ":")).encode()
         return web.Response(body=written, status=status, headers={"Content-Type": content_type, **answer.headers})
+
+
+def _told(answer: Answer, caller: Caller, limits: Mapping[str, str], planned: Moment | None) -> Answer:
+    """The answer with what is left of the window, who has asked, and whether it is to be lost."""
+    return replace(answer.with_headers(limits), asked_by=caller.account_id, lost=planned is Moment.AFTER)
 
 
 def _check_query(call: Call) -> None:

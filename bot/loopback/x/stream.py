@@ -97,6 +97,8 @@ class Stream:
 
     def _connect(self, call: Call, caller: Caller) -> Answer:
         self._require_access(caller)
+        if not self._rules[caller.app_id]:
+            raise Refused(Answer.of(XRefusal.NO_RULES))
         if any(connection.caller.app_id == caller.app_id for connection in self._open):
             raise Refused(Answer.of(XRefusal.TOO_MANY_STREAMS))
         connection = _Connection(call, caller)
