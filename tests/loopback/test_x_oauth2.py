@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from oauthlib.oauth2 import WebApplicationClient
 
-from bot.loopback.x import LoopbackX, XApp, XConsentRefused
+from bot.loopback.x import LoopbackX, Moment, XApp, XConsentRefused
 from tests.loopback.x_stage import Caller, Clock, Tweepy
 
 AUTHORIZE = "https://x.com/i/oauth2/authorize"
@@ -153,6 +153,15 @@ async def test_a_used_refresh_token_ends_all_that_came_of_the_consent(app: Web, 
     assert (await app.refresh(renewed["refresh_token"]))[0] == 400
     assert (await x_caller.read("/2/users/me", renewed["access_token"]))[0] == 401
     assert (await x_caller.read("/2/users/me", other["access_token"]))[0] == 200
+
+
+async def test_a_lost_answer_has_used_the_refresh_token_up(x_server: LoopbackX, app: Web) -> None:
+    """Whoever never saw the new tokens has none any more."""
+    granted = await app.tokens("Nell", EVERYTHING)
+    x_server.cut_next("POST /2/oauth2/token", Moment.AFTER)
+    with pytest.raises(aiohttp.ClientError):
+        await app.refresh(granted["refresh_token"])
+    assert (await app.refresh(granted["refresh_token"]))[0] == 400
 
 
 async def test_there_is_no_refresh_token_without_offline_access(app: Web) -> None:

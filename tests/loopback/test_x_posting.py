@@ -70,6 +70,15 @@ async def test_a_call_is_answered_once(x_server: LoopbackX, bird: Tweepy) -> Non
         assert (refused["status"], refused["detail"][: len(NOT_CALLED)]) == (403, NOT_CALLED)
 
 
+async def test_a_call_that_was_edited_is_still_one_call(x_server: LoopbackX, bird: Tweepy) -> None:
+    """Its newer version is not answered once more."""
+    call = x_server.post_as("ada", "@Mockingbird sign")
+    await bird.create_tweet(text="la", in_reply_to_tweet_id=call.id, user_auth=True)
+    edited = x_server.edit(call.id, "@Mockingbird sing")
+    await bird.create_tweet(text="la la", in_reply_to_tweet_id=edited.id, user_auth=True)
+    assert bird.status == 403
+
+
 async def test_who_answers_or_quotes_the_account_has_called_it(x_server: LoopbackX, bird: Tweepy) -> None:
     """Whoever does neither has not."""
     own = x_server.post_as("Mockingbird", "the lamp is lit")
@@ -145,6 +154,17 @@ async def test_an_answer_to_what_is_gone_is_a_403(x_server: LoopbackX, bird: Twe
     for post in (gone, hidden):
         refused = await bird.create_tweet(text=f"la {post.id}", in_reply_to_tweet_id=post.id, user_auth=True)
         assert "deleted or not visible to you" in refused["detail"]
+
+
+async def test_a_hundred_posts_are_looked_up_at_once_and_no_more(x_server: LoopbackX) -> None:
+    """One more is a 400 that names the parameter."""
+    async with aiohttp.ClientSession() as session:
+        caller = Caller(x_server, session)
+        posts = [x_server.post_as("ada", f"number {n}").id for n in range(101)]
+        _, document = await caller.read("/2/tweets", ids=",".join(posts[:100]))
+        status, _ = await caller.read("/2/tweets", ids=",".join(posts))
+    assert (len(document["data"]), status) == (100, 400)
+    x_server.violations.clear()  # X's document says the same
 
 
 async def test_one_post_is_looked_up_with_its_author(x_server: LoopbackX, bird: Tweepy) -> None:

@@ -182,8 +182,9 @@ class XContent:
         return [post for post in posts if post.state is PostState.STANDING]
 
     def was_answered(self, post_id: str, account_id: str) -> bool:
-        """Whether the account has answered this post, be it that the answer was deleted since."""
-        return any(self.posts[answer].author_id == account_id for answer in self._answers.get(post_id, ()))
+        """Whether the account has answered any version of this post, be it that the answer was deleted since."""
+        answers = [answer for version in self.posts[post_id].versions for answer in self._answers.get(version, ())]
+        return any(self.posts[answer].author_id == account_id for answer in answers)
 
     def conversation(self, post: XPost) -> str:
         """The id of the post that began the conversation."""

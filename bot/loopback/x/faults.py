@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -26,6 +27,7 @@ class Hold:
     route: str
     moment: Moment
     skip: int
+    seconds: float | None = None  # real ones, after which it goes on by itself
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     release: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -51,9 +53,9 @@ class Faults:
         planned = self._planned[route.name]
         return planned.popleft() if planned else None
 
-    def hold(self, route: str, moment: Moment, skip: int) -> Hold:
-        """Hold up a request to the route, after `skip` others, until the hold is released."""
-        hold = Hold(route, moment, skip)
+    def hold(self, route: str, moment: Moment, skip: int, seconds: float | None = None) -> Hold:
+        """Hold up a request to the route, after `skip` others, until the hold is released or its seconds are over."""
+        hold = Hold(route, moment, skip, seconds)
         self._holds.append(hold)
         return hold
 
@@ -75,7 +77,9 @@ class Faults:
             return
         self._holds.remove(hold)
         hold.arrived.set()
-        await hold.release.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(hold.seconds):
+                await hold.release.wait()
 
 
 def require_route(route: str) -> None:

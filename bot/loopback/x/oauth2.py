@@ -142,8 +142,8 @@ class OAuth2:
         except XConsentRefused as refused:
             return _web_page(400, f"<p>{html.escape(str(refused))}</p>")
         scopes = "".join(f"<li>{html.escape(scope)}</li>" for scope in sorted(asked.scopes))
-        names = [a.handle for a in self._content.accounts.values() if not a.suspended]
-        buttons = "".join(f'<button name="account" value="{html.escape(n)}">Authorize as @{n}</button>' for n in names)
+        names = [html.escape(a.handle) for a in self._content.accounts.values() if not a.suspended]
+        buttons = "".join(f'<button name="account" value="{name}">Authorize as @{name}</button>' for name in names)
         hidden = html.escape(urlencode(dict(call.sent)))
         form = (
             f'<form method="post"><input type="hidden" name="asked" value="{hidden}">{buttons}'

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bot.loopback.x.answers import Document, XRefusal, hidden_post, missing_post, unseen_user, without_empty
+from bot.loopback.x.answers import (
+    Document,
+    XRefusal,
+    hidden_post,
+    invalid_value,
+    missing_post,
+    unseen_user,
+    without_empty,
+)
 from bot.loopback.x.billing import Bill
 from bot.loopback.x.content import XContent
 from bot.loopback.x.media import XMedia
 from bot.loopback.x.posts import XAccount, XPost, references
-from bot.loopback.x.routes import Answer, Call, Caller, Handler
+from bot.loopback.x.routes import Answer, Call, Caller, Handler, Refused
 from bot.loopback.x.showing import media_key, post_document, user_document
+
+_MOST_AT_ONCE = 100
 
 
 class Reading:
@@ -53,11 +63,11 @@ class Reading:
         return Answer(200, {"data": self._user(call, caller, found)})
 
     def _users_by_name(self, call: Call, caller: Caller) -> Answer:
-        names = call.listed("usernames")
+        names = _up_to_100(call, "usernames")
         return self._users(call, caller, "usernames", {name: self._content.find_account(name) for name in names})
 
     def _users_by_id(self, call: Call, caller: Caller) -> Answer:
-        ids = call.listed("ids")
+        ids = _up_to_100(call, "ids")
         return self._users(call, caller, "ids", {user_id: self._content.accounts.get(user_id) for user_id in ids})
 
     def _users(self, call: Call, caller: Caller, parameter: str, asked: Mapping[str, XAccount | None]) -> Answer:
@@ -77,7 +87,7 @@ class Reading:
 
     def _posts_by_id(self, call: Call, caller: Caller) -> Answer:
         found, errors = [], []
-        for post_id in call.listed("ids"):
+        for post_id in _up_to_100(call, "ids"):
             error = self._unseen(post_id, "ids", "data", caller)
             if error is not None:
                 errors.append(error)
@@ -188,6 +198,14 @@ class Reading:
             }
             shown.append({key: value for key, value in everything.items() if key in asked and value})
         return shown
+
+
+def _up_to_100(call: Call, parameter: str) -> list[str]:
+    """The values of a parameter; refused when there are none, or more than X takes at once."""
+    values = call.listed(parameter)
+    if not 1 <= len(values) <= _MOST_AT_ONCE:
+        raise Refused(Answer(400, invalid_value(parameter, ",".join(values), "is not between 1 and 100 values")))
+    return values
 
 
 def _why(account: XAccount | None) -> XRefusal:

@@ -15,7 +15,6 @@ charges for what stands in `includes` is not published for every endpoint ("per 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -230,11 +229,9 @@ class LoopbackX(XContent):
         return self._faults.hold(route, moment, skip)
 
     def slow_next(self, route: str, seconds: float, moment: Moment = Moment.AFTER) -> Hold:
-        """Answer the next request to the route only when so many real seconds have passed since now."""
+        """Answer the next request to the route only so many real seconds after it came."""
         require_route(route)
-        hold = self.hold_next(route, moment)
-        asyncio.get_running_loop().call_later(seconds, hold.release.set)
-        return hold
+        return self._faults.hold(route, moment, 0, seconds)
 
     def forget_plans(self) -> None:
         """Let nothing that is still planned go wrong."""
