@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -19,7 +20,7 @@ async def send(x: Caller, path: str, form: dict[str, Any], keys: XKeys | None = 
     data = aiohttp.FormData()
     for name, value in form.items():
         if isinstance(value, bytes):
-            data.add_field(name, value, filename="picture.png", content_type="image/png")
+            data.add_field(name, BytesIO(value), filename="picture.png", content_type="image/png")
         else:
             data.add_field(name, str(value))
     url, headers = x.signed("POST", path, keys)
@@ -80,6 +81,14 @@ async def test_a_described_picture_is_shown_with_its_post(x_server: LoopbackX, x
     assert x_server.posts[post_id].media == (media_id,)
     assert document["data"][0]["attachments"]["media_keys"] == [shown["media_key"]]
     assert shown["alt_text"] == "A lamp in the fog"
+
+
+async def test_a_picture_has_a_largest_size(x_server: LoopbackX, x_caller: Caller) -> None:
+    """Five megabytes, and it can't be attached beyond that."""
+    large = {"media": bytes(5 * 1024 * 1024 + 1), "media_category": "tweet_image"}
+    assert (await send(x_caller, "/2/media/upload", large))[0] == 400
+    [media_id] = x_server.media
+    assert (await x_caller.post("look", media={"media_ids": [media_id]}))[0] == 400
 
 
 async def test_a_picture_needs_no_text(x_caller: Caller) -> None:

@@ -123,6 +123,15 @@ async def test_a_code_works_once_and_for_half_a_minute(app: Web, x_clock: Clock)
     assert statuses == [200, 400, 400]
 
 
+async def test_what_was_given_to_one_app_is_worth_nothing_to_another(x_server: LoopbackX, app: Web) -> None:
+    """Neither a code nor a refresh token, and the first app loses nothing by the attempt."""
+    other = Web(x_server, app.session, x_server.add_app("Nell"))
+    granted = await app.tokens("Nell", EVERYTHING)
+    assert (await other.redeem(app.code("Nell", EVERYTHING)))[0] == 400
+    assert (await other.refresh(granted["refresh_token"]))[0] == 400
+    assert (await app.refresh(granted["refresh_token"]))[0] == 200
+
+
 async def test_an_access_token_lives_two_hours(app: Web, x_caller: Caller, x_clock: Clock) -> None:
     """Then it is a 401, and the refresh token brings another one."""
     granted = await app.tokens("Nell", EVERYTHING)

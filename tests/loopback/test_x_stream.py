@@ -119,6 +119,13 @@ async def test_rules_are_listed_and_deleted(x_caller: Caller) -> None:
     assert "data" not in (await x_caller.read(RULES))[1]
 
 
+async def test_a_dry_run_adds_no_rule(x_caller: Caller) -> None:
+    """It only says what would be."""
+    _, tried = await x_caller.write(f"{RULES}?dry_run=true", {"add": [{"value": "@Mockingbird"}]})
+    assert tried["meta"]["summary"]["created"] == 1
+    assert "data" not in (await x_caller.read(RULES))[1]
+
+
 async def test_a_post_may_be_delivered_twice(x_server: LoopbackX, x_caller: Caller) -> None:
     """And is on the bill once."""
     await follow(x_caller, "@Mockingbird")

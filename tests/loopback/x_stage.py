@@ -45,6 +45,7 @@ class Caller:
         self.headers: Any = {}  # of the last answer
 
     async def read(self, path: str, token: str | None = None, **query: str) -> tuple[int, Any]:
+        """A GET with a bearer token."""
         headers = {"Authorization": f"Bearer {token or self.x.keys.bearer_token}"}
         async with self.session.get(self.x.api_base + path, params=query, headers=headers) as answer:
             self.headers = answer.headers
@@ -68,6 +69,7 @@ class Caller:
             return answer.status, await answer.json()
 
     async def post(self, text: str, reply_to: str | None = None, **body: object) -> tuple[int, Any]:
+        """Publish a text as the first account."""
         reply = {} if reply_to is None else {"reply": {"in_reply_to_tweet_id": reply_to}}
         return await self.act("POST", "/2/tweets", {"text": text, **reply, **body})
 
@@ -96,6 +98,7 @@ class Answer:
     document: Any
 
     async def json(self) -> Any:
+        """The parsed body."""
         return self.document
 
 
@@ -124,6 +127,7 @@ class Tweepy(AsyncClient):  # type: ignore[misc]  # tweepy publishes no types
         json: object = None,
         user_auth: bool = False,
     ) -> Answer:
+        """Send one request; signed with `user_auth`, else with the bearer token."""
         query = urlencode(sorted((params or {}).items()), quote_via=quote)
         address = self._x.api_base + route + (f"?{query}" if query else "")
         headers = {"Authorization": f"Bearer {self.bearer_token}"}
