@@ -157,6 +157,22 @@ async def test_x_ends_a_stream_when_it_likes(x_server: LoopbackX, x_caller: Call
         assert (await stream.post())["data"]["text"].endswith("heard")
 
 
+async def test_a_client_that_has_gone_may_come_back_at_once(x_server: LoopbackX, x_caller: Caller) -> None:
+    """Nothing is delivered or charged to a connection that nobody listens to any more."""
+    await follow(x_caller, "@Mockingbird")
+    async with listening(x_server, x_caller):
+        async with asyncio.timeout(PATIENCE_S):
+            await x_server.wait_until(lambda: x_server.streams == 1)
+    for _ in range(100):  # turns of the event loop, in which the end of a socket is noticed
+        await asyncio.sleep(0)
+    assert x_server.streams == 0
+    x_server.post_as("ada", "@Mockingbird missed")
+    assert x_server.bill() == 0
+    async with listening(x_server, x_caller) as stream:
+        x_server.post_as("ada", "@Mockingbird heard")
+        assert (await stream.post())["data"]["text"].endswith("heard")
+
+
 async def test_a_stream_may_break(x_server: LoopbackX, x_caller: Caller) -> None:
     """The client hears of it as of any broken connection."""
     await follow(x_caller, "@Mockingbird")

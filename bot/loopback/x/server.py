@@ -87,7 +87,9 @@ class LoopbackX(XContent):
         self._oauth2 = OAuth2(self, self._credentials, clock)
         reading = Reading(self, self._bill, self._media.kept)
         self._pages = Pages(self, reading, self._bill, self._credentials)
-        self._stream = Stream(self, reading, self._credentials, clock, self._contracts.sent, heartbeat_s)
+        self._stream = Stream(
+            self, reading, self._credentials, clock, self._contracts.sent, lambda: self._serving.notify(), heartbeat_s
+        )
         jobs = ComplianceJobs(self, clock, lambda: self.api_base)
         posting = Posting(self, self._bill, self._media)
         groups = (reading, self._pages, posting, self._media, self._stream, self._oauth2, self._bill, jobs)
@@ -158,7 +160,7 @@ class LoopbackX(XContent):
         return self._bill.by_kind(app.id if app else None)
 
     async def wait_until(self, settled: Callable[[], bool]) -> None:
-        """Return once `settled()` is true; it is asked now and after each answered request."""
+        """Return once `settled()` is true; it is asked now, after each answered request, and as streams come and go."""
         async with self._serving.changed:
             await self._serving.changed.wait_for(settled)
 

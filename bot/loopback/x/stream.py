@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -33,8 +33,14 @@ class _Connection:
 
     call: Call
     caller: Caller
+    request: web.Request
     lines: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)  # _END ends it
     cut: bool = False  # the end comes without a last chunk
+
+    @property
+    def alive(self) -> bool:
+        """Whether somebody still listens; aiohttp takes the transport away when the client has gone."""
+        return self.request.transport is not None and not self.request.transport.is_closing()
 
 
 class Stream:
@@ -47,14 +53,19 @@ class Stream:
         credentials: Credentials,
         clock: Callable[[], datetime],
         sent: Callable[[Call, Document], Document],
+        changed: Callable[[], Awaitable[None]],
         heartbeat_s: float,
     ) -> None:
-        """`clock` gives UTC. `sent` sees each document before it goes out and gives it in the words of the request."""
+        """`clock` gives UTC. `sent` sees each document before it goes out and gives it in the words of the request.
+
+        `changed` is called when a connection was opened or has ended.
+        """
         self._content = content
         self._reading = reading
         self._credentials = credentials
         self._clock = clock
         self._sent = sent
+        self._changed = changed
         self._heartbeat_s = heartbeat_s
         self._rules: defaultdict[str, dict[str, Rule]] = defaultdict(dict)  # by app id, then by rule id
         self._made = 0  # rules so far
@@ -71,11 +82,11 @@ class Stream:
     @property
     def connections(self) -> int:
         """How many are open."""
-        return len(self._open)
+        return len(self._living())
 
     def publish(self, post: XPost) -> None:
         """Send a post over every connection whose rules it matches."""
-        for connection in self._open:
+        for connection in self._living():
             rules = self._rules[connection.caller.app_id].values()
             matching = [rule for rule in rules if rule.matches(self._content, post)]
             if matching and self._content.visible(post.author_id, None):
@@ -83,9 +94,12 @@ class Stream:
 
     def end(self, *, cut: bool = False) -> None:
         """End every connection, in order or by breaking it."""
-        for connection in self._open:
+        for connection in self._open:  # those that nobody listens to as well: their handlers wait
             connection.cut = cut
             connection.lines.put_nowait(_END)
+
+    def _living(self) -> list[_Connection]:
+        return [connection for connection in self._open if connection.alive]
 
     def _line(self, connection: _Connection, post: XPost, matching: list[Rule]) -> bytes:
         document = self._reading.posts_document(connection.call, connection.caller, [post])
@@ -99,22 +113,23 @@ class Stream:
         self._require_access(caller)
         if not self._rules[caller.app_id]:
             raise Refused(Answer.of(XRefusal.NO_RULES))
-        if any(connection.caller.app_id == caller.app_id for connection in self._open):
+        if any(connection.caller.app_id == caller.app_id for connection in self._living()):
             raise Refused(Answer.of(XRefusal.TOO_MANY_STREAMS))
-        connection = _Connection(call, caller)
 
         async def serve(request: web.Request, headers: Mapping[str, str]) -> web.StreamResponse:
+            connection = _Connection(call, caller, request)
             self._open.append(connection)
+            await self._changed()
             try:
-                return await self._serve(connection, request, headers)
+                return await self._serve(connection, headers)
             finally:
                 self._open.remove(connection)
+                await self._changed()
 
         return Answer(200, None, stream=serve)
 
-    async def _serve(
-        self, connection: _Connection, request: web.Request, headers: Mapping[str, str]
-    ) -> web.StreamResponse:
+    async def _serve(self, connection: _Connection, headers: Mapping[str, str]) -> web.StreamResponse:
+        request = connection.request
         response = web.StreamResponse(headers={**headers, "Content-Type": "application/json; charset=utf-8"})
         await response.prepare(request)
         while (line := await self._next(connection)) != _END:
