@@ -156,6 +156,14 @@ async def test_an_answer_to_what_is_gone_is_a_403(x_server: LoopbackX, bird: Twe
         assert "deleted or not visible to you" in refused["detail"]
 
 
+async def test_a_body_of_the_wrong_make_is_a_400(x_server: LoopbackX, x_caller: Caller) -> None:
+    """Nothing is published."""
+    for wrong in ({"reply": "1"}, {"media": ["1"]}):
+        assert (await x_caller.act("POST", "/2/tweets", {"text": "hello", **wrong}))[0] == 400
+    assert x_server.timeline("Mockingbird") == ()
+    x_server.violations.clear()  # X's document says the same
+
+
 async def test_a_hundred_posts_are_looked_up_at_once_and_no_more(x_server: LoopbackX) -> None:
     """One more is a 400 that names the parameter."""
     async with aiohttp.ClientSession() as session:

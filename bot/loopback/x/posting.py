@@ -58,7 +58,7 @@ class Posting:
 
     def _draft(self, body: Document, me: XAccount) -> _Draft:
         text = body.get("text")
-        media = (body.get("media") or {}).get("media_ids")
+        media = _object(body, "media").get("media_ids")
         if media is not None:
             self._media.require_attachable(media, me.id)
         if not isinstance(text, str) or not text.strip():
@@ -70,7 +70,7 @@ class Posting:
             raise Refused(Answer(400, invalid_request(too_long + "https://github.com/twitter/twitter-text.")))
         if body.get("quote_tweet_id") is not None:
             raise Refused(Answer.of(XRefusal.NOT_PERMITTED))
-        reply = body.get("reply") or {}
+        reply = _object(body, "reply")
         excluded = frozenset(reply.get("exclude_reply_user_ids") or ())
         return _Draft(text, reply.get("in_reply_to_tweet_id"), excluded, tuple(media or ()))
 
@@ -108,3 +108,11 @@ class Posting:
         self._content.delete(post.versions[-1])
         self._bill.delete_post(caller, post.id)
         return Answer(200, {"data": {"deleted": True}})
+
+
+def _object(body: Document, name: str) -> Document:
+    """The object under this key, empty when there is none; refused when it is something else."""
+    value = body.get(name) or {}
+    if not isinstance(value, dict):
+        raise Refused(Answer(400, invalid_request(f"$.{name}: object expected", {name: str(value)})))
+    return value
