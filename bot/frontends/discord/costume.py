@@ -116,7 +116,8 @@ class Costumes:
                 self._leave_empty(place, rack, "the bot may not manage webhooks there")
                 return None
             if rack.webhook is None:
-                rack.webhook = await own_webhook(place)
+                own_ones = (each for each in await place.webhooks() if is_own(each, place.guild.me))
+                rack.webhook = next(own_ones, None)
                 rack.worn = own if rack.webhook and rack.webhook.name == signed(own) else ""
             if rack.webhook is None:
                 rack.webhook = await place.create_webhook(name=signed(own), avatar=await _face(own))
@@ -134,13 +135,9 @@ class Costumes:
         rack.empty_until = asyncio.get_running_loop().time() + _LOOK_AGAIN_AFTER
 
 
-async def own_webhook(place: Any) -> discord.Webhook | None:
-    """The channel's webhook that this bot made; only of those it is told the token. Raises `discord.Forbidden`."""
-    mine = place.guild.me.id if place.guild.me else None
-    for webhook in await place.webhooks():
-        if webhook.token and webhook.user is not None and (webhook.user.id == mine or mine is None):
-            return webhook  # type: ignore[no-any-return]
-    return None
+def is_own(webhook: discord.Webhook, bot: discord.abc.Snowflake | None) -> bool:
+    """Whether this bot made it; only of those it is told the token."""
+    return webhook.token is not None and webhook.user is not None and bot is not None and webhook.user.id == bot.id
 
 
 def signed(persona: str) -> str:
