@@ -7,14 +7,7 @@ import discord
 import pytest
 
 from bot.loopback.discord import Kind, LoopbackDiscord, Permission
-from tests.loopback.songbird import PATIENCE, Songbird, connected
-
-
-def text_channel(bot: discord.Client, server: LoopbackDiscord, name: str = "talk") -> discord.TextChannel:
-    """The bot's own view of a channel."""
-    channel = bot.get_channel(server.world.channel(name).id)
-    assert isinstance(channel, discord.TextChannel)
-    return channel
+from tests.loopback.songbird import PATIENCE, Songbird, connected, text_channel
 
 
 async def test_a_mention_is_answered_with_a_reply(discord_server: LoopbackDiscord) -> None:
