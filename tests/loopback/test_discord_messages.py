@@ -60,6 +60,16 @@ async def test_a_deleted_message_is_gone(discord_server: LoopbackDiscord) -> Non
     assert discord_server.messages_in(discord_server.world.channel("talk")) == []
 
 
+async def test_direct_messages_of_a_person_stay(discord_server: LoopbackDiscord) -> None:
+    world, bot = discord_server.world, Songbird()
+    async with connected(bot, discord_server):
+        await discord_server.say(world.direct(world.user("robin")), world.user("robin"), "between us")
+        await bot.hear()
+        with pytest.raises(discord.Forbidden) as refused:
+            await bot.seen[0].delete()
+    assert refused.value.code == 50003
+
+
 async def test_history_is_newest_first_and_pages(discord_server: LoopbackDiscord) -> None:
     bot = Songbird()
     async with connected(bot, discord_server):

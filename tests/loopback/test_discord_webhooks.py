@@ -1,9 +1,11 @@
 """The loopback Discord and webhooks: their faces, their buttons, their end, and replies to what they say."""
 
+import asyncio
+
 import discord
 import pytest
 
-from bot.loopback.discord import Kind, LoopbackDiscord, Message
+from bot.loopback.discord import LoopbackDiscord, Message
 from tests.loopback.songbird import PATIENCE, Songbird, connected, text_channel
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x02\x00\x00\x00\x03 and so on"
@@ -118,13 +120,12 @@ async def test_a_reply_to_a_webhooks_message_is_readable_if_it_mentions_the_bot(
 
 
 async def test_the_bot_hears_that_webhooks_are_others_now(discord_server: LoopbackDiscord) -> None:
-    bot, changed = Songbird(), list[str]()
+    bot, changed = Songbird(), asyncio.Queue[str]()
 
     @bot.event
     async def on_webhooks_update(channel: discord.abc.GuildChannel) -> None:
-        changed.append(channel.name)
-        discord_server.journal.record(Kind.TYPED)
+        changed.put_nowait(channel.name)
 
     async with connected(bot, discord_server):
         await text_channel(bot, discord_server).create_webhook(name="Voices")
-        await discord_server.until(lambda: changed == ["talk"], PATIENCE)
+        assert await asyncio.wait_for(changed.get(), PATIENCE) == "talk"

@@ -220,7 +220,7 @@ class Gateway:
             "member_count": len(guild.members),
             "members": [member.payload() for member in members],
             "channels": [channel.payload(bot, position) for position, channel in enumerate(channels)],
-            "threads": [thread.payload(bot) for thread in self._world.threads_of(guild)],
+            "threads": [thread.payload(bot) for thread in self._world.active_threads(guild)],
             "presences": [],
             "voice_states": [],
             "stage_instances": [],
