@@ -121,7 +121,8 @@ async def test_without_the_permission_it_is_a_plain_reply_which_the_log_says_onc
 async def test_where_a_channel_has_too_many_webhooks_it_is_a_plain_reply(stage: Stage) -> None:
     world = stage.server.world
     for number in range(15):
-        webhook = Webhook(world.snowflakes.next(), f"token {number}", talk(stage), f"somebody's {number}")
+        wren = world.user("wren")
+        webhook = Webhook(world.snowflakes.next(), f"token {number}", talk(stage), f"wren's {number}", made_by=wren)
         world.webhooks[webhook.id] = webhook
     async with stage.running():
         await stage.answer("hello")
