@@ -82,17 +82,17 @@ class DiscordFrontend:
         self._conversation = services.conversation
         self._untold: deque[Announcement] = deque()
         self._untold_grew = asyncio.Event()
-        self._training = TrainingDesk(
-            services.trainings, services.conversation, services.shelf, self._marks, edit_every_seconds
-        )
         rights = Rights(services.conversation.servers)
-        self._purchases = PurchaseDesk(
-            services.purchases, self._training, self._marks, rights, failures, edit_every_seconds
-        )
         self._answers = AnswerDesk(
             services.conversation, services.shelf, services.posts, rights, failures, services.purchases.is_on
         )
         self._costumes = Costumes(services.conversation, settings)
+        self._training = TrainingDesk(
+            services.trainings, services.conversation, services.shelf, self._marks, edit_every_seconds
+        )
+        self._purchases = PurchaseDesk(
+            services.purchases, self._training, self._marks, rights, failures, edit_every_seconds
+        )
         self._desks = self._opened(services, rights, failures)
         self._drain_seconds = drain_seconds
         self._first_wait = first_wait_seconds
