@@ -28,6 +28,7 @@ from tests.processes import service, write_config  # noqa: E402
 from tests.tiny_base import make_tiny_gpt2  # noqa: E402
 
 SHARD = 1_000  # servers of one, as Discord recommends
+SETTLING_S = 10.0  # until everything that Discord told has been taken in
 
 
 def populate(discord: LoopbackDiscord, servers: int, channels: int, roles: int) -> None:
@@ -49,7 +50,7 @@ async def memory_with(folder: Path, servers: int, channels: int, roles: int) -> 
         config = write_config(folder, {"discord": on_discord, "log": {"format": "json"}})
         async with service(config, {"DISCORD_TOKEN": discord.token}) as running:
             await running.logged("discord connected")
-            await asyncio.sleep(3)
+            await asyncio.sleep(SETTLING_S)
             memory = psutil.Process(running.process.pid).memory_info().rss / 1e6
             running.process.terminate()
             await running.process.wait()
