@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.blends import BlendDesk
+from bot.frontends.discord.catalogue import Catalogue
+from bot.frontends.discord.completion import Completion
 from bot.frontends.discord.forgetting import ForgetDesk
 from bot.frontends.discord.purchases import PurchaseDesk
 from bot.frontends.discord.rights import Rights
 from bot.frontends.discord.talk import Talk
+from bot.frontends.discord.trainings import TrainingDesk
+from bot.frontends.discord.versions import VersionDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,11 @@ class Desks:
 
     rights: Rights
     talk: Talk
+    trainings: TrainingDesk
     purchases: PurchaseDesk
+    catalogue: Catalogue
+    versions: VersionDesk
+    completion: Completion
     blends: BlendDesk
     approvals: ApprovalDesk
     forgetting: ForgetDesk

@@ -16,10 +16,13 @@ from bot.config import Discord
 from bot.errors import DiscordError
 from bot.frontends.discord import texts
 from bot.frontends.discord.approvals import ApprovalDesk
+from bot.frontends.discord.archives import Archives
 from bot.frontends.discord.blends import BlendDesk
+from bot.frontends.discord.catalogue import Catalogue
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.commands import add_commands
 from bot.frontends.discord.commands.tree import Tree
+from bot.frontends.discord.completion import Completion
 from bot.frontends.discord.desks import Desks
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.forgetting import ForgetDesk
@@ -31,7 +34,9 @@ from bot.frontends.discord.rights import Rights
 from bot.frontends.discord.services import Services
 from bot.frontends.discord.sync import sync_if_changed
 from bot.frontends.discord.talk import Talk
+from bot.frontends.discord.training_end import TrainingEnd
 from bot.frontends.discord.trainings import TrainingDesk
+from bot.frontends.discord.versions import VersionDesk
 from bot.replies.conversation import Platform
 from bot.training.decisions import Decision
 
@@ -80,12 +85,14 @@ class DiscordFrontend:
         self._conversation = services.conversation
         self._untold: deque[Announcement] = deque()
         self._untold_grew = asyncio.Event()
-        self._training = TrainingDesk(
-            services.trainings, services.conversation, services.shelf, self._marks, edit_every_seconds
-        )
         rights = Rights(services.conversation.servers)
+        end = TrainingEnd(services.conversation, services.shelf)
+        self._training = TrainingDesk(
+            services.trainings, end, self._marks, rights, failures, edit_every_seconds, first_wait_seconds
+        )
+        archives = Archives(services.store)
         self._purchases = PurchaseDesk(
-            services.purchases, self._training, self._marks, rights, failures, edit_every_seconds
+            services.purchases, self._training, archives, self._marks, rights, failures, edit_every_seconds
         )
         self._desks = self._opened(services, rights, failures)
         self._drain_seconds = drain_seconds
@@ -96,7 +103,11 @@ class DiscordFrontend:
         return Desks(
             rights=rights,
             talk=Talk(services.conversation, services.shelf, failures),
+            trainings=self._training,
             purchases=self._purchases,
+            catalogue=Catalogue(services.shelf, services.conversation, failures),
+            versions=VersionDesk(services.shelf, services.decisions, rights, failures),
+            completion=Completion(services.shelf, services.store),
             blends=BlendDesk(services.blends, rights),
             approvals=ApprovalDesk(services.posts, ledger, rights, failures),
             forgetting=ForgetDesk(services.takedowns, services.ledger, rights, failures),

@@ -1,4 +1,4 @@
-"""Mentions, /tweet, /replay, /personas and /channel persona: what people say to the bot, and what it says back."""
+"""Mentions, /tweet, /replay and /channel persona: what people say to the bot, and what it says back."""
 
 from __future__ import annotations
 
@@ -61,17 +61,6 @@ class Talk:
         drafts = await self._conversation.replay(asked_by(interaction), wanted)
         await self._show(interaction, wanted, drafts)
 
-    async def personas(self, interaction: discord.Interaction[Any]) -> None:
-        """List who is on the shelf."""
-        await interaction.response.defer()
-        names = await asyncio.to_thread(self._shelf.personas)
-        shown = [await asyncio.to_thread(self._shelf.current, name) for name in names[: texts.MOST_LISTED]]
-        here = await self._conversation.channel_persona(Platform.DISCORD, str(interaction.channel_id))
-        first, *more = texts.pieces(texts.personas(shown, len(names), here))
-        await interaction.edit_original_response(content=first)
-        for piece in more:
-            await interaction.followup.send(piece)
-
     async def set_persona(self, interaction: discord.Interaction[Any], persona: str) -> None:
         """From now on that persona answers in this channel."""
         await interaction.response.defer()
@@ -81,11 +70,6 @@ class Talk:
         await interaction.edit_original_response(
             content=f"From now on **{texts.plain(name)}** answers in this channel."
         )
-
-    async def names_like(self, typed: str) -> list[str]:
-        """Personas whose name contains what was typed so far, at most as many as Discord shows."""
-        names = await asyncio.to_thread(self._shelf.personas)
-        return [name for name in names if typed.lower().removeprefix("@") in name][: texts.MOST_LISTED]
 
     async def _show(self, interaction: discord.Interaction[Any], wanted: Wanted, drafts: Drafts) -> None:
         """Each draft in a message of its own, so that each can be answered, voted for and deleted by itself."""
