@@ -15,8 +15,8 @@ import structlog
 from bot.database import Database
 from bot.errors import Busy, Refused, TooFewTweets
 from bot.loopback.discord import Kind, LoopbackInteraction, Message, interactions
+from bot.loopback.discord.messages import MessageFlag
 from bot.loopback.discord.people import Permission
-from bot.loopback.discord.world import MessageFlag
 from bot.training.trainings import Training, TrainingPoint, TrainingResult, TrainingState
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE
@@ -192,6 +192,7 @@ async def test_a_training_is_shown_from_the_queue_to_its_end(stage: Stage) -> No
         said = await samples(stage)
         await no_marks(stage)
     assert [each.content.splitlines()[0] for each in said] == ["tweet number 1", "tweet number 2", "tweet number 3"]
+    assert all("Another" in labels(each) for each in said)
     kept = [await stage.conversation.answers.find("discord", str(each.id)) for each in said]
     assert [each and (each.said.persona, each.said.version, each.said.text) for each in kept] == [
         ("crumb", "v2", "tweet number 1"),

@@ -49,7 +49,7 @@ def like(names: Iterable[str], typed: str) -> list[str]:
     """The names that contain it, those first that begin with it; as many as Discord shows."""
     wanted = typed.strip().lower().removeprefix("@")
     found = [name for name in names if wanted in name and len(name) <= LONGEST]
-    return sorted(found, key=lambda name: not name.startswith(wanted))[:MOST]
+    return sorted(found, key=lambda name: (name != wanted, not name.startswith(wanted)))[:MOST]
 
 
 def last_completed(typed: str, names: Iterable[str], *, weighted: bool = False) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.frontends.discord.answers import AnswerDesk
 from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.blends import BlendDesk
 from bot.frontends.discord.catalogue import Catalogue
@@ -23,6 +24,7 @@ class Desks:
     rights: Rights
     talk: Talk
     trainings: TrainingDesk
+    answers: AnswerDesk
     purchases: PurchaseDesk
     catalogue: Catalogue
     versions: VersionDesk

@@ -15,6 +15,7 @@ import structlog
 from bot.config import Discord
 from bot.errors import DiscordError
 from bot.frontends.discord import texts
+from bot.frontends.discord.answers import AnswerDesk
 from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.archives import Archives
 from bot.frontends.discord.blends import BlendDesk
@@ -23,11 +24,12 @@ from bot.frontends.discord.client import Client
 from bot.frontends.discord.commands import add_commands
 from bot.frontends.discord.commands.tree import Tree
 from bot.frontends.discord.completion import Completion
+from bot.frontends.discord.costume import Costumes
 from bot.frontends.discord.desks import Desks
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.forgetting import ForgetDesk
 from bot.frontends.discord.lasting import TROUBLE
-from bot.frontends.discord.library import prepare_library, token_refused
+from bot.frontends.discord.library import intents_refused, prepare_library, token_refused
 from bot.frontends.discord.marks import Marks
 from bot.frontends.discord.purchases import PurchaseDesk
 from bot.frontends.discord.rights import Rights
@@ -86,7 +88,10 @@ class DiscordFrontend:
         self._untold: deque[Announcement] = deque()
         self._untold_grew = asyncio.Event()
         rights = Rights(services.conversation.servers)
-        end = TrainingEnd(services.conversation, services.shelf)
+        self._answers = AnswerDesk(
+            services.conversation, services.shelf, services.posts, rights, failures, services.purchases.is_on
+        )
+        end = TrainingEnd(services.conversation, services.shelf, self._answers.buttons)
         self._training = TrainingDesk(
             services.trainings, end, self._marks, rights, failures, edit_every_seconds, first_wait_seconds
         )
@@ -94,6 +99,7 @@ class DiscordFrontend:
         self._purchases = PurchaseDesk(
             services.purchases, self._training, archives, self._marks, rights, failures, edit_every_seconds
         )
+        self._costumes = Costumes(services.conversation, settings)
         self._desks = self._opened(services, rights, failures)
         self._drain_seconds = drain_seconds
         self._first_wait = first_wait_seconds
@@ -102,7 +108,8 @@ class DiscordFrontend:
         ledger = services.ledger if services.purchases.is_on else None
         return Desks(
             rights=rights,
-            talk=Talk(services.conversation, services.shelf, failures),
+            talk=Talk(services.conversation, services.shelf, self._answers, self._costumes, failures),
+            answers=self._answers,
             trainings=self._training,
             purchases=self._purchases,
             catalogue=Catalogue(services.shelf, services.conversation, failures),
@@ -117,7 +124,7 @@ class DiscordFrontend:
         """Answer until cancelled; what is under way then is still answered, within the time limit.
 
         No trouble of Discord's ends this or the service: it is logged in a line and waited out. Only a wrong token
-        can't be waited out: it is logged once, and this returns.
+        and an intent that isn't switched on can't be waited out: it is logged once, and this returns.
         """
         prepare_library(self._settings)
         loop, wait = asyncio.get_running_loop(), self._first_wait
@@ -180,10 +187,10 @@ class DiscordFrontend:
             announcement.told.add(channel)
 
     async def _connection(self) -> None:
-        """One connection, from login to close. Raises `DiscordError` when the token is wrong."""
+        """One connection, from login to close. Raises `DiscordError` when the token is wrong or an intent isn't on."""
         if not self._token.isprintable() or " " in self._token:  # could not even be sent
             raise token_refused(self._settings)
-        client = Client(self._desks, self._drain_seconds)
+        client = Client(self._desks, self._drain_seconds, message_content=self._settings.message_content)
         tree = Tree(client, self._failures)
         add_commands(tree)
         try:
@@ -198,6 +205,8 @@ class DiscordFrontend:
                     await client.connect()
         except discord.LoginFailure as error:
             raise token_refused(self._settings) from error
+        except discord.PrivilegedIntentsRequired as error:
+            raise intents_refused() from error
         except discord.ConnectionClosed as error:
             if error.code == _AUTHENTICATION_FAILED:
                 raise token_refused(self._settings) from error

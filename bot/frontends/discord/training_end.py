@@ -28,9 +28,7 @@ log = structlog.get_logger(__name__)
 class TrainingEnd:
     """Says what came of a training. What it says is the same each time, so that saying it again does no harm."""
 
-    def __init__(
-        self, conversation: Conversation, shelf: Shelf, buttons: Callable[[], discord.ui.View | None] = lambda: None
-    ) -> None:
+    def __init__(self, conversation: Conversation, shelf: Shelf, buttons: Callable[[], discord.ui.View]) -> None:
         """`buttons` gives those that stand under a sample."""
         self._conversation = conversation
         self._shelf = shelf
