@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +17,7 @@ from bot.tweets.store import TweetStore
 
 LARGEST = 10 << 20  # bytes; what Discord takes from everybody
 
+_ODD = re.compile(r"[^\w.-]")
 _SMALLER = (
     "Pack data/account.js and data/tweets.js of it alone into a zip (that is all that is read), or have the operator "
     "run `mockingbird import` on the whole."
@@ -39,7 +41,7 @@ class Archives:
             raise UsageError(f"{attached.filename} is empty. Attach the zip that X has made of your account.")
         folder = await asyncio.to_thread(TemporaryDirectory, prefix="mockingbird-archive-")
         try:
-            path = Path(folder.name) / "archive.zip"
+            path = Path(folder.name) / (_ODD.sub("_", attached.filename)[-100:].strip(".") or "archive")
             try:
                 await attached.save(path)
             except (discord.HTTPException, aiohttp.ClientError) as error:
