@@ -18,8 +18,10 @@ import pytest
 
 from bot.config import Model, Retraining, X
 from bot.config import Training as TrainingSettings
+from bot.frontends.discord import lasting
 from bot.loopback.discord import LoopbackInteraction, Message
-from bot.loopback.discord.world import MessageFlag
+from bot.loopback.discord.messages import MessageFlag
+from bot.loopback.discord.people import Permission
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
 from bot.shelf.shelf import Shelf
 from bot.training.purchases import PurchaseState
@@ -398,3 +400,32 @@ async def test_a_name_that_can_not_be_is_said_before_anything_is_paid(scene: Sce
         [problem] = await use.followed_up(PATIENCE)
         assert "can't be a persona's name" in problem.content
     assert x.requests == []
+
+
+async def heard(scene: Scene, text: str) -> Message:
+    """The direct message that says so, once it is there."""
+    found = await scene.stage.server.wait_for(
+        lambda h: h.message is not None and h.message.channel.guild_id is None and text in h.message.content, PATIENCE
+    )
+    assert found.message is not None
+    return found.message
+
+
+async def test_where_the_bot_may_not_see_the_channel_the_asker_hears_directly_how_a_fetch_ends(
+    scene: Scene, x: LoopbackX, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token has ended meanwhile. A training goes on there, and what failed is said there."""
+    x.add_account(XAccount("Quiet"))
+    x.post_as("Quiet", "the lamp is lit tonight", created_at=clock.now)
+    async with scene.running():
+        messages = [await scene.train(), await scene.train("quiet")]
+        for message in messages:
+            await scene.press(message, "Look up for $0.01")
+            await scene.says(message, "It costs at most")
+        monkeypatch.setattr(lasting, "_TOKEN_MARGIN", timedelta(hours=1))
+        scene.stage.server.world.channel("talk").denied_to_bot = Permission.VIEW_CHANNEL
+        await scene.press(messages[0], "Fetch for $0.60 and train")
+        await heard(scene, "I can't write any more, so here is how @ada goes on.")
+        await scene.press(messages[1], "Fetch for $0.005 and train")
+        await heard(scene, "It has cost $0.015.")
+    assert [training.handles for training in await scene.trainings.recent(5)] == [("ada",)]

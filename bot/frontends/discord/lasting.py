@@ -72,8 +72,11 @@ class LastingMessage:
         return self._interaction if ends and discord.utils.utcnow() < ends else None
 
 
-async def say_directly(client: discord.Client, person: int, text: str) -> discord.Message:
+async def say_directly(
+    client: discord.Client, person: int, text: str, buttons: discord.ui.View | None = None
+) -> discord.Message:
     """A direct message to somebody, cut to the length of one. Raises one of `TROUBLE`."""
     channel = await client.create_dm(discord.Object(person))
     content, *_ = texts.pieces(text)
-    return await channel.send(content)
+    view: Any = discord.utils.MISSING if buttons is None else buttons
+    return await channel.send(content, view=view)

@@ -221,13 +221,15 @@ class PurchaseDesk:
                 if is_last and not isinstance(trouble, discord.Forbidden):
                     raise
                 if is_last and purchase.training is None:
-                    await self._tell_directly(client, purchase, text)
+                    await self._tell_directly(client, purchase, text, view)
                 log.debug("discord purchase message not edited", purchase=place.purchase, trouble=str(trouble))
             edited_at = clock()
 
-    async def _tell_directly(self, client: discord.Client, purchase: Purchase, text: str) -> None:
+    async def _tell_directly(
+        self, client: discord.Client, purchase: Purchase, text: str, view: discord.ui.View | None
+    ) -> None:
         try:
-            await say_directly(client, int(purchase.requested_by), text)
+            await say_directly(client, int(purchase.requested_by), text, view)
         except TROUBLE as trouble:
             log.info("nobody could be told of a purchase", purchase=purchase.id, trouble=str(trouble))
 

@@ -199,7 +199,7 @@ class TrainingDesk:
         try:
             training = await self._trainings.training(place.training)
             text = texts_learning.moved_here(training, place.channel) + texts.training_under_way(training)
-            sent = await say_directly(client, place.author, text)
+            sent = await say_directly(client, place.author, text, _buttons(training))
         except (Refused, *TROUBLE) as trouble:
             log.info("nobody could be told of a training", training_id=place.training, trouble=str(trouble))
             return
