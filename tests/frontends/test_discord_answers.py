@@ -220,6 +220,22 @@ async def test_the_digest_shows_what_was_liked_best_with_links(stage: Stage) -> 
     )
 
 
+async def test_the_digest_shows_other_channels_that_everybody_sees_while_they_are_there(stage: Stage) -> None:
+    server, world = stage.server, stage.server.world
+    general, robin = world.channel("general"), world.user("robin")
+    async with stage.running():
+        liked = await stage.reply(await server.say(general, robin, "one"))
+        await stage.known(liked)
+        await server.react(liked, robin, "👍")
+        await settle(stage, liked, 1)
+        shown = await (await stage.use("digest", "robin")).answered(PATIENCE)
+        assert str(liked.id) in shown.content
+        await server.delete_channel(general)
+        await stage.answer("and you?")
+        shown = await (await stage.use("digest", "robin")).answered(PATIENCE)
+        assert str(liked.id) not in shown.content
+
+
 def test_the_beginning_of_a_text_is_its_first_few_words() -> None:
     assert beginning_of("The fog comes in on little feet") == "The fog comes"
     assert beginning_of("one two three four five six seven eight nine ten") == "one two three four"

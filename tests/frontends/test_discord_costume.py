@@ -128,6 +128,21 @@ async def test_where_a_channel_has_too_many_webhooks_it_is_a_plain_reply(stage: 
         await stage.answer("hello")
 
 
+async def test_where_discord_makes_no_webhook_for_the_moment_it_is_a_plain_reply(stage: Stage) -> None:
+    """Nothing was said yet, so nothing can be said twice."""
+    async with stage.running():
+        stage.server.refuse_next(f"POST {WEBHOOKS}", 503)
+        await stage.answer("hello")
+
+
+async def test_a_reply_that_mentions_the_bot_goes_on_with_the_persona_in_costume(stage: Stage) -> None:
+    async with stage.running():
+        said = await stage.said_in_costume("crumb: hello")
+        await stage.said_in_costume("and then?", 2, reply_to=said.id)
+    assert stage.speaker.asked[1] == ("crumb", "and then?")
+    assert stage.speaker.thread == ("crumb: hello", "tweet number 1")
+
+
 async def test_a_webhook_deleted_behind_our_back_is_made_anew_once(stage: Stage) -> None:
     async with stage.running():
         await stage.said_in_costume("hello")
