@@ -108,7 +108,7 @@ class DiscordFrontend:
         ledger = services.ledger if services.purchases.is_on else None
         return Desks(
             rights=rights,
-            talk=Talk(services.conversation, services.shelf, self._answers, self._costumes, failures),
+            talk=Talk(services.conversation, self._answers, self._costumes, failures),
             answers=self._answers,
             trainings=self._training,
             purchases=self._purchases,

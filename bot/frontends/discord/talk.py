@@ -21,7 +21,6 @@ from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.mentions import replied_in_costume
 from bot.generation.draft import Drafts
 from bot.replies.conversation import Answer, Conversation, Incoming, Platform, Wanted, said_of
-from bot.shelf.shelf import Shelf
 
 # A message that was answered before is silent, typing included, and is recognised sooner than this.
 _TYPING_AFTER = 0.1  # seconds
@@ -34,11 +33,8 @@ log = structlog.get_logger(__name__)
 class Talk:
     """Hands over what was said to the conversation, and its answers to Discord."""
 
-    def __init__(
-        self, conversation: Conversation, shelf: Shelf, answers: AnswerDesk, costumes: Costumes, failures: Failures
-    ) -> None:
+    def __init__(self, conversation: Conversation, answers: AnswerDesk, costumes: Costumes, failures: Failures) -> None:
         self._conversation = conversation
-        self._shelf = shelf
         self._answers = answers
         self._costumes = costumes
         self._failures = failures
@@ -87,11 +83,6 @@ class Talk:
         await interaction.edit_original_response(
             content=f"From now on **{texts.plain(name)}** answers in this channel."
         )
-
-    async def names_like(self, typed: str) -> list[str]:
-        """Personas whose name contains what was typed so far, at most as many as Discord shows."""
-        names = await asyncio.to_thread(self._shelf.personas)
-        return [name for name in names if typed.lower().removeprefix("@") in name][: texts.MOST_LISTED]
 
     async def _deliver(self, message: discord.Message, incoming: Incoming, answer: Answer) -> None:
         sent = await self._say(message, answer)
