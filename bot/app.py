@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -54,15 +53,15 @@ from bot.training.purchases import Purchases
 from bot.training.pushing import HUB, HubOutlet, Pushes
 from bot.training.tracking import Trackers
 from bot.training.trainings import Training, Trainings
+from bot.tweets import importing
 from bot.tweets.blocked import Blocklist
 from bot.tweets.cleaning import Profile
 from bot.tweets.collecting import Collector
 from bot.tweets.compliance import ComplianceCheck
 from bot.tweets.costs import Ledger
 from bot.tweets.counts import AccountCounts
-from bot.tweets.reading import Batches, Skips, opened
+from bot.tweets.reading import Skips
 from bot.tweets.store import Basis, TweetStore
-from bot.tweets.tweet import Source, Tweet
 from bot.tweets.x_api import XClient, XKeys
 from bot.tweets.x_bodies import VOCABULARIES
 
@@ -298,31 +297,7 @@ async def import_file(
     archive to nobody else. `note` says where a permission is written. Raises `NotPermitted` where the account is
     blocked, also where it is being forgotten at this moment.
     """
-    with ExitStack() as stack:
-        source = await asyncio.to_thread(stack.enter_context, opened(path, handle))
-        async with aclosing(in_threads(source, show)) as batches:
-            counts = await rooms.store.add_all(batches, basis=basis, profile=profile)
-    for account in counts:
-        own = source.source is Source.ARCHIVE and not (await rooms.store.account(account.handle)).get("basis")
-        if basis is not None or own:
-            await rooms.store.set_basis(account.handle, basis or Basis.OWN, note)
-    return counts, source.skips
-
-
-async def in_threads(source: Batches, show: Callable[[str, float], None] | None = None) -> AsyncGenerator[list[Tweet]]:
-    """The source's batches, read in a thread that is waited for even when nobody wants the next batch any more.
-
-    One thread for all of them: in several, the C library would keep memory for each.
-    """
-    batches, loop = iter(source), asyncio.get_running_loop()
-    with ThreadPoolExecutor(1, "import") as thread:  # left only when it is idle: nothing reads from a closed file
-        while True:
-            batch = await loop.run_in_executor(thread, next, batches, None)
-            if show:
-                show("reading" if batch is not None else "cleaning", source.share)
-            if batch is None:
-                return
-            yield batch
+    return await importing.import_file(rooms.store, path, handle, basis, profile, note, show)
 
 
 async def _import_examples(rooms: Rooms) -> None:

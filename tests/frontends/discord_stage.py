@@ -33,11 +33,13 @@ from bot.shelf.shelf import Shelf
 from bot.training.blends import Blends
 from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator, Sampled
+from bot.training.plan import Plan
 from bot.training.purchases import Purchases
 from bot.training.trainings import Training, Trainings, TrainingState
 from bot.tweets.blocked import Blocklist
 from bot.tweets.collecting import Collector
 from bot.tweets.costs import Ledger
+from bot.tweets.counts import AccountCounts, Enough
 from bot.tweets.store import TweetStore
 from tests.fakes import FakeClock, FakeSpeaker
 from tests.loopback.songbird import PATIENCE, pointed_at
@@ -68,6 +70,15 @@ class FakeTrainings:
         assert self.now is not None
         return self.now
 
+    async def plan(self, handles: Sequence[str], name: str | None) -> Plan:
+        """273 tweets of each account, and one training before it."""
+        if self.failure is not None:
+            raise self.failure
+        accounts = tuple(
+            AccountCounts(each, 300, 20, 5, 2, 273, 28_301, None, None, Enough.LITTLE) for each in sorted(handles)
+        )
+        return Plan(name or accounts[0].handle, accounts, dict.fromkeys(handles, "invented"), 1, 720.0)
+
     async def training(self, number: int) -> Training:
         """As it stands."""
         assert self.now is not None
@@ -79,6 +90,8 @@ class FakeTrainings:
     async def cancel(self, number: int) -> None:
         """It ends."""
         assert self.now is not None
+        if self.failure is not None:
+            raise self.failure
         self.goes(replace(self.now, state=TrainingState.CANCELLED))
 
     async def watch(self, number: int) -> AsyncIterator[Training]:

@@ -18,7 +18,10 @@ from bot.frontends.discord.forgetting import ForgetButton
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.invite import invite_link
 from bot.frontends.discord.mentions import said_to
-from bot.frontends.discord.purchases import FetchFirstButton, PurchaseButton
+from bot.frontends.discord.paging import PageButton
+from bot.frontends.discord.purchase_buttons import PurchaseButton
+from bot.frontends.discord.trainings import CancelButton
+from bot.frontends.discord.versions import RollbackButton
 
 _DISCORDS_OWN_GATEWAY = "gateway.discord.gg"
 _MOST_LAUNCHES = 5  # of one shard, 5 s apart, before the connection is begun anew from the login
@@ -50,7 +53,8 @@ class Client(discord.AutoShardedClient):
         self._drain_seconds = drain_seconds
         self._closing: asyncio.Task[None] | None = None
         self._launches: Counter[int] = Counter()
-        self.add_dynamic_items(AnswerButton, DecisionButton, ForgetButton, PurchaseButton, FetchFirstButton)
+        self.add_dynamic_items(AnswerButton, DecisionButton, ForgetButton, RollbackButton, PageButton)
+        self.add_dynamic_items(PurchaseButton, CancelButton)
 
     async def on_message(self, message: discord.Message) -> None:
         """Answer what is said to the bot."""

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from bot.frontends.discord.answers import AnswerDesk
 from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.blends import BlendDesk
+from bot.frontends.discord.catalogue import Catalogue
+from bot.frontends.discord.completion import Completion
 from bot.frontends.discord.forgetting import ForgetDesk
 from bot.frontends.discord.purchases import PurchaseDesk
 from bot.frontends.discord.rights import Rights
 from bot.frontends.discord.talk import Talk
+from bot.frontends.discord.trainings import TrainingDesk
+from bot.frontends.discord.versions import VersionDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +23,12 @@ class Desks:
 
     rights: Rights
     talk: Talk
+    trainings: TrainingDesk
     answers: AnswerDesk
     purchases: PurchaseDesk
+    catalogue: Catalogue
+    versions: VersionDesk
+    completion: Completion
     blends: BlendDesk
     approvals: ApprovalDesk
     forgetting: ForgetDesk

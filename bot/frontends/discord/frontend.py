@@ -17,10 +17,13 @@ from bot.errors import DiscordError
 from bot.frontends.discord import texts
 from bot.frontends.discord.answers import AnswerDesk
 from bot.frontends.discord.approvals import ApprovalDesk
+from bot.frontends.discord.archives import Archives
 from bot.frontends.discord.blends import BlendDesk
+from bot.frontends.discord.catalogue import Catalogue
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.commands import add_commands
 from bot.frontends.discord.commands.tree import Tree
+from bot.frontends.discord.completion import Completion
 from bot.frontends.discord.costume import Costumes
 from bot.frontends.discord.desks import Desks
 from bot.frontends.discord.failures import Failures
@@ -34,7 +37,9 @@ from bot.frontends.discord.services import Services
 from bot.frontends.discord.steady import PATIENCE_S
 from bot.frontends.discord.sync import sync_if_changed
 from bot.frontends.discord.talk import Talk
+from bot.frontends.discord.training_end import TrainingEnd
 from bot.frontends.discord.trainings import TrainingDesk
+from bot.frontends.discord.versions import VersionDesk
 from bot.replies.conversation import Platform
 from bot.training.decisions import Decision
 
@@ -89,13 +94,15 @@ class DiscordFrontend:
         self._answers = AnswerDesk(
             services.conversation, services.shelf, services.posts, rights, failures, services.purchases.is_on
         )
-        self._costumes = Costumes(services.conversation, settings)
+        end = TrainingEnd(services.conversation, services.shelf, self._answers.buttons)
         self._training = TrainingDesk(
-            services.trainings, services.conversation, services.shelf, self._marks, edit_every_seconds
+            services.trainings, end, self._marks, rights, failures, edit_every_seconds, first_wait_seconds
         )
+        archives = Archives(services.store)
         self._purchases = PurchaseDesk(
-            services.purchases, self._training, self._marks, rights, failures, edit_every_seconds
+            services.purchases, self._training, archives, self._marks, rights, failures, edit_every_seconds
         )
+        self._costumes = Costumes(services.conversation, settings)
         self._desks = self._opened(services, rights, failures)
         self._drain_seconds = drain_seconds
         self._first_wait = first_wait_seconds
@@ -104,9 +111,13 @@ class DiscordFrontend:
         ledger = services.ledger if services.purchases.is_on else None
         return Desks(
             rights=rights,
-            talk=Talk(services.conversation, services.shelf, self._answers, self._costumes, failures, self._patience),
+            talk=Talk(services.conversation, self._answers, self._costumes, failures, self._patience),
             answers=self._answers,
+            trainings=self._training,
             purchases=self._purchases,
+            catalogue=Catalogue(services.shelf, services.conversation, failures),
+            versions=VersionDesk(services.shelf, services.decisions, rights, failures),
+            completion=Completion(services.shelf, services.store),
             blends=BlendDesk(services.blends, rights),
             approvals=ApprovalDesk(services.posts, ledger, rights, failures),
             forgetting=ForgetDesk(services.takedowns, services.ledger, rights, failures),

@@ -1,4 +1,4 @@
-"""Mentions, /tweet, /replay, /personas and /channel persona: what people say to the bot, and what it says back."""
+"""Mentions, /tweet, /replay and /channel persona: what people say to the bot, and what it says back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from bot.frontends.discord.mentions import replied_in_costume
 from bot.frontends.discord.steady import PATIENCE_S, steadily
 from bot.generation.draft import Drafts
 from bot.replies.conversation import Answer, Conversation, Incoming, Platform, Wanted, said_of
-from bot.shelf.shelf import Shelf
 
 # A message that was answered before is silent, typing included, and is recognised sooner than this.
 _TYPING_AFTER = 0.1  # seconds
@@ -39,7 +38,6 @@ class Talk:
     def __init__(
         self,
         conversation: Conversation,
-        shelf: Shelf,
         answers: AnswerDesk,
         costumes: Costumes,
         failures: Failures,
@@ -47,7 +45,6 @@ class Talk:
     ) -> None:
         """`patience_s`: for so long an answer is sent again while Discord fails."""
         self._conversation = conversation
-        self._shelf = shelf
         self._answers = answers
         self._costumes = costumes
         self._failures = failures
@@ -88,17 +85,6 @@ class Talk:
         drafts = await self._conversation.replay(asked_by(interaction), wanted)
         await self._answers.show(interaction, wanted, drafts)
 
-    async def personas(self, interaction: discord.Interaction[Any]) -> None:
-        """List who is on the shelf."""
-        await interaction.response.defer()
-        names = await asyncio.to_thread(self._shelf.personas)
-        shown = [await asyncio.to_thread(self._shelf.current, name) for name in names[: texts.MOST_LISTED]]
-        here = await self._conversation.channel_persona(Platform.DISCORD, str(interaction.channel_id))
-        first, *more = texts.pieces(texts.personas(shown, len(names), here))
-        await interaction.edit_original_response(content=first)
-        for piece in more:
-            await interaction.followup.send(piece)
-
     async def set_persona(self, interaction: discord.Interaction[Any], persona: str) -> None:
         """From now on that persona answers in this channel."""
         await interaction.response.defer()
@@ -108,11 +94,6 @@ class Talk:
         await interaction.edit_original_response(
             content=f"From now on **{texts.plain(name)}** answers in this channel."
         )
-
-    async def names_like(self, typed: str) -> list[str]:
-        """Personas whose name contains what was typed so far, at most as many as Discord shows."""
-        names = await asyncio.to_thread(self._shelf.personas)
-        return [name for name in names if typed.lower().removeprefix("@") in name][: texts.MOST_LISTED]
 
     async def _deliver(self, message: discord.Message, incoming: Incoming, answer: Answer) -> None:
         sent = await self._say(message, answer)

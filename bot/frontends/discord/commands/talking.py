@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.frontends.discord.client import Client
-from bot.frontends.discord.commands.completing import LARGEST_INTEGER, personas_like
+from bot.frontends.discord.commands.completing import LARGEST_INTEGER, personas_like, versions_like
 from bot.replies.conversation import Wanted
 
 
@@ -44,7 +44,7 @@ async def _tweet(
     temperature="As it was given then; leave it out if it was left out",
     top_p="As it was given then; leave it out if it was left out",
 )
-@app_commands.autocomplete(persona=personas_like)
+@app_commands.autocomplete(persona=personas_like, version=versions_like)
 async def _replay(
     interaction: discord.Interaction[Client],
     persona: app_commands.Range[str, 1, 100],
