@@ -7,6 +7,7 @@ engine, the front ends, the scheduler and the tasks, each with a name and an own
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ from bot.generation.samples import Order, sample
 from bot.generation.speaker import Speaker
 from bot.personas.takedown import Outlet, Room, Takedown, Takedowns
 from bot.replies.conversation import Conversation, Platform
+from bot.replies.guessing import Guessing
 from bot.replies.posts import Posts
 from bot.shelf.bases import Base
 from bot.shelf.forms import form_of, whole_model
@@ -535,6 +537,7 @@ def _discord(rooms: Rooms, purchases: Purchases) -> DiscordFrontend:
         blends=rooms.blends,
         decisions=rooms.decisions,
         takedowns=rooms.takedowns,
+        guessing=Guessing(rooms.database, rooms.store, rooms.shelf, rooms.conversation, now, random.Random()),
     )
     return DiscordFrontend(settings, token, services, rooms.config.replies.drain_seconds)
 

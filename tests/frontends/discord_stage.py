@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import random
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from bot.loopback.discord import LoopbackDiscord, LoopbackInteraction, Message
 from bot.loopback.openapi import OpenAPIContract
 from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation
+from bot.replies.guessing import Guessing
 from bot.replies.posts import Post, Posts
 from bot.shelf.bases import Base
 from bot.shelf.shelf import Shelf
@@ -106,6 +108,7 @@ class Stage:
     ledger: Ledger
     store: TweetStore
     decisions: Decisions
+    guessing: Guessing
 
     def frontend(self, token: str | None = None, drain_seconds: float = PATIENCE) -> DiscordFrontend:
         """A front end that isn't running yet."""
@@ -125,6 +128,7 @@ class Stage:
                 blends=self.blends,
                 decisions=self.decisions,
                 takedowns=self.takedowns,
+                guessing=self.guessing,
             ),
             drain_seconds,
             edit_every_seconds=0,
@@ -243,6 +247,7 @@ async def staged(
                 ledger,
                 store,
                 decisions,
+                Guessing(database, store, shelf, conversation, clock, random.Random(4)),
             )
         assert server.violations == []
         assert server.own_violations == []

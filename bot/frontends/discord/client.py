@@ -14,6 +14,7 @@ from discord.gateway import DiscordWebSocket
 from bot.frontends.discord.approvals import DecisionButton
 from bot.frontends.discord.desks import Desks
 from bot.frontends.discord.forgetting import ForgetButton
+from bot.frontends.discord.guessing import GuessButton
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.invite import invite_link
 from bot.frontends.discord.mentions import said_to
@@ -44,7 +45,7 @@ class Client(discord.AutoShardedClient):
         self._drain_seconds = drain_seconds
         self._closing: asyncio.Task[None] | None = None
         self._launches: Counter[int] = Counter()
-        self.add_dynamic_items(DecisionButton, ForgetButton, PurchaseButton, FetchFirstButton)
+        self.add_dynamic_items(DecisionButton, ForgetButton, PurchaseButton, FetchFirstButton, GuessButton)
 
     async def on_message(self, message: discord.Message) -> None:
         """Answer what is said to the bot."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.blends import BlendDesk
 from bot.frontends.discord.forgetting import ForgetDesk
+from bot.frontends.discord.guessing import GuessDesk
 from bot.frontends.discord.purchases import PurchaseDesk
 from bot.frontends.discord.rights import Rights
 from bot.frontends.discord.talk import Talk
@@ -22,3 +23,4 @@ class Desks:
     blends: BlendDesk
     approvals: ApprovalDesk
     forgetting: ForgetDesk
+    guessing: GuessDesk

@@ -23,6 +23,7 @@ from bot.frontends.discord.commands.tree import Tree
 from bot.frontends.discord.desks import Desks
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.forgetting import ForgetDesk
+from bot.frontends.discord.guessing import GuessDesk
 from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.library import prepare_library, token_refused
 from bot.frontends.discord.marks import Marks
@@ -100,6 +101,7 @@ class DiscordFrontend:
             blends=BlendDesk(services.blends, rights),
             approvals=ApprovalDesk(services.posts, ledger, rights, failures),
             forgetting=ForgetDesk(services.takedowns, services.ledger, rights, failures),
+            guessing=GuessDesk(services.guessing, services.conversation, failures),
         )
 
     async def run(self) -> None:

@@ -8,6 +8,7 @@ from bot.database import Database
 from bot.frontends.discord.trainings import Learning
 from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation
+from bot.replies.guessing import Guessing
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
 from bot.training.blends import Blends
@@ -32,3 +33,4 @@ class Services:
     blends: Blends
     decisions: Decisions
     takedowns: Takedowns
+    guessing: Guessing
