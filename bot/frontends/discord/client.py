@@ -14,6 +14,7 @@ from discord.gateway import DiscordWebSocket
 from bot.frontends.discord.approvals import DecisionButton
 from bot.frontends.discord.desks import Desks
 from bot.frontends.discord.forgetting import ForgetButton
+from bot.frontends.discord.forms import GONE, is_gone
 from bot.frontends.discord.guessing import GuessButton
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.invite import invite_link
@@ -41,6 +42,7 @@ class Client(discord.AutoShardedClient):
         )
         self.desks = desks
         self.replies = InFlight()  # answers to messages, commands and buttons
+        self.forms: set[str] = set()  # custom ids of the forms that can still be filled in
         self.stopping = False  # nothing new is taken on
         self._drain_seconds = drain_seconds
         self._closing: asyncio.Task[None] | None = None
@@ -53,6 +55,12 @@ class Client(discord.AutoShardedClient):
         if text is not None and not self.stopping:
             self.replies.join()
             await self.desks.talk.answer(message, text)
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Say so where somebody fills in a form that was opened before the last start, or long ago."""
+        if is_gone(interaction, self.forms):
+            self.replies.join()
+            await interaction.response.send_message(GONE, ephemeral=True)
 
     async def on_ready(self) -> None:
         """Say in the log that the bot is there. It may come several times, so nothing else belongs here."""

@@ -9,6 +9,7 @@ from bot.frontends.discord.blends import BlendDesk
 from bot.frontends.discord.forgetting import ForgetDesk
 from bot.frontends.discord.guessing import GuessDesk
 from bot.frontends.discord.purchases import PurchaseDesk
+from bot.frontends.discord.replying import ReplyDesk
 from bot.frontends.discord.rights import Rights
 from bot.frontends.discord.talk import Talk
 
@@ -24,3 +25,4 @@ class Desks:
     approvals: ApprovalDesk
     forgetting: ForgetDesk
     guessing: GuessDesk
+    replying: ReplyDesk

@@ -28,6 +28,7 @@ from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.library import prepare_library, token_refused
 from bot.frontends.discord.marks import Marks
 from bot.frontends.discord.purchases import PurchaseDesk
+from bot.frontends.discord.replying import ReplyDesk
 from bot.frontends.discord.rights import Rights
 from bot.frontends.discord.services import Services
 from bot.frontends.discord.sync import sync_if_changed
@@ -102,6 +103,7 @@ class DiscordFrontend:
             approvals=ApprovalDesk(services.posts, ledger, rights, failures),
             forgetting=ForgetDesk(services.takedowns, services.ledger, rights, failures),
             guessing=GuessDesk(services.guessing, services.conversation, failures),
+            replying=ReplyDesk(services.conversation, services.shelf, failures),
         )
 
     async def run(self) -> None:
