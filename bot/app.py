@@ -40,6 +40,7 @@ from bot.generation.samples import Order, sample
 from bot.generation.speaker import Speaker
 from bot.personas.takedown import Outlet, Room, Takedown, Takedowns
 from bot.replies.conversation import Conversation, Platform
+from bot.replies.duels import Duels
 from bot.replies.guessing import Guessing
 from bot.replies.posts import Posts
 from bot.shelf.bases import Base
@@ -538,6 +539,7 @@ def _discord(rooms: Rooms, purchases: Purchases) -> DiscordFrontend:
         decisions=rooms.decisions,
         takedowns=rooms.takedowns,
         guessing=Guessing(rooms.database, rooms.store, rooms.shelf, rooms.conversation, now, random.Random()),
+        duels=Duels(rooms.database, rooms.shelf, rooms.conversation, now),
     )
     return DiscordFrontend(settings, token, services, rooms.config.replies.drain_seconds)
 

@@ -332,9 +332,8 @@ STEPS: tuple[str, ...] = (
         platform TEXT NOT NULL,
         server_id TEXT NOT NULL,
         channel_id TEXT NOT NULL,              -- where it was asked for
-        message_id TEXT NOT NULL,              -- which opens it there
-        thread_id TEXT NOT NULL,               -- where they talk
-        in_replies INTEGER NOT NULL,           -- whether each turn replies to the one before: there is no thread
+        message_id TEXT,                       -- which opens it there
+        thread_id TEXT,                        -- where they talk; the same where there is no thread
         a TEXT NOT NULL,                       -- the persona that begins
         b TEXT NOT NULL,
         topic TEXT NOT NULL,                   -- empty once it has ended

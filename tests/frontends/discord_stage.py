@@ -27,6 +27,7 @@ from bot.loopback.discord import LoopbackDiscord, LoopbackInteraction, Message
 from bot.loopback.openapi import OpenAPIContract
 from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation
+from bot.replies.duels import Duels
 from bot.replies.guessing import Guessing
 from bot.replies.posts import Post, Posts
 from bot.shelf.bases import Base
@@ -109,6 +110,7 @@ class Stage:
     store: TweetStore
     decisions: Decisions
     guessing: Guessing
+    duels: Duels
 
     def frontend(self, token: str | None = None, drain_seconds: float = PATIENCE) -> DiscordFrontend:
         """A front end that isn't running yet."""
@@ -129,9 +131,11 @@ class Stage:
                 decisions=self.decisions,
                 takedowns=self.takedowns,
                 guessing=self.guessing,
+                duels=self.duels,
             ),
             drain_seconds,
             edit_every_seconds=0,
+            duel_pause_seconds=0,
             first_wait_seconds=0.05,
             new_id=lambda: "e1",
         )
@@ -248,6 +252,7 @@ async def staged(
                 store,
                 decisions,
                 Guessing(database, store, shelf, conversation, clock, random.Random(4)),
+                Duels(database, shelf, conversation, clock),
             )
         assert server.violations == []
         assert server.own_violations == []

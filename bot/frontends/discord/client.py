@@ -13,6 +13,7 @@ from discord.gateway import DiscordWebSocket
 
 from bot.frontends.discord.approvals import DecisionButton
 from bot.frontends.discord.desks import Desks
+from bot.frontends.discord.duels import StopButton
 from bot.frontends.discord.forgetting import ForgetButton
 from bot.frontends.discord.forms import GONE, is_gone
 from bot.frontends.discord.guessing import GuessButton
@@ -47,7 +48,7 @@ class Client(discord.AutoShardedClient):
         self._drain_seconds = drain_seconds
         self._closing: asyncio.Task[None] | None = None
         self._launches: Counter[int] = Counter()
-        self.add_dynamic_items(DecisionButton, ForgetButton, PurchaseButton, FetchFirstButton, GuessButton)
+        self.add_dynamic_items(DecisionButton, ForgetButton, PurchaseButton, FetchFirstButton, GuessButton, StopButton)
 
     async def on_message(self, message: discord.Message) -> None:
         """Answer what is said to the bot."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.blends import BlendDesk
+from bot.frontends.discord.duels import DuelDesk
 from bot.frontends.discord.forgetting import ForgetDesk
 from bot.frontends.discord.guessing import GuessDesk
 from bot.frontends.discord.purchases import PurchaseDesk
@@ -26,3 +27,4 @@ class Desks:
     forgetting: ForgetDesk
     guessing: GuessDesk
     replying: ReplyDesk
+    duels: DuelDesk

@@ -20,7 +20,9 @@ from bot.frontends.discord.blends import BlendDesk
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.commands import add_commands
 from bot.frontends.discord.commands.tree import Tree
+from bot.frontends.discord.costume import Costumes
 from bot.frontends.discord.desks import Desks
+from bot.frontends.discord.duels import DuelDesk
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.forgetting import ForgetDesk
 from bot.frontends.discord.guessing import GuessDesk
@@ -67,12 +69,13 @@ class DiscordFrontend:
         drain_seconds: float,
         *,
         edit_every_seconds: float = 4.0,
+        duel_pause_seconds: float = 6.0,
         first_wait_seconds: float = 1.0,
         new_id: Callable[[], str] = _error_id,
     ) -> None:
-        """`edit_every_seconds`: the message of a training or a fetch changes at most so often. `first_wait_seconds`:
-        the pause after the first failure to connect; it doubles each time. `new_id` names the errors that people are
-        told about.
+        """`edit_every_seconds`: the message of a training or a fetch changes at most so often. `duel_pause_seconds`:
+        between two turns of a duel. `first_wait_seconds`: the pause after the first failure to connect; it doubles each
+        time. `new_id` names the errors that people are told about.
         """
         failures = Failures(new_id)
         self._settings = settings
@@ -89,6 +92,8 @@ class DiscordFrontend:
         self._purchases = PurchaseDesk(
             services.purchases, self._training, self._marks, rights, failures, edit_every_seconds
         )
+        self._costumes = Costumes(services.conversation, settings)
+        self._duels = DuelDesk(services.duels, services.conversation, self._costumes, failures, duel_pause_seconds)
         self._desks = self._opened(services, rights, failures)
         self._drain_seconds = drain_seconds
         self._first_wait = first_wait_seconds
@@ -104,6 +109,7 @@ class DiscordFrontend:
             forgetting=ForgetDesk(services.takedowns, services.ledger, rights, failures),
             guessing=GuessDesk(services.guessing, services.conversation, failures),
             replying=ReplyDesk(services.conversation, services.shelf, failures),
+            duels=self._duels,
         )
 
     async def run(self) -> None:
@@ -186,6 +192,7 @@ class DiscordFrontend:
                 async with (
                     self._training.following(client),
                     self._purchases.following(client),
+                    self._duels.following(client),
                     self._announcing(client),
                 ):
                     await client.connect()

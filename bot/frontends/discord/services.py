@@ -8,6 +8,7 @@ from bot.database import Database
 from bot.frontends.discord.trainings import Learning
 from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation
+from bot.replies.duels import Duels
 from bot.replies.guessing import Guessing
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
@@ -34,3 +35,4 @@ class Services:
     decisions: Decisions
     takedowns: Takedowns
     guessing: Guessing
+    duels: Duels
