@@ -309,7 +309,7 @@ STEPS: tuple[str, ...] = (
         channel_id TEXT NOT NULL,
         persona TEXT NOT NULL,
         version TEXT NOT NULL,
-        started_by TEXT NOT NULL,
+        started_by TEXT NOT NULL,              -- empty once it is over
         started_at TEXT NOT NULL,
         ended_at TEXT,
         moved_at TEXT NOT NULL,                -- of the last press that changed anything
@@ -339,7 +339,7 @@ STEPS: tuple[str, ...] = (
         topic TEXT NOT NULL,                   -- empty once it has ended
         turns INTEGER NOT NULL,                -- how many are wanted in all
         said TEXT NOT NULL DEFAULT '[]',       -- JSON list: what was said so far, generated; empty once it has ended
-        started_by TEXT NOT NULL,
+        started_by TEXT NOT NULL,              -- empty once it is over
         started_at TEXT NOT NULL,
         ended_at TEXT,
         reason TEXT                            -- in words, where it ended early

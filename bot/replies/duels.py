@@ -2,7 +2,7 @@
 
 Outcome: a duel is a row that holds what was said so far. A turn is written down before it is sent, and again with the
 id that the platform gave it, so a restart goes on where it was. It has a hard end, after 12 turns at most. When it has
-ended, what somebody gave as its topic is deleted.
+ended, nothing is kept of who began it and with which topic.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Duel:
     topic: str
     turns: int  # how many are wanted in all
     said: tuple[Turn, ...]
-    started_by: str
+    started_by: str  # an id of the platform's; empty once it is over
     started_at: datetime  # UTC
     ended: bool
 
@@ -228,7 +228,7 @@ class Duels:
             raise UnknownPersona(_GONE_PERSONA)
 
 
-_END = "ended_at = ?, reason = ?, topic = '', said = '[]'"
+_END = "ended_at = ?, reason = ?, topic = '', said = '[]', started_by = ''"
 
 
 def _asked(duel: Duel, turn: int) -> Incoming:

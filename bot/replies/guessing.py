@@ -38,7 +38,7 @@ class Game:
     channel_id: str
     server_id: str
     persona: str
-    started_by: str  # an id of the platform's
+    started_by: str  # an id of the platform's; empty once the game is over
     moved_at: datetime  # UTC
     ended: bool
     round: int  # the one that is being played, from 0 on
@@ -96,7 +96,7 @@ class Guessing:
         since = (self._clock() - ABANDONED_AFTER).isoformat()
         async with self._database.transaction() as transaction:
             await transaction.run(
-                "UPDATE guess_games SET ended_at = ? "
+                f"UPDATE guess_games SET {_END} "
                 "WHERE platform = ? AND channel_id = ? AND ended_at IS NULL AND moved_at <= ?",
                 (self._clock().isoformat(), platform, channel_id, since),
             )
@@ -205,14 +205,14 @@ class Guessing:
         await self._change(
             "round = round + 1, is_revealed = 0", number, round_, f"is_revealed AND round < {ROUNDS - 1}"
         )
-        await self._change("ended_at = ?1", number, round_, f"is_revealed AND round = {ROUNDS - 1}")
+        await self._change(_END.replace("?", "?1"), number, round_, f"is_revealed AND round = {ROUNDS - 1}")
         return await self._pass_over_what_is_gone(await self.game(number))
 
     async def _pass_over_what_is_gone(self, game: Game) -> Game:
         """The game at the first round, from its own on, whose text can be shown."""
         while not game.ended and not game.is_revealed and await self.text(game) is None:
             last = game.round == ROUNDS - 1
-            await self._change("ended_at = ?1" if last else "round = round + 1", game.id, game.round, "1")
+            await self._change(_END.replace("?", "?1") if last else "round = round + 1", game.id, game.round, "1")
             game = await self.game(game.id)
         return game
 
@@ -220,7 +220,7 @@ class Guessing:
         """The game is over. Without effect when it was before."""
         async with self._database.transaction() as transaction:
             await transaction.run(
-                "UPDATE guess_games SET ended_at = ? WHERE id = ? AND ended_at IS NULL",
+                f"UPDATE guess_games SET {_END} WHERE id = ? AND ended_at IS NULL",
                 (self._clock().isoformat(), number),
             )
         return await self.game(number)
@@ -264,6 +264,8 @@ class Guessing:
                 (self._clock().isoformat(), number, round_),
             )
 
+
+_END = "ended_at = ?, started_by = ''"  # who had begun it matters no more
 
 _UNDER_WAY = (
     "A game is under way in this channel. Its **End** button ends it, and after 10 minutes without a press anybody can "

@@ -92,12 +92,12 @@ async def test_two_personas_answer_each_other_in_a_thread(stage: Stage) -> None:
     assert thread_of(stage, opening).name == "Nell and Crumb: bread"
 
 
-async def test_six_turns_are_usual_and_the_topic_is_deleted_at_the_end(stage: Stage) -> None:
+async def test_six_turns_are_usual_and_nothing_is_kept_of_topic_and_starter(stage: Stage) -> None:
     async with stage.running():
         said = await ends(stage, await in_thread(stage, await begun(stage, topic="a rare word")))
     assert len(said) == 6
-    row = await stage.database.one("SELECT topic, said, reason FROM duels")
-    assert row is not None and tuple(row) == ("", "[]", None)
+    row = await stage.database.one("SELECT topic, started_by, said, reason FROM duels")
+    assert row is not None and tuple(row) == ("", "", "[]", None)
 
 
 async def test_each_turn_is_on_record_and_counts_against_the_quota(tmp_path: Path, database: Database) -> None:

@@ -98,6 +98,8 @@ async def test_five_rounds_mix_real_tweets_with_drafts_and_end_with_a_scoreboard
     assert f"<@{wren}>: 5 of 5\n<@{robin}>: {5 - sum(real)} of 5" in shown.content
     assert f"🥇 <@{wren}> 5 right of 5 (100%)" in board.content
     assert not is_real(shown) and shown.components == []
+    row = await stage.database.one("SELECT started_by FROM guess_games")
+    assert row is not None and row["started_by"] == ""
 
 
 async def test_real_tweets_are_nowhere_but_among_the_tweets(stage: Stage) -> None:
@@ -180,6 +182,7 @@ async def test_a_channel_has_one_game_until_it_is_abandoned(stage: Stage, clock:
         clock.advance(minutes=11)
         await (await stage.use("guess play", "wren")).answered(PATIENCE)
         assert "This round is over" in await press_again(stage, shown, "robin", "Bot")
+        await move(stage, shown, "Reveal", "The game is over")
 
 
 async def test_a_game_is_moved_on_by_its_starter_and_moderators_and_ended_by_anybody_once_abandoned(

@@ -97,7 +97,7 @@ class GuessDesk:
 
     async def _move(self, interaction: discord.Interaction[Any], number: int, round_: int, what: str) -> None:
         game = await self._guessing.game(number)
-        if not (moderates(interaction) or str(interaction.user.id) == game.started_by):
+        if not (game.ended or moderates(interaction) or str(interaction.user.id) == game.started_by):
             if what != "end":
                 raise NotPermitted(_NOT_YOURS)
             if not self._guessing.is_abandoned(game):
