@@ -77,25 +77,23 @@ class Costumes:
             return None
         rack = self._racks.setdefault(place.id, _Rack())
         own = await self._conversation.channel_persona(Platform.DISCORD, str(place.id))
-        try:
-            for _ in range(2):  # once more, with a new webhook, where the one at hand was deleted behind our back
-                webhook = await self._webhook(place, rack, own)
-                if webhook is None:
+        for _ in range(2):  # once more, with a new webhook, where the one at hand was deleted behind our back
+            webhook = await self._webhook(place, rack, own)
+            if webhook is None:
+                return None
+            options = _message(text, ping, view, thread) | _signature(webhook, persona)
+            try:
+                said: discord.WebhookMessage = await webhook.send(wait=True, **options)
+            except discord.DiscordServerError:
+                raise
+            except discord.HTTPException as trouble:  # a refusal: nothing was said
+                rack.webhook = None
+                if trouble.code != UNKNOWN_WEBHOOK:
+                    self._leave_empty(place, rack, str(trouble))
                     return None
-                options = _message(text, ping, view, thread) | _signature(webhook, persona)
-                try:
-                    said: discord.WebhookMessage = await webhook.send(wait=True, **options)
-                except discord.NotFound as trouble:
-                    if trouble.code != UNKNOWN_WEBHOOK:
-                        raise
-                    rack.webhook = None
-                else:
-                    rack.empty_until = 0.0
-                    return said
-        except discord.DiscordServerError:
-            raise
-        except discord.HTTPException as trouble:  # a refusal: nothing was said
-            self._leave_empty(place, rack, str(trouble))
+            else:
+                rack.empty_until = 0.0
+                return said
         return None
 
     async def _is_wanted(self, place: _Place, thread: discord.Thread | None) -> bool:
@@ -115,16 +113,11 @@ class Costumes:
             if place.guild.me is not None and not place.permissions_for(place.guild.me).manage_webhooks:
                 self._leave_empty(place, rack, "the bot may not manage webhooks there")
                 return None
-            if rack.webhook is None:
-                rack.webhook = await own_webhook(place)
-                rack.worn = own if rack.webhook and rack.webhook.name == signed(own) else ""
-            if rack.webhook is None:
-                rack.webhook = await place.create_webhook(name=signed(own), avatar=await _face(own))
-                rack.worn = own
-            elif rack.worn != own:
-                rack.worn = own  # whether Discord takes it or not: it is not asked again for every answer
-                rack.webhook = await _changed(rack.webhook, own)
-            return rack.webhook
+            try:
+                return await _dressed(place, rack, own)
+            except TROUBLE as trouble:
+                self._leave_empty(place, rack, str(trouble))
+                return None
 
     def _leave_empty(self, place: _Place, rack: _Rack, reason: str) -> None:
         """Speak plainly there for a while. It is said once in the log, until there is a webhook again."""
@@ -134,13 +127,9 @@ class Costumes:
         rack.empty_until = asyncio.get_running_loop().time() + _LOOK_AGAIN_AFTER
 
 
-async def own_webhook(place: Any) -> discord.Webhook | None:
-    """The channel's webhook that this bot made; only of those it is told the token. Raises `discord.Forbidden`."""
-    mine = place.guild.me.id if place.guild.me else None
-    for webhook in await place.webhooks():
-        if webhook.token and webhook.user is not None and (webhook.user.id == mine or mine is None):
-            return webhook  # type: ignore[no-any-return]
-    return None
+def is_own(webhook: discord.Webhook, bot: discord.abc.Snowflake | None) -> bool:
+    """Whether this bot made it; only of those it is told the token."""
+    return webhook.token is not None and webhook.user is not None and bot is not None and webhook.user.id == bot.id
 
 
 def signed(persona: str) -> str:
@@ -174,6 +163,21 @@ def _signature(webhook: discord.Webhook, persona: str) -> dict[str, str]:
         return {}
     number = hashlib.sha256(persona.encode()).digest()[0] % _DEFAULT_AVATARS
     return {"username": name, "avatar_url": f"{discord.Asset.BASE}/embed/avatars/{number}.png"}
+
+
+async def _dressed(place: _Place, rack: _Rack, own: str) -> discord.Webhook:
+    """The webhook at hand, the one of an earlier run, or a new one, with that persona's face. Raises one of `TROUBLE`,
+    among others where there are too many already.
+    """
+    if rack.webhook is None:
+        rack.webhook = next((each for each in await place.webhooks() if is_own(each, place.guild.me)), None)
+        rack.worn = own if rack.webhook and rack.webhook.name == signed(own) else ""
+    if rack.webhook is None:
+        rack.webhook = await place.create_webhook(name=signed(own), avatar=await _face(own))
+    elif rack.worn != own:
+        rack.webhook = await _changed(rack.webhook, own)
+    rack.worn = own  # also where Discord didn't take the change: it is not asked again for every answer
+    return rack.webhook
 
 
 async def _changed(webhook: discord.Webhook, persona: str) -> discord.Webhook:

@@ -15,6 +15,7 @@ import structlog
 from bot.config import Discord
 from bot.errors import DiscordError
 from bot.frontends.discord import texts
+from bot.frontends.discord.answers import AnswerDesk
 from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.blends import BlendDesk
 from bot.frontends.discord.client import Client
@@ -27,7 +28,7 @@ from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.forgetting import ForgetDesk
 from bot.frontends.discord.guessing import GuessDesk
 from bot.frontends.discord.lasting import TROUBLE
-from bot.frontends.discord.library import prepare_library, token_refused
+from bot.frontends.discord.library import intents_refused, prepare_library, token_refused
 from bot.frontends.discord.marks import Marks
 from bot.frontends.discord.purchases import PurchaseDesk
 from bot.frontends.discord.replying import ReplyDesk
@@ -85,14 +86,17 @@ class DiscordFrontend:
         self._conversation = services.conversation
         self._untold: deque[Announcement] = deque()
         self._untold_grew = asyncio.Event()
+        rights = Rights(services.conversation.servers)
+        self._answers = AnswerDesk(
+            services.conversation, services.shelf, services.posts, rights, failures, services.purchases.is_on
+        )
+        self._costumes = Costumes(services.conversation, settings)
         self._training = TrainingDesk(
             services.trainings, services.conversation, services.shelf, self._marks, edit_every_seconds
         )
-        rights = Rights(services.conversation.servers)
         self._purchases = PurchaseDesk(
             services.purchases, self._training, self._marks, rights, failures, edit_every_seconds
         )
-        self._costumes = Costumes(services.conversation, settings)
         self._duels = DuelDesk(services.duels, services.conversation, self._costumes, failures, duel_pause_seconds)
         self._desks = self._opened(services, rights, failures)
         self._drain_seconds = drain_seconds
@@ -102,13 +106,14 @@ class DiscordFrontend:
         ledger = services.ledger if services.purchases.is_on else None
         return Desks(
             rights=rights,
-            talk=Talk(services.conversation, services.shelf, failures),
+            talk=Talk(services.conversation, services.shelf, self._answers, self._costumes, failures),
+            answers=self._answers,
             purchases=self._purchases,
             blends=BlendDesk(services.blends, rights),
             approvals=ApprovalDesk(services.posts, ledger, rights, failures),
             forgetting=ForgetDesk(services.takedowns, services.ledger, rights, failures),
             guessing=GuessDesk(services.guessing, services.conversation, failures),
-            replying=ReplyDesk(services.conversation, services.shelf, failures),
+            replying=ReplyDesk(services.conversation, services.shelf, self._answers, failures),
             duels=self._duels,
         )
 
@@ -116,7 +121,7 @@ class DiscordFrontend:
         """Answer until cancelled; what is under way then is still answered, within the time limit.
 
         No trouble of Discord's ends this or the service: it is logged in a line and waited out. Only a wrong token
-        can't be waited out: it is logged once, and this returns.
+        and an intent that isn't switched on can't be waited out: it is logged once, and this returns.
         """
         prepare_library(self._settings)
         loop, wait = asyncio.get_running_loop(), self._first_wait
@@ -179,10 +184,10 @@ class DiscordFrontend:
             announcement.told.add(channel)
 
     async def _connection(self) -> None:
-        """One connection, from login to close. Raises `DiscordError` when the token is wrong."""
+        """One connection, from login to close. Raises `DiscordError` when the token is wrong or an intent isn't on."""
         if not self._token.isprintable() or " " in self._token:  # could not even be sent
             raise token_refused(self._settings)
-        client = Client(self._desks, self._drain_seconds)
+        client = Client(self._desks, self._drain_seconds, message_content=self._settings.message_content)
         tree = Tree(client, self._failures)
         add_commands(tree)
         try:
@@ -198,6 +203,8 @@ class DiscordFrontend:
                     await client.connect()
         except discord.LoginFailure as error:
             raise token_refused(self._settings) from error
+        except discord.PrivilegedIntentsRequired as error:
+            raise intents_refused() from error
         except discord.ConnectionClosed as error:
             if error.code == _AUTHENTICATION_FAILED:
                 raise token_refused(self._settings) from error

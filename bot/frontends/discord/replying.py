@@ -11,6 +11,7 @@ import discord
 
 from bot.errors import DiscordError, Refused
 from bot.frontends.discord import texts, texts_replies
+from bot.frontends.discord.answers import AnswerDesk, Wish
 from bot.frontends.discord.asking import asked_by
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.forms import Form
@@ -48,9 +49,10 @@ class AnswerAsForm(Form):
 class ReplyDesk:
     """Has a persona answer what somebody points at."""
 
-    def __init__(self, conversation: Conversation, shelf: Shelf, failures: Failures) -> None:
+    def __init__(self, conversation: Conversation, shelf: Shelf, answers: AnswerDesk, failures: Failures) -> None:
         self._conversation = conversation
         self._shelf = shelf
+        self._answers = answers
         self._failures = failures
 
     async def reply(self, interaction: discord.Interaction[Any], text: str, persona: str | None) -> None:
@@ -90,7 +92,9 @@ class ReplyDesk:
         incoming, wanted = asked_by(interaction), Wanted(persona, about=text)
         drafts = await self._conversation.drafts(incoming, wanted)
         first, *more = texts_replies.answer_to(text, drafts)
-        ids = [str((await interaction.edit_original_response(content=first)).id)]
+        # What was asked is nowhere, so nothing else can answer it.
+        view = self._answers.buttons(interaction.id, without=(Wish.ANOTHER,))
+        ids = [str((await interaction.edit_original_response(content=first, view=view)).id)]
         ids += [str((await interaction.followup.send(piece, wait=True)).id) for piece in more]
         await self._conversation.delivered(incoming, *ids, said=said_of(drafts, ids[:1], wanted))
 
@@ -99,7 +103,7 @@ class ReplyDesk:
     ) -> None:
         incoming, wanted = asked_by(interaction), Wanted(persona, about=message.clean_content)
         drafts = await self._conversation.drafts(incoming, wanted)
-        sent = await _send(message, drafts, str(interaction.id))
+        sent = await _send(message, drafts, str(interaction.id), self._answers.buttons(message.id))
         ids = [str(each.id) for each in sent]
         await self._conversation.delivered(incoming, *ids, said=said_of(drafts, ids[:1], wanted))
         await interaction.edit_original_response(content=texts_replies.answered(sent[0].jump_url))
@@ -114,11 +118,11 @@ class ReplyDesk:
             raise Refused(no_words)
 
 
-async def _send(message: discord.Message, drafts: Drafts, nonce: str) -> list[discord.Message]:
+async def _send(message: discord.Message, drafts: Drafts, nonce: str, view: discord.ui.View) -> list[discord.Message]:
     """The messages of a reply, which pings nobody. Discord posts one nonce once. Raises `DiscordError`."""
     first, *more = texts_replies.answer(drafts)
     try:
-        sent = [await message.reply(first, nonce=nonce, mention_author=False, suppress_embeds=True)]
+        sent = [await message.reply(first, nonce=nonce, view=view, mention_author=False, suppress_embeds=True)]
         for number, piece in enumerate(more, start=2):
             sent.append(await message.channel.send(piece, nonce=f"{nonce}-{number}", suppress_embeds=True))
     except TROUBLE as trouble:
