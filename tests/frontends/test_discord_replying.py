@@ -256,3 +256,18 @@ async def test_no_text_pings_anybody_or_is_too_long(tmp_path: Path, database: Da
     pinged = {user.username for each in sent for user in each.mentions}
     assert pinged <= {"wren"}  # who mentioned the bot
     assert all(len(each.content.encode("utf-16-le")) <= 4000 for each in sent)
+
+
+async def test_an_answer_has_buttons_but_none_that_needs_what_was_asked_and_is_not_kept(stage: Stage) -> None:
+    async with stage.running():
+        answer = await (await stage.use("reply", "robin", text="What now?")).answered(PATIENCE)
+        asked = await said(stage, "hm")
+        await (await answer_as(stage, asked, "crumb")).answered(PATIENCE)
+        [reply] = await replies_to(stage, asked)
+        await stage.server.press(answer, stage.server.world.user("robin"), "Delete")
+        await stage.server.until(lambda: answer.deleted, PATIENCE, "the answer to go")
+    first, second = (
+        [button["label"] for row in each.components for button in row["components"]] for each in (answer, reply)
+    )
+    assert "Another" not in first and "Original?" in first
+    assert "Another" in second
