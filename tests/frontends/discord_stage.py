@@ -114,7 +114,9 @@ class Stage:
     duels: Duels
     message_content: bool = False  # the setting
 
-    def frontend(self, token: str | None = None, drain_seconds: float = PATIENCE) -> DiscordFrontend:
+    def frontend(
+        self, token: str | None = None, drain_seconds: float = PATIENCE, patience_seconds: float = 60
+    ) -> DiscordFrontend:
         """A front end that isn't running yet."""
         settings = Discord(
             enabled=True,
@@ -144,13 +146,16 @@ class Stage:
             edit_every_seconds=0,
             duel_pause_seconds=0,
             first_wait_seconds=0.05,
+            patience_seconds=patience_seconds,
             new_id=lambda: "e1",
         )
 
     @asynccontextmanager
-    async def running(self, drain_seconds: float = PATIENCE) -> AsyncIterator[asyncio.Task[None]]:
+    async def running(
+        self, drain_seconds: float = PATIENCE, patience_seconds: float = 60
+    ) -> AsyncIterator[asyncio.Task[None]]:
         """The front end connected, and stopped at the end."""
-        task = asyncio.create_task(self.frontend(drain_seconds=drain_seconds).run(), name="discord")
+        task = asyncio.create_task(self.frontend(None, drain_seconds, patience_seconds).run(), name="discord")
         try:
             await self.server.bot_ready(PATIENCE)
             yield task

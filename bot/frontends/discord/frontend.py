@@ -34,6 +34,7 @@ from bot.frontends.discord.purchases import PurchaseDesk
 from bot.frontends.discord.replying import ReplyDesk
 from bot.frontends.discord.rights import Rights
 from bot.frontends.discord.services import Services
+from bot.frontends.discord.steady import PATIENCE_S
 from bot.frontends.discord.sync import sync_if_changed
 from bot.frontends.discord.talk import Talk
 from bot.frontends.discord.trainings import TrainingDesk
@@ -72,13 +73,16 @@ class DiscordFrontend:
         edit_every_seconds: float = 4.0,
         duel_pause_seconds: float = 6.0,
         first_wait_seconds: float = 1.0,
+        patience_seconds: float = PATIENCE_S,
         new_id: Callable[[], str] = _error_id,
     ) -> None:
         """`edit_every_seconds`: the message of a training or a fetch changes at most so often. `duel_pause_seconds`:
         between two turns of a duel. `first_wait_seconds`: the pause after the first failure to connect; it doubles each
-        time. `new_id` names the errors that people are told about.
+        time. `patience_seconds`: for so long an answer is sent again while Discord fails. `new_id` names the errors
+        that people are told about.
         """
         failures = Failures(new_id)
+        self._patience = patience_seconds
         self._settings = settings
         self._token = token
         self._marks = Marks(services.database)
@@ -106,7 +110,7 @@ class DiscordFrontend:
         ledger = services.ledger if services.purchases.is_on else None
         return Desks(
             rights=rights,
-            talk=Talk(services.conversation, services.shelf, self._answers, self._costumes, failures),
+            talk=Talk(services.conversation, services.shelf, self._answers, self._costumes, failures, self._patience),
             answers=self._answers,
             purchases=self._purchases,
             blends=BlendDesk(services.blends, rights),
