@@ -7,6 +7,7 @@ engine, the front ends, the scheduler and the tasks, each with a name and an own
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -38,6 +39,8 @@ from bot.generation.samples import Order, sample
 from bot.generation.speaker import Speaker
 from bot.personas.takedown import Outlet, Room, Takedown, Takedowns
 from bot.replies.conversation import Conversation, Platform
+from bot.replies.duels import Duels
+from bot.replies.guessing import Guessing
 from bot.replies.posts import Posts
 from bot.shelf.bases import Base
 from bot.shelf.forms import form_of, whole_model
@@ -510,6 +513,8 @@ def _discord(rooms: Rooms, purchases: Purchases) -> DiscordFrontend:
         blends=rooms.blends,
         decisions=rooms.decisions,
         takedowns=rooms.takedowns,
+        guessing=Guessing(rooms.database, rooms.store, rooms.shelf, rooms.conversation, now, random.Random()),
+        duels=Duels(rooms.database, rooms.shelf, rooms.conversation, now),
     )
     return DiscordFrontend(settings, token, services, rooms.config.replies.drain_seconds)
 

@@ -50,6 +50,11 @@ class OptOuts:
                 (author_id, platform),
             )
 
+            for table in ("guess_games", "duels"):
+                await transaction.run(
+                    f"UPDATE {table} SET started_by = '' WHERE platform = ? AND started_by = ?", (platform, author_id)
+                )
+
     async def remove(self, platform: str, author_id: str) -> None:
         """This person is answered again."""
         async with self._database.transaction() as transaction:

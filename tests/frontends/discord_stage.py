@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import random
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -27,6 +28,8 @@ from bot.loopback.discord.sessions import Intent
 from bot.loopback.openapi import OpenAPIContract
 from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation
+from bot.replies.duels import Duels
+from bot.replies.guessing import Guessing
 from bot.replies.posts import Post, Posts
 from bot.shelf.bases import Base
 from bot.shelf.shelf import Shelf
@@ -120,6 +123,8 @@ class Stage:
     ledger: Ledger
     store: TweetStore
     decisions: Decisions
+    guessing: Guessing
+    duels: Duels
     message_content: bool = False  # the setting
 
     def frontend(
@@ -147,9 +152,12 @@ class Stage:
                 blends=self.blends,
                 decisions=self.decisions,
                 takedowns=self.takedowns,
+                guessing=self.guessing,
+                duels=self.duels,
             ),
             drain_seconds,
             edit_every_seconds=0,
+            duel_pause_seconds=0,
             first_wait_seconds=0.05,
             patience_seconds=patience_seconds,
             new_id=lambda: "e1",
@@ -296,6 +304,8 @@ async def staged(
                 ledger,
                 store,
                 decisions,
+                Guessing(database, store, shelf, conversation, clock, random.Random(4)),
+                Duels(database, shelf, conversation, clock),
                 message_content,
             )
         assert server.violations == []

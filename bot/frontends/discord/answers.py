@@ -7,6 +7,7 @@ restart, and for as long as the answer is known.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Self
@@ -93,11 +94,11 @@ class AnswerDesk:
         self._failures = failures
         self._on_x = on_x
 
-    def buttons(self, about: int = 0) -> discord.ui.View:
-        """What stands under a message of ours that answers the message `about`, or none."""
+    def buttons(self, about: int = 0, *, without: Sequence[Wish] = ()) -> discord.ui.View:
+        """What stands under a message of ours that answers the message `about`, or none; `without` some of it."""
         view = discord.ui.View(timeout=None)
         for wish in Wish:
-            if wish is not Wish.POST or self._on_x:
+            if wish not in without and (wish is not Wish.POST or self._on_x):
                 view.add_item(AnswerButton(wish, about))
         return view
 

@@ -14,7 +14,10 @@ from discord.gateway import DiscordWebSocket
 from bot.frontends.discord.answers import AnswerButton
 from bot.frontends.discord.approvals import DecisionButton
 from bot.frontends.discord.desks import Desks
+from bot.frontends.discord.duels import StopButton
 from bot.frontends.discord.forgetting import ForgetButton
+from bot.frontends.discord.forms import GONE, is_gone
+from bot.frontends.discord.guessing import GuessButton
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.invite import invite_link
 from bot.frontends.discord.mentions import said_to
@@ -49,12 +52,13 @@ class Client(discord.AutoShardedClient):
         )
         self.desks = desks
         self.replies = InFlight()  # answers to messages, commands and buttons
+        self.forms: set[str] = set()  # custom ids of the forms that can still be filled in
         self.stopping = False  # nothing new is taken on
         self._drain_seconds = drain_seconds
         self._closing: asyncio.Task[None] | None = None
         self._launches: Counter[int] = Counter()
         self.add_dynamic_items(AnswerButton, DecisionButton, ForgetButton, RollbackButton, PageButton)
-        self.add_dynamic_items(PurchaseButton, CancelButton)
+        self.add_dynamic_items(PurchaseButton, CancelButton, GuessButton, StopButton)
 
     async def on_message(self, message: discord.Message) -> None:
         """Answer what is said to the bot."""
@@ -92,6 +96,12 @@ class Client(discord.AutoShardedClient):
         if not self.stopping and (self.user is None or payload.user_id != self.user.id):
             self.replies.join()
             await self.desks.answers.vote(payload)
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Say so where somebody fills in a form that was opened before the last start, or long ago."""
+        if is_gone(interaction, self.forms):
+            self.replies.join()
+            await interaction.response.send_message(GONE, ephemeral=True)
 
     async def on_ready(self) -> None:
         """Say in the log that the bot is there. It may come several times, so nothing else belongs here."""

@@ -9,8 +9,11 @@ from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.blends import BlendDesk
 from bot.frontends.discord.catalogue import Catalogue
 from bot.frontends.discord.completion import Completion
+from bot.frontends.discord.duels import DuelDesk
 from bot.frontends.discord.forgetting import ForgetDesk
+from bot.frontends.discord.guessing import GuessDesk
 from bot.frontends.discord.purchases import PurchaseDesk
+from bot.frontends.discord.replying import ReplyDesk
 from bot.frontends.discord.rights import Rights
 from bot.frontends.discord.talk import Talk
 from bot.frontends.discord.trainings import TrainingDesk
@@ -32,3 +35,6 @@ class Desks:
     blends: BlendDesk
     approvals: ApprovalDesk
     forgetting: ForgetDesk
+    guessing: GuessDesk
+    replying: ReplyDesk
+    duels: DuelDesk

@@ -26,12 +26,15 @@ from bot.frontends.discord.commands.tree import Tree
 from bot.frontends.discord.completion import Completion
 from bot.frontends.discord.costume import Costumes
 from bot.frontends.discord.desks import Desks
+from bot.frontends.discord.duels import DuelDesk
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.forgetting import ForgetDesk
+from bot.frontends.discord.guessing import GuessDesk
 from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.library import intents_refused, prepare_library, token_refused
 from bot.frontends.discord.marks import Marks
 from bot.frontends.discord.purchases import PurchaseDesk
+from bot.frontends.discord.replying import ReplyDesk
 from bot.frontends.discord.rights import Rights
 from bot.frontends.discord.services import Services
 from bot.frontends.discord.steady import PATIENCE_S
@@ -73,13 +76,15 @@ class DiscordFrontend:
         drain_seconds: float,
         *,
         edit_every_seconds: float = 4.0,
+        duel_pause_seconds: float = 6.0,
         first_wait_seconds: float = 1.0,
         patience_seconds: float = PATIENCE_S,
         new_id: Callable[[], str] = _error_id,
     ) -> None:
-        """`edit_every_seconds`: the message of a training or a fetch changes at most so often. `first_wait_seconds`:
-        the pause after the first failure to connect; it doubles each time. `patience_seconds`: for so long an answer
-        is sent again while Discord fails. `new_id` names the errors that people are told about.
+        """`edit_every_seconds`: the message of a training or a fetch changes at most so often. `duel_pause_seconds`:
+        between two turns of a duel. `first_wait_seconds`: the pause after the first failure to connect; it doubles each
+        time. `patience_seconds`: for so long an answer is sent again while Discord fails. `new_id` names the errors
+        that people are told about.
         """
         failures = Failures(new_id)
         self._patience = patience_seconds
@@ -103,6 +108,7 @@ class DiscordFrontend:
             services.purchases, self._training, archives, self._marks, rights, failures, edit_every_seconds
         )
         self._costumes = Costumes(services.conversation, settings)
+        self._duels = DuelDesk(services.duels, services.conversation, self._costumes, failures, duel_pause_seconds)
         self._desks = self._opened(services, rights, failures)
         self._drain_seconds = drain_seconds
         self._first_wait = first_wait_seconds
@@ -121,6 +127,9 @@ class DiscordFrontend:
             blends=BlendDesk(services.blends, rights),
             approvals=ApprovalDesk(services.posts, ledger, rights, failures),
             forgetting=ForgetDesk(services.takedowns, services.ledger, rights, failures),
+            guessing=GuessDesk(services.guessing, services.conversation, failures),
+            replying=ReplyDesk(services.conversation, services.shelf, self._answers, failures),
+            duels=self._duels,
         )
 
     async def run(self) -> None:
@@ -203,6 +212,7 @@ class DiscordFrontend:
                 async with (
                     self._training.following(client),
                     self._purchases.following(client),
+                    self._duels.following(client),
                     self._announcing(client),
                 ):
                     await client.connect()

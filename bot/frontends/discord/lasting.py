@@ -16,6 +16,7 @@ import discord
 from bot.frontends.discord import texts
 from bot.frontends.discord.acknowledging import is_too_late
 
+GONE = (discord.NotFound, discord.Forbidden)
 TROUBLE = (discord.DiscordException, aiohttp.ClientError, OSError)
 
 _TOKEN_MARGIN = timedelta(minutes=2)  # the token is left alone so long before it ends

@@ -69,7 +69,13 @@ def _fitting(text: str, longest: int) -> str:
 
 def drafts(made: Drafts) -> list[str]:
     """What /tweet and /replay show: each draft with what makes it again."""
-    return [f"{plain(draft.text)}\n{_origin(made, draft)}" for draft in made.drafts]
+    return [_signed(draft.text, _origin(made, draft)) for draft in made.drafts]
+
+
+def _signed(text: str, origin: str) -> str:
+    """The text with its origin below it, cut so that both stand in one message."""
+    first, *more = pieces(plain(text), LONGEST - _units(origin) - 3)
+    return f"{first}{' …' if more else ''}\n{origin}"
 
 
 def _origin(made: Drafts, draft: Draft) -> str:
