@@ -93,7 +93,8 @@ async def test_personas_are_suggested_while_the_name_is_typed(stage: Stage) -> N
         talk, robin = world.channel("talk"), world.user("robin")
         assert await stage.server.type_option(talk, robin, "tweet", "persona", "") == ["crumb", "nell"]
         assert await stage.server.type_option(talk, robin, "replay", "persona", "cr") == ["crumb"]
-        assert await stage.server.type_option(talk, robin, "channel persona", "persona", "NE") == ["nell"]
+        wren = world.user("wren")  # who may set it
+        assert await stage.server.type_option(talk, wren, "channel persona", "persona", "NE") == ["nell"]
 
 
 # Blends
