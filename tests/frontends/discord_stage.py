@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from bot.config import Discord, Generation, Judging, Prices, Replies
 from bot.config import Training as Settings
 from bot.database import Database
 from bot.frontends.discord.frontend import DiscordFrontend
+from bot.frontends.discord.operation import Operation
 from bot.frontends.discord.services import Services
 from bot.generation.draft import Sampling
+from bot.generation.speaker import Standing
 from bot.loopback.discord import LoopbackDiscord, LoopbackInteraction, Message
 from bot.loopback.openapi import OpenAPIContract
 from bot.personas.takedown import Takedowns
@@ -75,6 +78,10 @@ class FakeTrainings:
     def check_name(self, handles: Sequence[str], name: str | None) -> None:
         """Any name will do."""
 
+    async def recent(self, limit: int) -> list[Training]:
+        """The one, where there is one."""
+        return [] if self.now is None else [self.now]
+
     async def cancel(self, number: int) -> None:
         """It ends."""
         assert self.now is not None
@@ -106,10 +113,15 @@ class Stage:
     ledger: Ledger
     store: TweetStore
     decisions: Decisions
+    clock: FakeClock
 
-    def frontend(self, token: str | None = None, drain_seconds: float = PATIENCE) -> DiscordFrontend:
-        """A front end that isn't running yet."""
-        settings = Discord(enabled=True, api_base=self.server.api_base, gateway_url=self.server.gateway_url)
+    def frontend(
+        self, token: str | None = None, drain_seconds: float = PATIENCE, chosen: Mapping[str, Any] | None = None
+    ) -> DiscordFrontend:
+        """A front end that isn't running yet; `chosen` are settings of [discord]."""
+        settings = Discord(
+            enabled=True, api_base=self.server.api_base, gateway_url=self.server.gateway_url, **(chosen or {})
+        )
         return DiscordFrontend(
             settings,
             self.server.token if token is None else token,
@@ -125,17 +137,31 @@ class Stage:
                 blends=self.blends,
                 decisions=self.decisions,
                 takedowns=self.takedowns,
+                operation=Operation(self.clock, self.clock(), self.standing, self.next_fetch, self.usd_a_day, 90),
             ),
             drain_seconds,
             edit_every_seconds=0,
+            look_every_seconds=0.02,
             first_wait_seconds=0.05,
             new_id=lambda: "e1",
         )
 
+    def standing(self) -> Standing:
+        """The engine, which is a fake."""
+        return Standing("songs", 2)
+
+    async def next_fetch(self) -> datetime | None:
+        """In an hour."""
+        return self.clock() + timedelta(hours=1)
+
+    async def usd_a_day(self) -> Decimal:
+        """A quarter of a dollar."""
+        return Decimal("0.25")
+
     @asynccontextmanager
-    async def running(self, drain_seconds: float = PATIENCE) -> AsyncIterator[asyncio.Task[None]]:
-        """The front end connected, and stopped at the end."""
-        task = asyncio.create_task(self.frontend(drain_seconds=drain_seconds).run(), name="discord")
+    async def running(self, drain_seconds: float = PATIENCE, **chosen: Any) -> AsyncIterator[asyncio.Task[None]]:
+        """The front end connected, and stopped at the end; `chosen` are settings of [discord]."""
+        task = asyncio.create_task(self.frontend(None, drain_seconds, chosen).run(), name="discord")
         try:
             await self.server.bot_ready(PATIENCE)
             yield task
@@ -243,6 +269,7 @@ async def staged(
                 ledger,
                 store,
                 decisions,
+                clock,
             )
         assert server.violations == []
         assert server.own_violations == []

@@ -14,9 +14,11 @@ from discord.gateway import DiscordWebSocket
 from bot.frontends.discord.approvals import DecisionButton
 from bot.frontends.discord.desks import Desks
 from bot.frontends.discord.forgetting import ForgetButton
+from bot.frontends.discord.guilds import served
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.invite import invite_link
 from bot.frontends.discord.mentions import said_to
+from bot.frontends.discord.privacy import ComeBackButton
 from bot.frontends.discord.purchases import FetchFirstButton, PurchaseButton
 
 _DISCORDS_OWN_GATEWAY = "gateway.discord.gg"
@@ -44,20 +46,39 @@ class Client(discord.AutoShardedClient):
         self._drain_seconds = drain_seconds
         self._closing: asyncio.Task[None] | None = None
         self._launches: Counter[int] = Counter()
-        self.add_dynamic_items(DecisionButton, ForgetButton, PurchaseButton, FetchFirstButton)
+        self.tree: Any = None  # the commands, which know the client
+        buttons = (DecisionButton, ForgetButton, PurchaseButton, FetchFirstButton, ComeBackButton)
+        self.add_dynamic_items(*map(served, buttons))
 
     async def on_message(self, message: discord.Message) -> None:
         """Answer what is said to the bot."""
         text = said_to(self.user.id, message) if self.user else None
-        if text is not None and not self.stopping:
+        if text is not None and not self.stopping and self.desks.guilds.serves(_guild_id(message)):
             self.replies.join()
             await self.desks.talk.answer(message, text)
 
     async def on_ready(self) -> None:
-        """Say in the log that the bot is there. It may come several times, so nothing else belongs here."""
+        """Say in the log that the bot is there, and see who has removed it meanwhile. It may come several times."""
         log.info("discord connected", bot=str(self.user), servers=len(self.guilds), shards=self.shard_count)
         if not self.guilds and self.application_id is not None:
             log.info(f"the bot is in no server yet; invite it with {invite_link(self.application_id)}")
+        await self.desks.guilds.are(self)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """The bot was invited into a server."""
+        await self.desks.guilds.joined(guild)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """A server has removed the bot."""
+        await self.desks.guilds.left(guild)
+
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        """What was chosen for the channel goes with it."""
+        await self.desks.guilds.channel_gone(channel.guild.id, channel.id)
+
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        """Likewise for a thread."""
+        await self.desks.guilds.channel_gone(payload.guild_id, payload.thread_id)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         """Log a bug in an event's handler, without the event: it holds what people wrote."""
@@ -90,3 +111,8 @@ class Client(discord.AutoShardedClient):
                 log.warning("discord answers cut off at the stop", answers=late)
         finally:
             await super().close()
+
+
+def _guild_id(message: discord.Message) -> int | None:
+    """Of the server; None in a direct message. `message.guild` is None for a server that isn't known yet, too."""
+    return message.guild.id if message.guild else getattr(message.channel, "guild_id", None)

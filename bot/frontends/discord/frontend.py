@@ -14,21 +14,27 @@ import structlog
 
 from bot.config import Discord
 from bot.errors import DiscordError
-from bot.frontends.discord import texts
+from bot.frontends.discord import texts, texts_servers
 from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.blends import BlendDesk
+from bot.frontends.discord.channels import ChannelDesk
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.commands import add_commands
 from bot.frontends.discord.commands.tree import Tree
 from bot.frontends.discord.desks import Desks
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.forgetting import ForgetDesk
+from bot.frontends.discord.guilds import Guilds
+from bot.frontends.discord.house import HouseDesk
 from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.library import prepare_library, token_refused
 from bot.frontends.discord.marks import Marks
+from bot.frontends.discord.privacy import PrivacyDesk
 from bot.frontends.discord.purchases import PurchaseDesk
 from bot.frontends.discord.rights import Rights
+from bot.frontends.discord.server_log import ServerLog
 from bot.frontends.discord.services import Services
+from bot.frontends.discord.settings import SettingsDesk
 from bot.frontends.discord.sync import sync_if_changed
 from bot.frontends.discord.talk import Talk
 from bot.frontends.discord.trainings import TrainingDesk
@@ -37,6 +43,7 @@ from bot.training.decisions import Decision
 
 _AUTHENTICATION_FAILED = 4004  # the gateway's close code
 _LONGEST_WAIT = 300.0  # seconds between two attempts to connect
+_POSTS_TOLD = "discord-posts-told"  # the mark: the newest post of which log channels were told
 _STEADY_AFTER = 60.0  # seconds; a connection that held so long was a good one, and waiting starts from the bottom again
 
 log = structlog.get_logger(__name__)
@@ -52,6 +59,7 @@ class Announcement:
 
     decision: Decision
     told: set[str] = field(default_factory=set)  # ids of channels
+    logged: bool = False  # whether the servers' log channels were told, too
 
 
 class DiscordFrontend:
@@ -66,11 +74,12 @@ class DiscordFrontend:
         *,
         edit_every_seconds: float = 4.0,
         first_wait_seconds: float = 1.0,
+        look_every_seconds: float = 10.0,
         new_id: Callable[[], str] = _error_id,
     ) -> None:
         """`edit_every_seconds`: the message of a training or a fetch changes at most so often. `first_wait_seconds`:
-        the pause after the first failure to connect; it doubles each time. `new_id` names the errors that people are
-        told about.
+        the pause after the first failure to connect; it doubles each time. `look_every_seconds`: so often it looks
+        whether new posts wait for approval. `new_id` names the errors that people are told about.
         """
         failures = Failures(new_id)
         self._settings = settings
@@ -80,8 +89,16 @@ class DiscordFrontend:
         self._conversation = services.conversation
         self._untold: deque[Announcement] = deque()
         self._untold_grew = asyncio.Event()
+        self._posts = services.posts
+        self._look_every = look_every_seconds
+        self._server_log = ServerLog(services.conversation.servers)
         self._training = TrainingDesk(
-            services.trainings, services.conversation, services.shelf, self._marks, edit_every_seconds
+            services.trainings,
+            services.conversation,
+            services.shelf,
+            self._marks,
+            edit_every_seconds,
+            self._server_log,
         )
         rights = Rights(services.conversation.servers)
         self._purchases = PurchaseDesk(
@@ -93,6 +110,8 @@ class DiscordFrontend:
 
     def _opened(self, services: Services, rights: Rights, failures: Failures) -> Desks:
         ledger = services.ledger if services.purchases.is_on else None
+        settings, conversation = self._settings, services.conversation
+        keep_days, server_days = services.operation.keep_days, settings.forget_server_after_days
         return Desks(
             rights=rights,
             talk=Talk(services.conversation, services.shelf, failures),
@@ -100,6 +119,11 @@ class DiscordFrontend:
             blends=BlendDesk(services.blends, rights),
             approvals=ApprovalDesk(services.posts, ledger, rights, failures),
             forgetting=ForgetDesk(services.takedowns, services.ledger, rights, failures),
+            guilds=Guilds(settings, conversation, self._server_log),
+            channels=ChannelDesk(conversation, self._server_log),
+            settings=SettingsDesk(conversation, settings.in_costume, self._server_log),
+            house=HouseDesk(services, ledger, rights),
+            privacy=PrivacyDesk(conversation.opt_outs, keep_days, server_days, failures),
         )
 
     async def run(self) -> None:
@@ -127,22 +151,40 @@ class DiscordFrontend:
             wait = min(2 * wait, _LONGEST_WAIT)
 
     async def announce(self, decision: Decision) -> None:
-        """Have it said in the channels in which that persona was chosen that it speaks as another version from now on:
-        at once, or when there is a connection again.
+        """Have it said in the channels in which that persona was chosen, and in the servers' log channels, that it
+        speaks as another version from now on: at once, or when there is a connection again.
         """
-        if self._settings.announce_versions:
-            self._untold.append(Announcement(decision))
-            self._untold_grew.set()
+        self._untold.append(Announcement(decision))
+        self._untold_grew.set()
 
     @asynccontextmanager
     async def _announcing(self, client: Client) -> AsyncIterator[None]:
         """While the body runs, what is to be announced is; the rest is left to the next connection."""
-        task = asyncio.create_task(self._announce_all(client), name="discord announcements")
+        tasks = [
+            asyncio.create_task(self._announce_all(client), name="discord announcements"),
+            asyncio.create_task(self._tell_of_posts(client), name="discord waiting posts"),
+        ]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _tell_of_posts(self, client: Client) -> None:
+        """Tell the servers' log channels whenever new posts wait for approval, in whatever process they were made."""
+        while True:
+            try:
+                waiting = await self._posts.waiting()
+                newest = max((post.id for post in waiting), default=0)
+                if newest > int(await self._marks.get(_POSTS_TOLD) or 0):
+                    await self._marks.set(_POSTS_TOLD, str(newest))
+                    await self._server_log.tell_all(client, texts_servers.posts_wait(len(waiting)))
+            except Exception:  # the edge of a task that nobody waits for
+                if client.is_closed():
+                    return
+                log.exception("discord log channels were not told of posts")
+            await asyncio.sleep(self._look_every)
 
     async def _announce_all(self, client: Client) -> None:
         while True:
@@ -159,7 +201,8 @@ class DiscordFrontend:
 
     async def _tell_channels(self, client: Client, announcement: Announcement) -> None:
         decision = announcement.decision
-        for channel in await self._conversation.channels.with_persona(Platform.DISCORD, decision.persona):
+        chosen = await self._conversation.channels.with_persona(Platform.DISCORD, decision.persona)
+        for channel in chosen if self._settings.announce_versions else ():
             if channel in announcement.told:
                 continue
             try:
@@ -167,6 +210,9 @@ class DiscordFrontend:
             except TROUBLE as trouble:
                 log.info("discord channel was not told of a version", channel=channel, trouble=str(trouble))
             announcement.told.add(channel)
+        if not announcement.logged:
+            announcement.logged = True
+            await self._server_log.tell_all(client, texts.another_version(decision), announcement.told)
 
     async def _connection(self) -> None:
         """One connection, from login to close. Raises `DiscordError` when the token is wrong."""

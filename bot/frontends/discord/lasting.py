@@ -27,6 +27,7 @@ class LastingMessage:
     def __init__(
         self, client: discord.Client, channel: int, message: int, interaction: discord.Interaction[Any] | None
     ) -> None:
+        self.client = client
         self._lasting = client.get_partial_messageable(channel).get_partial_message(message)
         self._interaction = interaction
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.database import Database
+from bot.frontends.discord.operation import Operation
 from bot.frontends.discord.trainings import Learning
 from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation
@@ -32,3 +33,4 @@ class Services:
     blends: Blends
     decisions: Decisions
     takedowns: Takedowns
+    operation: Operation

@@ -1,4 +1,4 @@
-"""Mentions, /tweet, /replay, /personas and /channel persona: what people say to the bot, and what it says back."""
+"""Mentions, /tweet, /replay and /personas: what people say to the bot, and what it says back."""
 
 from __future__ import annotations
 
@@ -71,16 +71,6 @@ class Talk:
         await interaction.edit_original_response(content=first)
         for piece in more:
             await interaction.followup.send(piece)
-
-    async def set_persona(self, interaction: discord.Interaction[Any], persona: str) -> None:
-        """From now on that persona answers in this channel."""
-        await interaction.response.defer()
-        name = persona.lower().removeprefix("@")
-        server = str(interaction.guild_id or "")
-        await self._conversation.set_channel_persona(Platform.DISCORD, str(interaction.channel_id), name, server)
-        await interaction.edit_original_response(
-            content=f"From now on **{texts.plain(name)}** answers in this channel."
-        )
 
     async def names_like(self, typed: str) -> list[str]:
         """Personas whose name contains what was typed so far, at most as many as Discord shows."""

@@ -17,10 +17,11 @@ import discord
 import structlog
 
 from bot.errors import MockingbirdError, Refused, UnknownPersona, UsageError
-from bot.frontends.discord import texts
+from bot.frontends.discord import texts, texts_servers
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.lasting import GONE, TROUBLE, LastingMessage
 from bot.frontends.discord.marks import Marks
+from bot.frontends.discord.server_log import ServerLog
 from bot.generation.draft import Drafts
 from bot.replies.conversation import Conversation, Incoming, Platform, Wanted
 from bot.shelf.card import CURVE, PREDICTIONS, curve_told, told
@@ -49,6 +50,9 @@ class Learning(Protocol):
     async def cancel(self, number: int, /) -> None:
         """End that training without a version."""
 
+    async def recent(self, limit: int, /) -> list[Training]:
+        """The newest trainings, the newest first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -64,12 +68,19 @@ class TrainingDesk:
     """Takes trainings in and keeps their messages up to date."""
 
     def __init__(
-        self, trainings: Learning, conversation: Conversation, shelf: Shelf, marks: Marks, edit_every_seconds: float
+        self,
+        trainings: Learning,
+        conversation: Conversation,
+        shelf: Shelf,
+        marks: Marks,
+        edit_every_seconds: float,
+        server_log: ServerLog,
     ) -> None:
         self._trainings = trainings
         self._shelf = shelf
         self._conversation = conversation
         self._marks = marks
+        self._log = server_log
         self._edit_every = edit_every_seconds  # seconds at least between two edits of a message
         self._followers = InFlight()
         self._following = False  # whether there is a connection to follow with
@@ -133,6 +144,8 @@ class TrainingDesk:
             training = await self._trainings.training(place.training)
             samples = await self._samples(training, place)
             await self._show_end(training, texts.training_ended(training, samples), message)
+            told = texts_servers.trained(training.persona, training.version, training.state)
+            await self._log.tell(message.client, _guild_id(message.client, place.channel), told)
         except (Refused, UnknownPersona):  # it was forgotten while it was shown
             await self._say_gone(message)
         except GONE as trouble:
@@ -208,6 +221,12 @@ class TrainingDesk:
     async def _say_gone(self, message: LastingMessage) -> None:
         with suppress(*TROUBLE):
             await message.edit(texts.TRAINING_GONE)
+
+
+def _guild_id(client: discord.Client, channel: int) -> int | None:
+    """Of the server that a channel or thread belongs to, where it is known."""
+    guild = getattr(client.get_channel(channel), "guild", None)
+    return guild.id if isinstance(guild, discord.Guild) else None
 
 
 def _request(place: Place) -> str:
