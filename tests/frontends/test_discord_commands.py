@@ -11,7 +11,8 @@ import pytest
 from bot.database import Database
 from bot.errors import Refused
 from bot.loopback.discord import Message
-from bot.loopback.discord.world import ORDINARY, MessageFlag, Role
+from bot.loopback.discord.messages import MessageFlag
+from bot.loopback.discord.people import ORDINARY, Role
 from bot.replies.posts import PostState
 from bot.replies.servers import Action
 from bot.training.decisions import Decisions, What
