@@ -160,8 +160,14 @@ class Stage:
 
     @asynccontextmanager
     async def running(self, drain_seconds: float = PATIENCE, **chosen: Any) -> AsyncIterator[asyncio.Task[None]]:
-        """The front end connected, and stopped at the end; `chosen` are settings of [discord]."""
-        task = asyncio.create_task(self.frontend(None, drain_seconds, chosen).run(), name="discord")
+        """A front end connected, and stopped at the end; `chosen` are settings of [discord]."""
+        async with self.connected(self.frontend(None, drain_seconds, chosen)) as task:
+            yield task
+
+    @asynccontextmanager
+    async def connected(self, frontend: DiscordFrontend) -> AsyncIterator[asyncio.Task[None]]:
+        """That front end connected, and stopped at the end."""
+        task = asyncio.create_task(frontend.run(), name="discord")
         try:
             await self.server.bot_ready(PATIENCE)
             yield task
