@@ -90,11 +90,9 @@ class Gateway:
             await session.tell(event, data if readable else without_content(data, self._world.bot))
 
     async def welcome(self, guild: Guild) -> None:
-        """Tell that the bot has come into a guild: only one that was there before says that it is available again."""
+        """Tell that the bot has come into a guild."""
         for session in self.listeners(Intent.GUILDS, guild.id):
-            data = self._guild_create(guild, session.intents)
-            del data["unavailable"]
-            await session.tell("GUILD_CREATE", data)
+            await session.tell("GUILD_CREATE", self._guild_create(guild, session.intents))
 
     # Disturbing
 
