@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice, takewhile
 
-from bot.loopback.discord.errors import missing_access, missing_permissions, not_the_author, unknown
+from bot.loopback.discord.errors import (
+    direct_conversation,
+    missing_access,
+    missing_permissions,
+    not_the_author,
+    unknown,
+)
 from bot.loopback.discord.journal import Kind
 from bot.loopback.discord.messages import Message, MessageFlag
 from bot.loopback.discord.people import Permission
@@ -84,8 +90,9 @@ class ChannelRoutes:
 
     async def delete_message(self, call: Call) -> object | None:
         message = self._message(call)
-        if message.author.id != self._world.bot.id:
-            self._channel(call, Permission.MANAGE_MESSAGES)
+        own = message.author.id == self._world.bot.id
+        if not own and self._channel(call, Permission.MANAGE_MESSAGES).guild_id is None:
+            raise direct_conversation()
         await self._stage.delete(message)
         return None
 

@@ -76,12 +76,15 @@ def _start(command: Mapping[str, Any], options: list[dict[str, Any]] | None) -> 
 
 def _usable(world: World, channel: Channel, user: User, name: str, kind: CommandType) -> dict[str, Any]:
     """The command with this name and type, if the user may use it in the channel."""
-    scopes = [None] if channel.guild_id is None else [None, channel.guild_id]
+    guild = world.guild_of(channel)
+    scopes = [None] if guild is None else [None, guild.id]
+    if guild is not None and world.bot.id not in guild.members:
+        scopes = []
     registered = [command for scope in scopes for command in world.commands.get(scope, [])]
     command = _named([each for each in registered if each.get("type", 1) == kind], name, "command")
-    if (_DIRECTLY if channel.guild_id is None else _IN_GUILDS) not in _contexts(command):
-        raise LookupError(f"{name!r} cannot be used {'directly' if channel.guild_id is None else 'in a guild'}")
-    guild, needed = world.guild_of(channel), command.get("default_member_permissions")
+    if (_DIRECTLY if guild is None else _IN_GUILDS) not in _contexts(command):
+        raise LookupError(f"{name!r} cannot be used {'directly' if guild is None else 'in a guild'}")
+    needed = command.get("default_member_permissions")
     if guild is not None and needed is not None:
         held = guild.permissions_of(user.id, channel, world.bot.id)
         # A command that asks for no permission at all in this way is for administrators only.

@@ -76,6 +76,11 @@ def missing_permissions() -> DiscordError:
     return DiscordError(403, 50013, "Missing Permissions")
 
 
+def direct_conversation() -> DiscordError:
+    """403 for what can't be done in a direct conversation."""
+    return DiscordError(403, 50003, "Cannot execute action on a DM channel")
+
+
 def locked_thread() -> DiscordError:
     """403 for a message to a thread that a moderator has locked."""
     return DiscordError(403, 160005, "Thread is locked")

@@ -92,7 +92,9 @@ class Gateway:
     async def welcome(self, guild: Guild) -> None:
         """Tell that the bot has come into a guild."""
         for session in self.listeners(Intent.GUILDS, guild.id):
-            await session.tell("GUILD_CREATE", self._guild_create(guild, session.intents))
+            data = self._guild_create(guild, session.intents)
+            del data["unavailable"]  # with it, it would be a guild that was there before
+            await session.tell("GUILD_CREATE", data)
 
     # Disturbing
 
@@ -218,7 +220,7 @@ class Gateway:
             "member_count": len(guild.members),
             "members": [member.payload() for member in members],
             "channels": [channel.payload(bot, position) for position, channel in enumerate(channels)],
-            "threads": [thread.payload(bot) for thread in self._world.threads_of(guild)],
+            "threads": [thread.payload(bot) for thread in self._world.active_threads(guild)],
             "presences": [],
             "voice_states": [],
             "stage_instances": [],

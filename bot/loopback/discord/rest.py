@@ -32,8 +32,9 @@ _ANY_TYPE = "application/octet-stream"
 _OPEN_ROUTES = ("/interactions/{", "/webhooks/{webhook_id}/{webhook_token}", _NOWHERE)
 
 # What discord.py sends by itself and Discord takes, though its document doesn't know it: in every edit of a message,
-# and in every command that is registered.
-_LIBRARY_KEYS = {"PATCH": "tts", "PUT": "nsfw"}
+# in every command that is registered, and of every file that stays at a message that is edited.
+_LIBRARY_KEYS = {"PATCH": ("tts",), "PUT": ("nsfw",)}
+_LIBRARY_KEYS_OF_FILES = ("size", "url", "proxy_url", "height", "width", "content_type", "spoiler", "ephemeral")
 _VIA = {"Via": "1.1 google"}  # clients take a 429 without it for a ban by the proxy in front of Discord
 
 _SUCCESS = {
@@ -157,9 +158,7 @@ class RestServer:
     def _remember(self, request: web.Request, route: str, call: Call, status: int, body: object | None) -> None:
         path = request.path.removeprefix(BASE_PATH)
         if self._contract is not None:
-            sent = _without(call.body, _LIBRARY_KEYS.get(request.method))
-            if isinstance(sent, dict) and sent.get("type") == _UPDATE_BY_BUTTON and "data" in sent:
-                sent["data"] = _without(sent["data"], "tts")
+            sent = _without_library_keys(request.method, call.body)
             media = None if sent is None else "application/json"
             found = self._contract.request_violations(request.method, path, call.query, media, sent)
             self.violations += found
@@ -172,10 +171,19 @@ class RestServer:
         self._journal.record(Kind.REQUESTED, request=entry, detail=f"{request.method} {route} {status}")
 
 
-def _without(body: object | None, key: str | None) -> object | None:
+def _without_library_keys(method: str, body: object | None) -> object | None:
+    sent = _without(body, *_LIBRARY_KEYS.get(method, ()))
+    if isinstance(sent, dict) and sent.get("type") == _UPDATE_BY_BUTTON and "data" in sent:
+        sent["data"] = _without_library_keys("PATCH", sent["data"])
+    if isinstance(sent, dict) and isinstance(sent.get("attachments"), list):
+        sent["attachments"] = _without(sent["attachments"], *_LIBRARY_KEYS_OF_FILES)
+    return sent
+
+
+def _without(body: object | None, *keys: str) -> object | None:
     if isinstance(body, list):
-        return [_without(item, key) for item in body]
-    return {k: value for k, value in body.items() if k != key} if isinstance(body, dict) else body
+        return [_without(item, *keys) for item in body]
+    return {k: value for k, value in body.items() if k not in keys} if isinstance(body, dict) else body
 
 
 async def _read(request: web.Request, call: Call) -> Call:

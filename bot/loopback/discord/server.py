@@ -15,6 +15,7 @@ from bot.loopback.discord.channels import ChannelRoutes
 from bot.loopback.discord.crowd import Crowd
 from bot.loopback.discord.gateway import Gateway
 from bot.loopback.discord.guilds import GuildRoutes
+from bot.loopback.discord.interactions import LoopbackInteraction
 from bot.loopback.discord.journal import Happening, Journal, Request
 from bot.loopback.discord.limits import Limits
 from bot.loopback.discord.messages import Message
@@ -130,6 +131,11 @@ class LoopbackDiscord(Crowd):
     def own_violations(self) -> list[str]:
         """What the official document has against the answers given here: a defect of this server, not of the bot."""
         return self._rest.own_violations
+
+    @property
+    def interactions(self) -> list[LoopbackInteraction]:
+        """What people used, as far as it is remembered, oldest first."""
+        return list(self._stage.interactions.values())
 
     def message(self, message_id: int) -> Message:
         """The message with this id; LookupError if there is none."""

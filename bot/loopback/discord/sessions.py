@@ -61,6 +61,9 @@ PRIVILEGED = Intent.GUILD_MEMBERS | Intent.GUILD_PRESENCES | Intent.MESSAGE_CONT
 KNOWN_INTENTS = (1 << 26) - 1
 
 
+_SLACK = 0.1  # the share by which a session's events grow before the oldest are dropped again
+
+
 @dataclass(slots=True, eq=False)
 class Connection:
     """One socket. With zlib-stream, all that is sent over it is one compressed stream, flushed after each payload."""
@@ -112,9 +115,9 @@ class Session:
         """Send an event, or keep it for the client's return."""
         async with self.turn:
             self.sent.append({"op": Op.DISPATCH, "t": event, "s": self.last + 1, "d": data})
-            if len(self.sent) > 2 * self.keeps:
-                self.dropped += self.keeps
-                del self.sent[: self.keeps]
+            if len(self.sent) > self.keeps * (1 + _SLACK):
+                self.dropped += len(self.sent) - self.keeps
+                del self.sent[: -self.keeps]
             if self.connection is not None:
                 await self.connection.send(self.sent[-1])
 

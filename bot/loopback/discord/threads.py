@@ -78,8 +78,8 @@ class ThreadRoutes:
 
     async def list_active(self, call: Call) -> object | None:
         guild = self._stage.guild(call.id("guild_id"))
-        active = [c for c in self._world.threads_of(guild) if c.thread is not None and not c.thread.archived]
-        return {"threads": [c.payload(self._world.bot) for c in active], "members": [], "has_more": False}
+        threads = [thread.payload(self._world.bot) for thread in self._world.active_threads(guild)]
+        return {"threads": threads, "members": [], "has_more": False}
 
     def _parent(self, call: Call, needed: Permission) -> Channel:
         channel = accessible_channel(self._stage, call.id("channel_id"), needed)

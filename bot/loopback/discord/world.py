@@ -163,6 +163,10 @@ class World:
             return [c for c in threads if c.guild_id == place.id]
         return [c for c in threads if c.webhooks_at is place]
 
+    def active_threads(self, guild: Guild) -> list[Channel]:
+        """The threads of a guild that aren't archived, oldest first."""
+        return [c for c in self.threads_of(guild) if c.thread is not None and not c.thread.archived]
+
     def guild_of(self, channel: Channel) -> Guild | None:
         """The guild that a channel belongs to; None for a direct conversation."""
         return None if channel.guild_id is None else self.guilds[channel.guild_id]
