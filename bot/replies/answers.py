@@ -92,7 +92,7 @@ class Answers:
         """Whether that message answers this person."""
         row = await self._database.one(
             "SELECT 1 FROM answers JOIN messages USING (platform, message_id) "
-            "WHERE platform = ? AND answer_id = ? AND author_id = ? AND author_id != ''",
+            "WHERE platform = ? AND answers.answer_id = ? AND author_id = ? AND author_id != ''",
             (platform, answer_id, author_id),
         )
         return row is not None
