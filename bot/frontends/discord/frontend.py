@@ -224,7 +224,7 @@ class DiscordFrontend:
         try:
             async with client:
                 await client.login(self._token)
-                await sync_if_changed(tree, self._marks)
+                await sync_if_changed(tree, self._marks, self._settings.development_server)
                 async with (
                     self._training.following(client),
                     self._purchases.following(client),
