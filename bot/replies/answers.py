@@ -150,6 +150,17 @@ def vote_of(emoji: str) -> int:
     return 1 if first in UP else -1 if first in DOWN else 0
 
 
+def beginning_of(text: str) -> str:
+    """The first few words, for more that begins like it: at most four, and at most half of them.
+
+    Of a text without blanks, as in Japanese, a third of the letters.
+    """
+    words = text.split()
+    if len(words) == 1:
+        return text[: max(1, len(text) // 3)]
+    return " ".join(words[: max(1, min(4, len(words) // 2))])
+
+
 def _kept(row: Row) -> Kept:
     said = Said(
         answer_id=row["answer_id"],

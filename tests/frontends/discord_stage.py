@@ -26,6 +26,7 @@ from bot.frontends.discord.services import Services
 from bot.generation.draft import Sampling
 from bot.generation.speaker import Standing
 from bot.loopback.discord import LoopbackDiscord, LoopbackInteraction, Message
+from bot.loopback.discord.sessions import Intent
 from bot.loopback.openapi import OpenAPIContract
 from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation
@@ -114,13 +115,17 @@ class Stage:
     store: TweetStore
     decisions: Decisions
     clock: FakeClock
+    message_content: bool = False  # the setting
 
     def frontend(
         self, token: str | None = None, drain_seconds: float = PATIENCE, chosen: Mapping[str, Any] | None = None
     ) -> DiscordFrontend:
         """A front end that isn't running yet; `chosen` are settings of [discord]."""
         settings = Discord(
-            enabled=True, api_base=self.server.api_base, gateway_url=self.server.gateway_url, **(chosen or {})
+            enabled=True,
+            api_base=self.server.api_base,
+            gateway_url=self.server.gateway_url,
+            **{"message_content": self.message_content, **(chosen or {})},
         )
         return DiscordFrontend(
             settings,
@@ -183,6 +188,30 @@ class Stage:
         """The bot's reply to that message, once it is there."""
         return await self.server.reply_to(message, PATIENCE)
 
+    async def answer(self, text: str, **options: Any) -> Message:
+        """The bot's reply to robin who says that, once the bot has written down what it said."""
+        reply = await self.reply(await self.say(text, **options))
+        await self.known(reply)
+        return reply
+
+    async def said_in_costume(self, text: str, count: int = 1, **options: Any) -> Message:
+        """What a persona answers in costume in #talk, as its number `count`, once that is written down."""
+        await self.say(text, **options)
+        talk = self.server.world.channel("talk")
+
+        def costumed() -> list[Message]:
+            return [each for each in self.server.messages_in(talk) if each.webhook_id in self.server.world.webhooks]
+
+        await self.server.until(lambda: len(costumed()) == count, PATIENCE, "an answer in costume")
+        await self.known(costumed()[-1])
+        return costumed()[-1]
+
+    async def known(self, message: Message) -> None:
+        """Wait until the bot has written down what that message says, which it does just after it was sent."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.conversation.answers.find("discord", str(message.id)) is None:  # noqa: ASYNC110 - a row
+                await asyncio.sleep(0.01)
+
     async def use(self, command: str, who: str = "wren", **options: Any) -> LoopbackInteraction:
         """Somebody uses a command in #talk; acknowledged when this returns."""
         world = self.server.world
@@ -235,11 +264,13 @@ async def staged(
     ledger: Ledger | None = None,
     trainings: Trainings | None = None,
     clock: FakeClock | None = None,
+    message_content: bool = False,
+    privileged: Intent | None = None,
 ) -> AsyncIterator[Stage]:
     """The stage with the personas nell, who answers by default, and crumb; `says` are the first things they say.
 
     Discord's clock is `late` seconds behind, so that its interactions look so old to the bot. X is off without a
-    `collector`.
+    `collector`. `message_content` is the setting, `privileged` what is switched on at Discord's for the bot.
     """
     clock, speaker, shelf = clock or FakeClock(), FakeSpeaker(says), shelf_with(folder / "models", "nell", "crumb")
     settings = replies or Replies(default_persona="nell")
@@ -259,7 +290,9 @@ async def staged(
     evaluator = Evaluator(shelf, store, folder, folder / "examples", Settings(), Judging(), _never)
     blends = Blends(shelf, store, folder, evaluator, decisions, 0, clock)
     takedowns = Takedowns(database, TweetStore(database, clock), Blocklist(database, clock), {}, {}, folder, clock)
-    async with LoopbackDiscord(contract(), clock=lambda: time.time() - late) as server:
+    async with LoopbackDiscord(
+        contract(), clock=lambda: time.time() - late, privileged=privileged or Intent.NONE
+    ) as server:
         with pointed_at(server):
             yield Stage(
                 server,
@@ -276,6 +309,7 @@ async def staged(
                 store,
                 decisions,
                 clock,
+                message_content,
             )
         assert server.violations == []
         assert server.own_violations == []

@@ -4,8 +4,9 @@
 - client: what Discord tells us, and the drain before the connection is closed
 - commands: the slash commands as Discord sees them; each hands over to a desk
 - forgetting, outlet: /forget, and taking back what was said
-- talk, trainings, purchases, approvals: the desks, for mentions and tweets, for /train, for what has to be fetched and
-  paid before it, for /queue
+- talk, answers, trainings, purchases, approvals: the desks, for mentions and tweets, for what stands under each of
+  them, for /train, for what has to be fetched and paid before it, for /queue
+- context, costume: what was said before a message; speaking under a persona's own name
 - lasting: a message that goes on being edited
 - mentions, texts, invite: pure; what is said to us, how things are put in words, the link that invites the bot
 - failures: any error as one sentence for the person who asked

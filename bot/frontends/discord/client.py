@@ -11,6 +11,7 @@ import structlog
 import yarl
 from discord.gateway import DiscordWebSocket
 
+from bot.frontends.discord.answers import AnswerButton
 from bot.frontends.discord.approvals import DecisionButton
 from bot.frontends.discord.desks import Desks
 from bot.frontends.discord.forgetting import ForgetButton
@@ -28,11 +29,16 @@ log = structlog.get_logger(__name__)
 
 
 class Client(discord.AutoShardedClient):
-    """One connection. Nothing privileged is asked for, nothing is cached but servers and channels, nobody is pinged."""
+    """One connection. Nothing is cached but servers and channels, and nobody is pinged.
 
-    def __init__(self, desks: Desks, drain_seconds: float) -> None:
+    Nothing privileged is asked for, unless `message_content`.
+    """
+
+    def __init__(self, desks: Desks, drain_seconds: float, *, message_content: bool = False) -> None:
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = True
+        intents.guild_reactions = intents.dm_reactions = True
+        intents.message_content = message_content
         super().__init__(
             intents=intents,
             allowed_mentions=discord.AllowedMentions.none(),
@@ -47,15 +53,45 @@ class Client(discord.AutoShardedClient):
         self._closing: asyncio.Task[None] | None = None
         self._launches: Counter[int] = Counter()
         self.tree: Any = None  # the commands, which know the client
-        buttons = (DecisionButton, ForgetButton, PurchaseButton, FetchFirstButton, ComeBackButton)
+        buttons = (AnswerButton, DecisionButton, ForgetButton, PurchaseButton, FetchFirstButton, ComeBackButton)
         self.add_dynamic_items(*map(served, buttons))
 
     async def on_message(self, message: discord.Message) -> None:
-        """Answer what is said to the bot."""
-        text = said_to(self.user.id, message) if self.user else None
-        if text is not None and not self.stopping and self.desks.guilds.serves(_guild_id(message)):
+        """Answer what is said to the bot, where the operator lets it answer."""
+        if self.user is None or self.stopping or not self.desks.guilds.serves(_guild_id(message)):
+            return
+        text = said_to(self.user.id, message)
+        if text is None and self.intents.message_content:
+            text = await self.desks.talk.said_to_a_costume(message)
+        if text is not None and not self.stopping:
             self.replies.join()
-            await self.desks.talk.answer(message, text)
+            await self.desks.talk.answer(message, text, self.user.id)
+
+    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
+        """Count it as a vote, where it is one."""
+        await self._vote(payload)
+
+    async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
+        """Take the vote back."""
+        await self._vote(payload)
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        """Forget what it said, where it was ours."""
+        if not self.stopping:
+            self.replies.join()
+            await self.desks.answers.gone(payload.message_id)
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        """Forget what they said, where they were ours."""
+        if not self.stopping:
+            self.replies.join()
+            for message_id in payload.message_ids:
+                await self.desks.answers.gone(message_id)
+
+    async def _vote(self, payload: discord.RawReactionActionEvent) -> None:
+        if not self.stopping and (self.user is None or payload.user_id != self.user.id):
+            self.replies.join()
+            await self.desks.answers.vote(payload)
 
     async def on_ready(self) -> None:
         """Say in the log that the bot is there, and see who has removed it meanwhile. It may come several times."""

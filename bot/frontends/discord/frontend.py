@@ -15,19 +15,21 @@ import structlog
 from bot.config import Discord
 from bot.errors import DiscordError
 from bot.frontends.discord import texts, texts_servers
+from bot.frontends.discord.answers import AnswerDesk
 from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.blends import BlendDesk
 from bot.frontends.discord.channels import ChannelDesk
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.commands import add_commands
 from bot.frontends.discord.commands.tree import Tree
+from bot.frontends.discord.costume import Costumes
 from bot.frontends.discord.desks import Desks
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.forgetting import ForgetDesk
 from bot.frontends.discord.guilds import Guilds
 from bot.frontends.discord.house import HouseDesk
 from bot.frontends.discord.lasting import TROUBLE
-from bot.frontends.discord.library import prepare_library, token_refused
+from bot.frontends.discord.library import intents_refused, prepare_library, token_refused
 from bot.frontends.discord.marks import Marks
 from bot.frontends.discord.privacy import PrivacyDesk
 from bot.frontends.discord.purchases import PurchaseDesk
@@ -92,6 +94,11 @@ class DiscordFrontend:
         self._posts = services.posts
         self._look_every = look_every_seconds
         self._server_log = ServerLog(services.conversation.servers)
+        rights = Rights(services.conversation.servers)
+        self._answers = AnswerDesk(
+            services.conversation, services.shelf, services.posts, rights, failures, services.purchases.is_on
+        )
+        self._costumes = Costumes(services.conversation, settings)
         self._training = TrainingDesk(
             services.trainings,
             services.conversation,
@@ -100,7 +107,6 @@ class DiscordFrontend:
             edit_every_seconds,
             self._server_log,
         )
-        rights = Rights(services.conversation.servers)
         self._purchases = PurchaseDesk(
             services.purchases, self._training, self._marks, rights, failures, edit_every_seconds
         )
@@ -114,7 +120,8 @@ class DiscordFrontend:
         keep_days, server_days = services.operation.keep_days, settings.forget_server_after_days
         return Desks(
             rights=rights,
-            talk=Talk(services.conversation, services.shelf, failures),
+            talk=Talk(services.conversation, services.shelf, self._answers, self._costumes, failures),
+            answers=self._answers,
             purchases=self._purchases,
             blends=BlendDesk(services.blends, rights),
             approvals=ApprovalDesk(services.posts, ledger, rights, failures),
@@ -130,7 +137,7 @@ class DiscordFrontend:
         """Answer until cancelled; what is under way then is still answered, within the time limit.
 
         No trouble of Discord's ends this or the service: it is logged in a line and waited out. Only a wrong token
-        can't be waited out: it is logged once, and this returns.
+        and an intent that isn't switched on can't be waited out: it is logged once, and this returns.
         """
         prepare_library(self._settings)
         loop, wait = asyncio.get_running_loop(), self._first_wait
@@ -215,10 +222,10 @@ class DiscordFrontend:
             await self._server_log.tell_all(client, texts.another_version(decision), announcement.told)
 
     async def _connection(self) -> None:
-        """One connection, from login to close. Raises `DiscordError` when the token is wrong."""
+        """One connection, from login to close. Raises `DiscordError` when the token is wrong or an intent isn't on."""
         if not self._token.isprintable() or " " in self._token:  # could not even be sent
             raise token_refused(self._settings)
-        client = Client(self._desks, self._drain_seconds)
+        client = Client(self._desks, self._drain_seconds, message_content=self._settings.message_content)
         tree = Tree(client, self._failures)
         add_commands(tree)
         try:
@@ -233,6 +240,8 @@ class DiscordFrontend:
                     await client.connect()
         except discord.LoginFailure as error:
             raise token_refused(self._settings) from error
+        except discord.PrivilegedIntentsRequired as error:
+            raise intents_refused() from error
         except discord.ConnectionClosed as error:
             if error.code == _AUTHENTICATION_FAILED:
                 raise token_refused(self._settings) from error

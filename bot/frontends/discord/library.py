@@ -56,3 +56,12 @@ def token_refused(settings: Discord) -> DiscordError:
         f"Discord refused the token in the environment variable {settings.token_env}. Copy the bot's token from the "
         "Developer Portal (your application, Bot, Reset Token) into that variable and start again."
     )
+
+
+def intents_refused() -> DiscordError:
+    """The one sentence about the privileged intent that isn't switched on."""
+    return DiscordError(
+        "Discord does not give this bot the content of messages. Switch Message Content Intent on in the Developer "
+        "Portal (your application, Bot, Privileged Gateway Intents), or set [discord] message_content = false, and "
+        "start again."
+    )

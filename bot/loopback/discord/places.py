@@ -163,7 +163,7 @@ class Guild:
 
 @dataclass(slots=True, eq=False)
 class Webhook:
-    """A webhook of a channel, made by the bot."""
+    """A webhook of a channel."""
 
     id: int
     token: str
@@ -171,17 +171,18 @@ class Webhook:
     name: str  # what its messages are signed with when they say nothing else
     avatar: str | None = None  # the hash of its picture
     picture: bytes | None = None  # the picture itself
+    made_by: User | None = None  # somebody else; None: the bot
 
-    def payload(self, creator: User, *, with_user: bool = True) -> dict[str, Any]:
+    def payload(self, bot: User, *, with_user: bool = True) -> dict[str, Any]:
         """Discord's webhook object; who asks by the token is not told who made it."""
-        payload = {
+        payload: dict[str, Any] = {
             "id": str(self.id),
             "type": 1,
-            "application_id": str(creator.id),
+            "application_id": None if self.made_by else str(bot.id),
             "guild_id": str(self.channel.guild_id),
             "channel_id": str(self.channel.id),
             "name": self.name,
             "avatar": self.avatar,
             "token": self.token,
         }
-        return payload | {"user": creator.payload()} if with_user else payload
+        return payload | {"user": (self.made_by or bot).payload()} if with_user else payload

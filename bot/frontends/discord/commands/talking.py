@@ -58,4 +58,11 @@ async def _replay(
     await interaction.client.desks.talk.replay(interaction, wanted)
 
 
-COMMANDS: tuple[Any, ...] = (_tweet, _replay)
+@app_commands.command(name="digest", description="What people here liked best of what was said, by their reactions")
+@app_commands.describe(days="Of how many days, 1 to 30; a week if left out")
+@app_commands.guild_only()
+async def _digest(interaction: discord.Interaction[Client], days: app_commands.Range[int, 1, 30] = 7) -> None:
+    await interaction.client.desks.answers.digest(interaction, days)
+
+
+COMMANDS: tuple[Any, ...] = (_tweet, _replay, _digest)
