@@ -146,3 +146,13 @@ async def test_doctor_asks_discord_about_token_intents_and_commands(stage: Stage
     closed = await finding(token, message_content=True)
     assert closed.grade is doctor.Grade.WRONG and "Message Content Intent is off" in closed.text
     assert await doctor.discord_answers(config_for(stage), {}) == []
+
+
+async def test_doctor_lists_the_accounts_that_people_wish_not_to_be_imitated(stage: Stage) -> None:
+    database = stage.database.path
+    database.with_name("mockingbird.db").symlink_to(database)
+    assert await doctor.wishes(config_for(stage), stage.clock()) == []
+    for handle in ("nasa", "esa", "nasa"):
+        await stage.conversation.opt_outs.request_removal(handle, "discord", "1")
+    [found] = await doctor.wishes(config_for(stage), stage.clock())
+    assert found.grade is doctor.Grade.NOTE and "not imitated: esa, nasa." in found.text
