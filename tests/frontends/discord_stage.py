@@ -118,7 +118,11 @@ class Stage:
     message_content: bool = False  # the setting
 
     def frontend(
-        self, token: str | None = None, drain_seconds: float = PATIENCE, chosen: Mapping[str, Any] | None = None
+        self,
+        token: str | None = None,
+        drain_seconds: float = PATIENCE,
+        patience_seconds: float = 60,
+        chosen: Mapping[str, Any] | None = None,
     ) -> DiscordFrontend:
         """A front end that isn't running yet; `chosen` are settings of [discord]."""
         settings = Discord(
@@ -148,6 +152,7 @@ class Stage:
             edit_every_seconds=0,
             look_every_seconds=0.02,
             first_wait_seconds=0.05,
+            patience_seconds=patience_seconds,
             new_id=lambda: "e1",
         )
 
@@ -164,9 +169,11 @@ class Stage:
         return Decimal("0.25")
 
     @asynccontextmanager
-    async def running(self, drain_seconds: float = PATIENCE, **chosen: Any) -> AsyncIterator[asyncio.Task[None]]:
+    async def running(
+        self, drain_seconds: float = PATIENCE, patience_seconds: float = 60, **chosen: Any
+    ) -> AsyncIterator[asyncio.Task[None]]:
         """A front end connected, and stopped at the end; `chosen` are settings of [discord]."""
-        async with self.connected(self.frontend(None, drain_seconds, chosen)) as task:
+        async with self.connected(self.frontend(None, drain_seconds, patience_seconds, chosen)) as task:
             yield task
 
     @asynccontextmanager

@@ -64,10 +64,21 @@ async def test_a_channel_deleted_before_the_answer_breaks_nothing(stage: Stage) 
     assert trouble.startswith("404 Not Found")
 
 
+async def test_an_answer_that_discord_does_not_take_at_first_is_sent_once_more(stage: Stage) -> None:
+    """Also where it took the answer and only failed to say so: the nonce tells."""
+    async with stage.running():
+        stage.server.rough_weather(1.0, (503,), lost=1.0)
+        message = await stage.say("hello")
+        await stage.reply(message)
+        stage.server.calm_weather()
+        await stage.answer("and you?")
+    assert len(stage.server.world.archive.replies_to(message)) == 1
+
+
 async def test_an_answer_that_discord_did_not_take_for_long_is_not_said_later(stage: Stage) -> None:
     """It may have arrived; so a second delivery of the message is silent."""
     with capture_logs() as lines:
-        async with stage.running():
+        async with stage.running(patience_seconds=0):
             stage.server.refuse_next(f"POST {SEND}", 503)
             message = await stage.say("hello")
             await stage.server.until(lambda: bool(refused(stage)), PATIENCE)

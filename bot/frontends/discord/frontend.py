@@ -37,6 +37,7 @@ from bot.frontends.discord.rights import Rights
 from bot.frontends.discord.server_log import ServerLog
 from bot.frontends.discord.services import Services
 from bot.frontends.discord.settings import SettingsDesk
+from bot.frontends.discord.steady import PATIENCE_S
 from bot.frontends.discord.sync import sync_if_changed
 from bot.frontends.discord.talk import Talk
 from bot.frontends.discord.trainings import TrainingDesk
@@ -77,13 +78,16 @@ class DiscordFrontend:
         edit_every_seconds: float = 4.0,
         first_wait_seconds: float = 1.0,
         look_every_seconds: float = 10.0,
+        patience_seconds: float = PATIENCE_S,
         new_id: Callable[[], str] = _error_id,
     ) -> None:
         """`edit_every_seconds`: the message of a training or a fetch changes at most so often. `first_wait_seconds`:
         the pause after the first failure to connect; it doubles each time. `look_every_seconds`: so often it looks
-        whether new posts wait for approval. `new_id` names the errors that people are told about.
+        whether new posts wait for approval. `patience_seconds`: for so long an answer is sent again while Discord
+        fails. `new_id` names the errors that people are told about.
         """
         failures = Failures(new_id)
+        self._patience = patience_seconds
         self._settings = settings
         self._token = token
         self._marks = Marks(services.database)
@@ -120,7 +124,7 @@ class DiscordFrontend:
         keep_days, server_days = services.operation.keep_days, settings.forget_server_after_days
         return Desks(
             rights=rights,
-            talk=Talk(services.conversation, services.shelf, self._answers, self._costumes, failures),
+            talk=Talk(services.conversation, services.shelf, self._answers, self._costumes, failures, self._patience),
             answers=self._answers,
             purchases=self._purchases,
             blends=BlendDesk(services.blends, rights),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import discord
@@ -19,6 +20,7 @@ from bot.frontends.discord.costume import LONGEST_IN_COSTUME, Costumes
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.mentions import replied_in_costume
+from bot.frontends.discord.steady import PATIENCE_S, steadily
 from bot.generation.draft import Drafts
 from bot.replies.conversation import Answer, Conversation, Incoming, Platform, Wanted, said_of
 from bot.shelf.shelf import Shelf
@@ -35,13 +37,21 @@ class Talk:
     """Hands over what was said to the conversation, and its answers to Discord."""
 
     def __init__(
-        self, conversation: Conversation, shelf: Shelf, answers: AnswerDesk, costumes: Costumes, failures: Failures
+        self,
+        conversation: Conversation,
+        shelf: Shelf,
+        answers: AnswerDesk,
+        costumes: Costumes,
+        failures: Failures,
+        patience_s: float = PATIENCE_S,
     ) -> None:
+        """`patience_s`: for so long an answer is sent again while Discord fails."""
         self._conversation = conversation
         self._shelf = shelf
         self._answers = answers
         self._costumes = costumes
         self._failures = failures
+        self._patience_s = patience_s
 
     async def said_to_a_costume(self, message: discord.Message) -> str | None:
         """What a message says to one of our personas by replying to it; None where it does not."""
@@ -133,8 +143,10 @@ class Talk:
         under: dict[str, Any] = {"view": view} if view else {}
         try:
             sent.append(
-                await message.reply(
+                await steadily(
+                    message.reply,
                     first,
+                    patience_s=self._patience_s,
                     nonce=f"{message.id}{kind}",
                     allowed_mentions=_ONLY_THE_AUTHOR,
                     mention_author=True,
@@ -144,7 +156,8 @@ class Talk:
             )
             for number, piece in enumerate(more, start=2):
                 nonce = f"{message.id}{kind}-{number}"
-                sent.append(await message.channel.send(piece, nonce=nonce, suppress_embeds=True))
+                send = partial(message.channel.send, piece, nonce=nonce, suppress_embeds=True)
+                sent.append(await steadily(send, patience_s=self._patience_s))
         except TROUBLE as trouble:
             # No permission to write here, the message or the channel is gone, or Discord is down for longer.
             log.warning("discord would not take the answer", message_id=message.id, trouble=str(trouble))
