@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from bot.config import Discord, Generation, Judging, Prices, Replies
 from bot.config import Training as Settings
 from bot.database import Database
 from bot.frontends.discord.frontend import DiscordFrontend
+from bot.frontends.discord.operation import Operation
 from bot.frontends.discord.services import Services
 from bot.generation.draft import Sampling
+from bot.generation.speaker import Standing
 from bot.loopback.discord import LoopbackDiscord, LoopbackInteraction, Message
 from bot.loopback.discord.sessions import Intent
 from bot.loopback.openapi import OpenAPIContract
@@ -90,6 +93,10 @@ class FakeTrainings:
     def check_name(self, handles: Sequence[str], name: str | None) -> None:
         """Any name will do."""
 
+    async def recent(self, limit: int) -> list[Training]:
+        """The one, where there is one."""
+        return [] if self.now is None else [self.now]
+
     async def cancel(self, number: int) -> None:
         """It ends."""
         assert self.now is not None
@@ -125,17 +132,22 @@ class Stage:
     decisions: Decisions
     guessing: Guessing
     duels: Duels
+    clock: FakeClock
     message_content: bool = False  # the setting
 
     def frontend(
-        self, token: str | None = None, drain_seconds: float = PATIENCE, patience_seconds: float = 60
+        self,
+        token: str | None = None,
+        drain_seconds: float = PATIENCE,
+        patience_seconds: float = 60,
+        chosen: Mapping[str, Any] | None = None,
     ) -> DiscordFrontend:
-        """A front end that isn't running yet."""
+        """A front end that isn't running yet; `chosen` are settings of [discord]."""
         settings = Discord(
             enabled=True,
             api_base=self.server.api_base,
             gateway_url=self.server.gateway_url,
-            message_content=self.message_content,
+            **{"message_content": self.message_content, **(chosen or {})},
         )
         return DiscordFrontend(
             settings,
@@ -154,21 +166,41 @@ class Stage:
                 takedowns=self.takedowns,
                 guessing=self.guessing,
                 duels=self.duels,
+                operation=Operation(self.clock, self.clock(), self.standing, self.next_fetch, self.usd_a_day, 90),
             ),
             drain_seconds,
             edit_every_seconds=0,
             duel_pause_seconds=0,
+            look_every_seconds=0.02,
             first_wait_seconds=0.05,
             patience_seconds=patience_seconds,
             new_id=lambda: "e1",
         )
 
+    def standing(self) -> Standing:
+        """The engine, which is a fake."""
+        return Standing("songs", 2)
+
+    async def next_fetch(self) -> datetime | None:
+        """In an hour."""
+        return self.clock() + timedelta(hours=1)
+
+    async def usd_a_day(self) -> Decimal:
+        """A quarter of a dollar."""
+        return Decimal("0.25")
+
     @asynccontextmanager
     async def running(
-        self, drain_seconds: float = PATIENCE, patience_seconds: float = 60
+        self, drain_seconds: float = PATIENCE, patience_seconds: float = 60, **chosen: Any
     ) -> AsyncIterator[asyncio.Task[None]]:
-        """The front end connected, and stopped at the end."""
-        task = asyncio.create_task(self.frontend(None, drain_seconds, patience_seconds).run(), name="discord")
+        """A front end connected, and stopped at the end; `chosen` are settings of [discord]."""
+        async with self.connected(self.frontend(None, drain_seconds, patience_seconds, chosen)) as task:
+            yield task
+
+    @asynccontextmanager
+    async def connected(self, frontend: DiscordFrontend) -> AsyncIterator[asyncio.Task[None]]:
+        """That front end connected, and stopped at the end."""
+        task = asyncio.create_task(frontend.run(), name="discord")
         try:
             await self.server.bot_ready(PATIENCE)
             yield task
@@ -306,6 +338,7 @@ async def staged(
                 decisions,
                 Guessing(database, store, shelf, conversation, clock, random.Random(4)),
                 Duels(database, shelf, conversation, clock),
+                clock,
                 message_content,
             )
         assert server.violations == []

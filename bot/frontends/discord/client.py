@@ -18,10 +18,12 @@ from bot.frontends.discord.duels import StopButton
 from bot.frontends.discord.forgetting import ForgetButton
 from bot.frontends.discord.forms import GONE, is_gone
 from bot.frontends.discord.guessing import GuessButton
+from bot.frontends.discord.guilds import served
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.invite import invite_link
 from bot.frontends.discord.mentions import said_to
 from bot.frontends.discord.paging import PageButton
+from bot.frontends.discord.privacy import ComeBackButton
 from bot.frontends.discord.purchase_buttons import PurchaseButton
 from bot.frontends.discord.trainings import CancelButton
 from bot.frontends.discord.versions import RollbackButton
@@ -57,12 +59,24 @@ class Client(discord.AutoShardedClient):
         self._drain_seconds = drain_seconds
         self._closing: asyncio.Task[None] | None = None
         self._launches: Counter[int] = Counter()
-        self.add_dynamic_items(AnswerButton, DecisionButton, ForgetButton, RollbackButton, PageButton)
-        self.add_dynamic_items(PurchaseButton, CancelButton, GuessButton, StopButton)
+        self.tree: Any = None  # the commands, which know the client
+        buttons = (
+            AnswerButton,
+            CancelButton,
+            ComeBackButton,
+            DecisionButton,
+            ForgetButton,
+            GuessButton,
+            PageButton,
+            PurchaseButton,
+            RollbackButton,
+            StopButton,
+        )
+        self.add_dynamic_items(*map(served, buttons))
 
     async def on_message(self, message: discord.Message) -> None:
-        """Answer what is said to the bot."""
-        if self.user is None or self.stopping:
+        """Answer what is said to the bot, where the operator lets it answer."""
+        if self.user is None or self.stopping or not self.desks.guilds.serves(_guild_id(message)):
             return
         text = said_to(self.user.id, message)
         if text is None and self.intents.message_content:
@@ -104,10 +118,27 @@ class Client(discord.AutoShardedClient):
             await interaction.response.send_message(GONE, ephemeral=True)
 
     async def on_ready(self) -> None:
-        """Say in the log that the bot is there. It may come several times, so nothing else belongs here."""
+        """Say in the log that the bot is there, and see who has removed it meanwhile. It may come several times."""
         log.info("discord connected", bot=str(self.user), servers=len(self.guilds), shards=self.shard_count)
         if not self.guilds and self.application_id is not None:
             log.info(f"the bot is in no server yet; invite it with {invite_link(self.application_id)}")
+        await self.desks.guilds.are(self)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """The bot was invited into a server."""
+        await self.desks.guilds.joined(guild)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """A server has removed the bot."""
+        await self.desks.guilds.left(guild)
+
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        """What was chosen for the channel goes with it."""
+        await self.desks.guilds.channel_gone(channel.guild.id, channel.id)
+
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        """Likewise for a thread."""
+        await self.desks.guilds.channel_gone(payload.guild_id, payload.thread_id)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         """Log a bug in an event's handler, without the event: it holds what people wrote."""
@@ -140,3 +171,8 @@ class Client(discord.AutoShardedClient):
                 log.warning("discord answers cut off at the stop", answers=late)
         finally:
             await super().close()
+
+
+def _guild_id(message: discord.Message) -> int | None:
+    """Of the server; None in a direct message. `message.guild` is None for a server that isn't known yet, too."""
+    return message.guild.id if message.guild else getattr(message.channel, "guild_id", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.database import Database
+from bot.frontends.discord.operation import Operation
 from bot.frontends.discord.trainings import Learning
 from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation
@@ -36,3 +37,4 @@ class Services:
     takedowns: Takedowns
     guessing: Guessing
     duels: Duels
+    operation: Operation

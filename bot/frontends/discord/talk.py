@@ -1,4 +1,4 @@
-"""Mentions, /tweet, /replay and /channel persona: what people say to the bot, and what it says back."""
+"""Mentions, /tweet and /replay: what people say to the bot, and what it says back."""
 
 from __future__ import annotations
 
@@ -84,16 +84,6 @@ class Talk:
         await interaction.response.defer()
         drafts = await self._conversation.replay(asked_by(interaction), wanted)
         await self._answers.show(interaction, wanted, drafts)
-
-    async def set_persona(self, interaction: discord.Interaction[Any], persona: str) -> None:
-        """From now on that persona answers in this channel."""
-        await interaction.response.defer()
-        name = persona.lower().removeprefix("@")
-        server = str(interaction.guild_id or "")
-        await self._conversation.set_channel_persona(Platform.DISCORD, str(interaction.channel_id), name, server)
-        await interaction.edit_original_response(
-            content=f"From now on **{texts.plain(name)}** answers in this channel."
-        )
 
     async def _deliver(self, message: discord.Message, incoming: Incoming, answer: Answer) -> None:
         sent = await self._say(message, answer)

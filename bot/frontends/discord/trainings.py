@@ -19,7 +19,7 @@ import discord
 import structlog
 
 from bot.errors import NotPermitted, Refused, UnknownPersona
-from bot.frontends.discord import texts, texts_learning
+from bot.frontends.discord import texts, texts_learning, texts_servers
 from bot.frontends.discord.acknowledging import acknowledge
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.in_flight import InFlight
@@ -27,6 +27,7 @@ from bot.frontends.discord.lasting import TROUBLE, LastingMessage, say_directly
 from bot.frontends.discord.marks import Marks
 from bot.frontends.discord.places import Place
 from bot.frontends.discord.rights import Rights
+from bot.frontends.discord.server_log import ServerLog
 from bot.frontends.discord.training_end import TrainingEnd
 from bot.replies.servers import Action
 from bot.training.plan import Plan
@@ -52,6 +53,9 @@ class Learning(Protocol):
 
     async def cancel(self, number: int, /) -> None:
         """End that training without a version."""
+
+    async def recent(self, limit: int, /) -> list[Training]:
+        """The newest trainings, the newest first."""
 
 
 class CancelButton(
@@ -87,6 +91,7 @@ class TrainingDesk:
         marks: Marks,
         rights: Rights,
         failures: Failures,
+        server_log: ServerLog,
         edit_every_seconds: float,
         first_wait_seconds: float,
     ) -> None:
@@ -96,6 +101,7 @@ class TrainingDesk:
         self._marks = marks
         self._rights = rights
         self._failures = failures
+        self._log = server_log
         self._edit_every = edit_every_seconds  # seconds at least between two edits of a message
         self._first_wait = first_wait_seconds
         self._followers = InFlight()
@@ -146,6 +152,9 @@ class TrainingDesk:
         try:
             await self._show_progress(place, message)
             await self._show_end(place, message)
+            training = await self._trainings.training(place.training)
+            told = texts_servers.trained(training.persona, training.version, training.state)
+            await self._log.tell(client, _guild_id(client, place.channel), told)
         except (Refused, UnknownPersona):  # it was forgotten while it was shown
             with suppress(*TROUBLE):
                 await message.edit(texts.TRAINING_GONE)
@@ -222,3 +231,9 @@ def _buttons(training: Training) -> discord.ui.View:
 
 def _mark(place: Place) -> str:
     return f"{_MARK}{place.training}-{place.message}"
+
+
+def _guild_id(client: discord.Client, channel: int) -> int | None:
+    """Of the server that a channel or thread belongs to, where it is known."""
+    guild = getattr(client.get_channel(channel), "guild", None)
+    return guild.id if isinstance(guild, discord.Guild) else None

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from bot.loopback.discord.messages import Attachment, Message, UploadedFile
-from bot.loopback.discord.people import EVERYTHING, Permission, User
+from bot.loopback.discord.people import EVERYTHING, Permission, Role, User
 from bot.loopback.discord.places import Channel
 from bot.loopback.discord.world import World
 
@@ -102,7 +102,9 @@ def _contexts(command: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _value(world: World, channel: Channel, data: dict[str, Any], value: Any) -> Any:
-    """The value of an option: of a file or a user its id, and what stands for it under "resolved"."""
+    """The value of an option: of a file or of somebody or something of a guild its id, and the rest of it under
+    "resolved".
+    """
     if isinstance(value, UploadedFile):
         attachment = Attachment(world.snowflakes.next(), channel.id, value)
         world.archive.attach(attachment)
@@ -115,6 +117,12 @@ def _value(world: World, channel: Channel, data: dict[str, Any], value: Any) -> 
             held = guild.permissions_of(value.id, channel, world.bot.id)
             member = guild.members[value.id].payload(with_user=False) | {"permissions": str(int(held))}
             _resolve(data, "members", value.id, member)
+        return str(value.id)
+    if isinstance(value, Role):
+        _resolve(data, "roles", value.id, value.payload())
+        return str(value.id)
+    if isinstance(value, Channel):
+        _resolve(data, "channels", value.id, {**value.payload(world.bot), "permissions": str(int(EVERYTHING))})
         return str(value.id)
     return value
 

@@ -75,8 +75,9 @@ class Crowd:
     ) -> LoopbackInteraction:
         """Use a command as a person: "tweet", or "queue approve" for a subcommand, with its options by name.
 
-        A value may be an `UploadedFile` or a `User`. Raises LookupError when the bot hasn't registered the command, or
-        not with these options, or not for such a place, and PermissionError when the user may not use it there.
+        A value may be an `UploadedFile`, a `User`, a `Role` or a `Channel`. Raises LookupError when the bot hasn't
+        registered the command, or not with these options, or not for such a place, and PermissionError when the user
+        may not use it there.
         """
         data = command_data(self.world, channel, user, command, options or {})
         return await self._invoke(channel, user, command, data, InteractionType.COMMAND)

@@ -112,6 +112,7 @@ class Guild:
     roles: list[Role]  # @everyone first
     members: dict[int, Member]  # by user id
     created: float  # seconds since the epoch
+    system_channel: Channel | None = None  # where new members are greeted
 
     def permissions_of(self, user_id: int, channel: Channel, bot_id: int) -> Permission:
         """What a member may do in a channel: everything for the owner and administrators, else what roles give."""
@@ -128,7 +129,7 @@ class Guild:
         """Discord's guild object, without what only the gateway adds (channels, members and so on)."""
         absent = (
             "icon description home_header splash discovery_splash banner application_id afk_channel_id "
-            "system_channel_id widget_channel_id max_presences vanity_url_code rules_channel_id "
+            "widget_channel_id max_presences vanity_url_code rules_channel_id "
             "safety_alerts_channel_id public_updates_channel_id incidents_data"
         )
         return dict.fromkeys(absent.split()) | {
@@ -142,6 +143,7 @@ class Guild:
             "region": "us-west",
             "preferred_locale": "en-US",
             "afk_timeout": 300,
+            "system_channel_id": None if self.system_channel is None else str(self.system_channel.id),
             "system_channel_flags": 0,
             "widget_enabled": False,
             "verification_level": 0,
