@@ -276,7 +276,8 @@ async def test_the_log_channel_is_told_that_a_training_has_ended(stage: Stage) -
     await stage.conversation.servers.change(DISCORD, str(guild_of(stage).id), log_channel=str(general.id))
     stage.trainings.goes(QUEUED)
     async with stage.running():
-        await (await stage.use("train", handles="crumb")).answered(PATIENCE)
+        asked = await (await stage.use("train", handles="crumb")).answered(PATIENCE)
+        await stage.server.press(asked, stage.server.world.user("wren"), "Go on")
         stage.trainings.goes(PUBLISHED)
         await logged(stage, "Learning **crumb** has ended: published, with v2.")
 
