@@ -209,8 +209,8 @@ def cleaning(path: Path) -> tuple[int, Spent]:
 
 def importing(path: Path) -> tuple[int, Spent, int]:
     """As `mockingbird import` does it: read, stored, cleaned and judged; also the database's size in bytes."""
-    from bot.app import in_threads
     from bot.database import Database
+    from bot.tweets.importing import in_threads
     from bot.tweets.reading import opened
     from bot.tweets.store import TweetStore
 

@@ -7,12 +7,13 @@ engine, the front ends, the scheduler and the tasks, each with a name and an own
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from bot.errors import ConfigError, MockingbirdError, NotPermitted
 from bot.forgetting import rooms_to_empty
 from bot.frontends.discord import sync as discord_sync
 from bot.frontends.discord.frontend import DiscordFrontend
+from bot.frontends.discord.operation import Operation
 from bot.frontends.discord.outlet import DiscordOutlet
 from bot.frontends.discord.services import Services
 from bot.frontends.web.frontend import WebFrontend
@@ -39,6 +41,8 @@ from bot.generation.samples import Order, sample
 from bot.generation.speaker import Speaker
 from bot.personas.takedown import Outlet, Room, Takedown, Takedowns
 from bot.replies.conversation import Conversation, Platform
+from bot.replies.duels import Duels
+from bot.replies.guessing import Guessing
 from bot.replies.posts import Posts
 from bot.shelf.bases import Base
 from bot.shelf.forms import form_of, whole_model
@@ -54,20 +58,22 @@ from bot.training.purchases import Purchases
 from bot.training.pushing import HUB, HubOutlet, Pushes
 from bot.training.tracking import Trackers
 from bot.training.trainings import Training, Trainings
+from bot.tweets import importing
 from bot.tweets.blocked import Blocklist
 from bot.tweets.cleaning import Profile
 from bot.tweets.collecting import Collector
 from bot.tweets.compliance import ComplianceCheck
 from bot.tweets.costs import Ledger
 from bot.tweets.counts import AccountCounts
-from bot.tweets.reading import Batches, Skips, opened
+from bot.tweets.forecast import a_day, followed
+from bot.tweets.reading import Skips
 from bot.tweets.store import Basis, TweetStore
-from bot.tweets.tweet import Source, Tweet
 from bot.tweets.x_api import XClient, XKeys
 from bot.tweets.x_bodies import VOCABULARIES
 
 LOOK_S = 1.0  # how often the service looks for takedowns, which another process may have begun
 WAIT_S = 900.0  # before another try with a takedown that has to wait
+SWEEP_MINUTES = 60.0  # between two looks for what has been kept long enough, which is counted in days
 DROP_AGAIN_S = 60.0  # before another try to let go of what is held in memory
 
 log = structlog.get_logger(__name__)
@@ -298,31 +304,7 @@ async def import_file(
     archive to nobody else. `note` says where a permission is written. Raises `NotPermitted` where the account is
     blocked, also where it is being forgotten at this moment.
     """
-    with ExitStack() as stack:
-        source = await asyncio.to_thread(stack.enter_context, opened(path, handle))
-        async with aclosing(in_threads(source, show)) as batches:
-            counts = await rooms.store.add_all(batches, basis=basis, profile=profile)
-    for account in counts:
-        own = source.source is Source.ARCHIVE and not (await rooms.store.account(account.handle)).get("basis")
-        if basis is not None or own:
-            await rooms.store.set_basis(account.handle, basis or Basis.OWN, note)
-    return counts, source.skips
-
-
-async def in_threads(source: Batches, show: Callable[[str, float], None] | None = None) -> AsyncGenerator[list[Tweet]]:
-    """The source's batches, read in a thread that is waited for even when nobody wants the next batch any more.
-
-    One thread for all of them: in several, the C library would keep memory for each.
-    """
-    batches, loop = iter(source), asyncio.get_running_loop()
-    with ThreadPoolExecutor(1, "import") as thread:  # left only when it is idle: nothing reads from a closed file
-        while True:
-            batch = await loop.run_in_executor(thread, next, batches, None)
-            if show:
-                show("reading" if batch is not None else "cleaning", source.share)
-            if batch is None:
-                return
-            yield batch
+    return await importing.import_file(rooms.store, path, handle, basis, profile, note, show)
 
 
 async def _import_examples(rooms: Rooms) -> None:
@@ -436,17 +418,19 @@ async def serve(config: Config) -> None:
 async def _serve(stack: AsyncExitStack, config: Config) -> None:
     rooms = await stack.enter_async_context(open_rooms(config, examples=True))
     rooms.pushes.sweep()
-    retraining = Bell()
+    retraining, sweeping = Bell(), Bell()
     x = await _x(stack, rooms, retraining) if config.x.enabled else None
-    purchases = open_purchases(rooms, x.collector if x else None)
-    discord = _discord(rooms, purchases) if config.discord.enabled else None
+    collector = x.collector if x else None
+    purchases = open_purchases(rooms, collector)
+    discord = _discord(rooms, purchases, collector) if config.discord.enabled else None
     engines = await stack.enter_async_context(AsyncExitStack())  # outlives the front ends, which drain through it
     page = await _web(stack, rooms, purchases)
-    stack.enter_context(_scheduler(config, retraining, x))
+    stack.enter_context(_scheduler(config, retraining, sweeping, x))
     async with asyncio.TaskGroup() as group:
         group.create_task(_speak(engines, rooms), name="engine")
         group.create_task(keep_forgetting(rooms, page.forget if page else _nothing), name="takedowns")
         group.create_task(rooms.trainings.run(), name="trainings")
+        group.create_task(_sweep(rooms, sweeping), name="sweep")
         group.create_task(keep_telling(rooms, discord.announce if discord else None), name="announcements")
         if config.retraining.enabled:
             group.create_task(_retrain(rooms, retraining), name="retraining")
@@ -502,6 +486,25 @@ async def _retrain(rooms: Rooms, bell: Bell) -> None:
         await bell.wait()
 
 
+async def sweep(rooms: Rooms) -> None:
+    """Forget what has been kept long enough: servers that removed the bot, what was said, and who had asked for it."""
+    config, conversation = rooms.config, rooms.conversation
+    gone = await conversation.servers.forget_those_gone(Platform.DISCORD, config.discord.forget_server_after_days)
+    if gone:
+        log.info("servers that removed the bot are forgotten", servers=gone)
+    await conversation.answers.forget_old(config.replies.keep_days)
+
+
+async def _sweep(rooms: Rooms, bell: Bell) -> None:
+    """Whenever the bell rings. Not at once: who has invited the bot again is known only when it is connected."""
+    while True:
+        await bell.wait()
+        try:
+            await sweep(rooms)
+        except MockingbirdError as error:
+            log.warning("what is old was not forgotten yet", reason=str(error))
+
+
 async def _x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> _X:
     settings = rooms.config.x
     client = await stack.enter_async_context(open_x(rooms.config))
@@ -515,7 +518,20 @@ def open_purchases(rooms: Rooms, collector: Collector | None) -> Purchases:
     return Purchases(rooms.database, rooms.store, rooms.ledger, rooms.trainings, collector, now)
 
 
-def _discord(rooms: Rooms, purchases: Purchases) -> DiscordFrontend:
+def _operation(rooms: Rooms, collector: Collector | None) -> Operation:
+    """What Discord's front end is told about the service as a whole."""
+    config = rooms.config
+
+    async def next_fetch() -> datetime | None:
+        return await collector.next_due() if collector is not None else None
+
+    async def usd_a_day() -> Decimal:
+        return a_day(await followed(rooms.database), config.x, config.prices)
+
+    return Operation(now, now(), rooms.speaker.standing, next_fetch, usd_a_day, config.replies.keep_days)
+
+
+def _discord(rooms: Rooms, purchases: Purchases, collector: Collector | None) -> DiscordFrontend:
     settings = rooms.config.discord
     token = secret(settings.token_env)
     if token is None:
@@ -535,6 +551,9 @@ def _discord(rooms: Rooms, purchases: Purchases) -> DiscordFrontend:
         blends=rooms.blends,
         decisions=rooms.decisions,
         takedowns=rooms.takedowns,
+        guessing=Guessing(rooms.database, rooms.store, rooms.shelf, rooms.conversation, now, random.Random()),
+        duels=Duels(rooms.database, rooms.shelf, rooms.conversation, now),
+        operation=_operation(rooms, collector),
     )
     return DiscordFrontend(settings, token, services, rooms.config.replies.drain_seconds)
 
@@ -573,12 +592,15 @@ async def _web(stack: AsyncExitStack, rooms: Rooms, purchases: Purchases) -> Web
 
 
 @contextmanager
-def _scheduler(config: Config, retraining: Bell, x: _X | None) -> Iterator[None]:
+def _scheduler(config: Config, retraining: Bell, sweeping: Bell, x: _X | None) -> Iterator[None]:
     """Bells at intervals. A job only rings: APScheduler cancels what still runs when it shuts down."""
     scheduler = AsyncIOScheduler(
         timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
     )
-    bells: list[tuple[float, Callable[[], None]]] = [(config.retraining.check_every_minutes, retraining.ring)]
+    bells: list[tuple[float, Callable[[], None]]] = [
+        (config.retraining.check_every_minutes, retraining.ring),
+        (SWEEP_MINUTES, sweeping.ring),
+    ]
     if x is not None:
         bells += [
             (config.x.fetch_interval_minutes, x.collector.wake),

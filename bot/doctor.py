@@ -1,6 +1,6 @@
 """`mockingbird doctor`: looks at everything the service will need and says what to do about each finding.
 
-It asks nobody outside: it reads settings, environment, disk, database and shelf, and costs nothing.
+It reads settings, environment, disk, database and shelf, and asks Discord where that is switched on. It costs nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import binascii
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_UP, Decimal
@@ -17,8 +18,10 @@ from enum import StrEnum
 
 from bot.config import Config, secret
 from bot.database import Database
-from bot.errors import MockingbirdError
+from bot.errors import DiscordUnreachable, MockingbirdError
+from bot.frontends.discord.inspection import inspect
 from bot.frontends.discord.invite import invite_link
+from bot.replies.opt_outs import OptOuts
 from bot.shelf.bases import Base, find_base
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
@@ -75,6 +78,43 @@ async def money(config: Config, now: datetime) -> list[Finding]:
         "Raise it, follow fewer accounts (mockingbird costs shows which cost most), or post and check less often."
     )
     return [Finding("[x] monthly_budget_usd", Grade.NOTE, text)]
+
+
+async def discord_answers(config: Config, environment: Mapping[str, str] = os.environ) -> list[Finding]:
+    """What Discord says about the token, the intents and the commands. Nothing where it is off or has no token."""
+    token, path = secret(config.discord.token_env, environment), config.paths.data / "mockingbird.db"
+    if not config.discord.enabled or token is None:
+        return []
+    try:
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(Database(path)) if path.is_file() else None
+            seen = await inspect(config.discord, token, database)
+    except DiscordUnreachable as error:
+        return [Finding("discord answers", Grade.NOTE, f"{error} The service goes on trying.")]
+    except MockingbirdError as error:
+        return [Finding("discord answers", Grade.WRONG, str(error))]
+    known = f"The token is {seen.name}'s."
+    if config.discord.message_content and not seen.message_content:
+        text = f"{known} [discord] message_content is true, but the Message Content Intent is off on its page Bot."
+        return [Finding("discord answers", Grade.WRONG, f"{text} Switch it on there, or set false.")]
+    if not seen.are_synced:
+        text = "Discord doesn't know these commands yet. The next start tells it; so does `mockingbird sync-commands`."
+        return [Finding("discord answers", Grade.NOTE, f"{known} {text}")]
+    return [Finding("discord answers", Grade.OK, f"{known} Discord knows its commands.")]
+
+
+async def wishes(config: Config, now: datetime) -> list[Finding]:
+    """Which accounts people wish not to be imitated. Nothing where there is none."""
+    path = config.paths.data / "mockingbird.db"
+    if not path.is_file():
+        return []
+    async with Database(path) as database:
+        waiting = await OptOuts(database, lambda: now).removal_requests()
+    handles = sorted({each.handle for each in waiting})
+    if not handles:
+        return []
+    text = f"People wish that these are not imitated: {', '.join(handles)}. `mockingbird forget HANDLE` does it."
+    return [Finding("wishes", Grade.NOTE, text)]
 
 
 def application_id(token: str) -> int | None:

@@ -115,6 +115,10 @@ class DiscordError(OutsideError):
     """Discord refused the token or can't be reached."""
 
 
+class DiscordUnreachable(DiscordError):
+    """Discord did not answer; worth trying again later."""
+
+
 class XError(OutsideError):
     """X refused a request or can't be reached."""
 

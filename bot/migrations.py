@@ -309,12 +309,16 @@ STEPS: tuple[str, ...] = (
         channel_id TEXT NOT NULL,
         persona TEXT NOT NULL,
         version TEXT NOT NULL,
-        started_by TEXT NOT NULL,
+        started_by TEXT NOT NULL,              -- empty once it is over
         started_at TEXT NOT NULL,
         ended_at TEXT,
+        moved_at TEXT NOT NULL,                -- of the last press that changed anything
         round INTEGER NOT NULL DEFAULT 0,      -- the one that is being played, from 0 on
+        is_revealed INTEGER NOT NULL DEFAULT 0, -- whether that round's answer is shown
         rounds TEXT NOT NULL                   -- JSON list: a real tweet by handle and key, or a generated text
     ) STRICT;
+    CREATE UNIQUE INDEX one_guess_game ON guess_games(platform, channel_id) WHERE ended_at IS NULL;
+    CREATE INDEX guess_games_by_server ON guess_games(platform, server_id);
     CREATE TABLE guesses (
         game_id INTEGER NOT NULL REFERENCES guess_games(id) ON DELETE CASCADE,
         round INTEGER NOT NULL,
@@ -327,17 +331,21 @@ STEPS: tuple[str, ...] = (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         platform TEXT NOT NULL,
         server_id TEXT NOT NULL,
-        thread_id TEXT NOT NULL,               -- where they talk
+        channel_id TEXT NOT NULL,              -- where it was asked for
+        message_id TEXT,                       -- which opens it there
+        thread_id TEXT,                        -- where they talk; the same where there is no thread
         a TEXT NOT NULL,                       -- the persona that begins
         b TEXT NOT NULL,
-        topic TEXT NOT NULL,
+        topic TEXT NOT NULL,                   -- empty once it has ended
         turns INTEGER NOT NULL,                -- how many are wanted in all
-        said TEXT NOT NULL DEFAULT '[]',       -- JSON list: what was said so far, generated
-        started_by TEXT NOT NULL,
+        said TEXT NOT NULL DEFAULT '[]',       -- JSON list: what was said so far, generated; empty once it has ended
+        started_by TEXT NOT NULL,              -- empty once it is over
         started_at TEXT NOT NULL,
         ended_at TEXT,
         reason TEXT                            -- in words, where it ended early
     ) STRICT;
+    CREATE UNIQUE INDEX one_duel ON duels(platform, channel_id) WHERE ended_at IS NULL;
+    CREATE INDEX duels_by_server ON duels(platform, server_id, started_at);
     """,
     # 6: several accounts on X, each with posts of its own; threads, pictures, moments; mentions; sealed tokens.
     """

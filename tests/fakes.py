@@ -38,6 +38,8 @@ class FakeSpeaker:
         self.asking = asyncio.Event()  # set by each request
         self.free = asyncio.Event()  # cleared, it holds every request until it is set
         self.free.set()
+        self.holds_at = 0  # the number of the request that clears `free` by itself; 0: none does
+        self.held = asyncio.Event()  # set by that request
         self._count = 0
 
     async def drafts(
@@ -63,6 +65,9 @@ class FakeSpeaker:
             for partial in self.partials:
                 on_partial(partial)
         self.asking.set()
+        if len(self.asked) == self.holds_at:
+            self.free.clear()
+            self.held.set()
         await self.free.wait()
         if self.failure is not None:
             raise self.failure

@@ -133,7 +133,8 @@ async def test_discord_without_a_token_is_a_sentence_that_names_the_variable(tmp
 
 
 async def test_doctor_finds_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
-    config = write_config(tmp_path, {"discord": {"enabled": True}, "web": {"host": "0.0.0.0"}})
+    nobody = {"enabled": True, "api_base": "http://127.0.0.1:9/api"}  # where nobody answers
+    config = write_config(tmp_path, {"discord": nobody, "web": {"host": "0.0.0.0"}})
     outcome = await mockingbird(config, "doctor", "--json")
     assert outcome.code == 2
     findings = {finding["about"]: finding for finding in json.loads(outcome.out)["findings"]}
@@ -142,6 +143,7 @@ async def test_doctor_finds_what_is_wrong_and_what_to_do(tmp_path: Path) -> None
     outcome = await mockingbird(config, "doctor", extra={"DISCORD_TOKEN": token, "MOCKINGBIRD_WEB_PASSWORD": "pw"})
     assert outcome.code == 0
     assert "client_id=123456789012345678" in "".join(outcome.out.split())
+    assert "Discord did not answer (ClientConnectorError)." in outcome.out
     assert token not in outcome.out
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import import_file, in_threads, now, open_rooms
+from bot.app import import_file, now, open_rooms
 from bot.config import load
 from bot.database import Database
 from bot.errors import NotPermitted, UnreadableSource
 from bot.tweets.cleaning import Profile
 from bot.tweets.counts import AccountCounts
+from bot.tweets.importing import in_threads
 from bot.tweets.reading import opened
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.tweet import Tweet

@@ -33,7 +33,7 @@ async def prepare(config: Config) -> None:
 @click.pass_obj
 def doctor_(config: Config, as_json: bool) -> None:
     """Check settings, keys, disk, base and shelf, and say what to do about each finding."""
-    findings = [*doctor.examine(config), *asyncio.run(doctor.money(config, app.now()))]
+    findings = asyncio.run(_findings(config))
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:
@@ -43,6 +43,16 @@ def doctor_(config: Config, as_json: bool) -> None:
             out.print(finding.text, markup=False, highlight=False)
     if any(finding.grade is doctor.Grade.WRONG for finding in findings):
         sys.exit(2)
+
+
+async def _findings(config: Config) -> list[doctor.Finding]:
+    now = app.now()
+    return [
+        *doctor.examine(config),
+        *await doctor.discord_answers(config),
+        *await doctor.money(config, now),
+        *await doctor.wishes(config, now),
+    ]
 
 
 @cli.command("sync-commands")

@@ -80,6 +80,11 @@ class Engine:
             done.cancel()
         await asyncio.to_thread(self._executor.shutdown)
 
+    @property
+    def waiting(self) -> int:
+        """Requests that are not answered yet."""
+        return len(self._waiting)
+
     async def generate(self, request: Request) -> list[Spoken]:
         """One `Spoken` for each seed, in their order.
 

@@ -72,6 +72,13 @@ class Engines:
         self._waiting = 0
         self._given_back = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """Requests that an engine answers now or that wait for it, and those that wait for an engine."""
+        return self._waiting + sum(
+            engine.waiting for engine in (self.first, *(each.engine for each in self._held.values()))
+        )
+
     async def __aenter__(self) -> Self:
         self._share_out()
         return self

@@ -81,6 +81,15 @@ class _Prepared:
     usual_length: int  # characters
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether anybody can speak, and how many want to."""
+
+    base: str | None  # the configured one, once it is open
+    waiting: int = 0  # requests, those that are being answered included
+    why_silent: str = ""  # where there is no base: a sentence
+
+
 class Speaker:
     """Speaks for every persona on the shelf."""
 
@@ -101,6 +110,12 @@ class Speaker:
     def refusals(self) -> Mapping[str, Mapping[Reason, int]]:
         """Since the start, by persona: how many rows and messages were refused, and why."""
         return self._refusals
+
+    def standing(self) -> Standing:
+        """How it is with the engines at this moment."""
+        if self._engines is None:
+            return Standing(None, why_silent=str(self._silent))
+        return Standing(self._engines.first.base.record.spec, self._engines.waiting)
 
     def speak_with(self, engines: Engines) -> None:
         """From now on these engines speak; until they are there, requests wait a little, then are put off."""

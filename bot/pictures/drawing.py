@@ -19,7 +19,7 @@ _PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL
 log = structlog.get_logger(__name__)
 
 
-def draw(template: Literal["predictions", "pipeline", "curve"], scene: Mapping[str, object]) -> bytes | None:
+def draw(template: Literal["predictions", "pipeline", "curve", "avatar"], scene: Mapping[str, object]) -> bytes | None:
     """The PNG that the template makes of the scene; None when it can't be drawn, with the reason in the log.
 
     Blocks for about a second: call it in a thread.

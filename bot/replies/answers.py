@@ -92,7 +92,7 @@ class Answers:
         """Whether that message answers this person."""
         row = await self._database.one(
             "SELECT 1 FROM answers JOIN messages USING (platform, message_id) "
-            "WHERE platform = ? AND answer_id = ? AND author_id = ? AND author_id != ''",
+            "WHERE platform = ? AND answers.answer_id = ? AND author_id = ? AND author_id != ''",
             (platform, answer_id, author_id),
         )
         return row is not None
@@ -148,6 +148,17 @@ def vote_of(emoji: str) -> int:
     """1, -1, or 0 for a reaction that is no vote. The tone of a skin does not matter."""
     first = emoji.replace(_VARIATION, "")[:1]
     return 1 if first in UP else -1 if first in DOWN else 0
+
+
+def beginning_of(text: str) -> str:
+    """The first few words, for more that begins like it: at most four, and at most half of them.
+
+    Of a text without blanks, as in Japanese, a third of the letters.
+    """
+    words = text.split()
+    if len(words) == 1:
+        return text[: max(1, len(text) // 3)]
+    return " ".join(words[: max(1, min(4, len(words) // 2))])
 
 
 def _kept(row: Row) -> Kept:

@@ -61,6 +61,7 @@ class Wanted:
     temperature: float | None = None  # the configured one when None
     top_p: float | None = None  # likewise
     seed: int | None = None  # drawn when None
+    goes_on: bool = False  # a further part of a request that was let through: it counts, but is not refused
 
 
 def said_of(drafts: Drafts, answer_ids: Sequence[str], wanted: Wanted | None = None) -> list[Said]:
@@ -245,7 +246,8 @@ class Conversation:
         if await self.opt_outs.has(incoming.platform, incoming.author_id):
             raise Refused("You have opted out, so nothing is done for you here. `/optout` takes you in again.")
         await self._record(incoming)
-        await self.quota.check(incoming)
+        if not wanted.goes_on:
+            await self.quota.check(incoming)
         if (await self.channels.get(incoming.platform, incoming.channel_id)).is_off:
             raise Refused("The bot is switched off in this channel. Ask in another one.")
         here = incoming.platform, incoming.channel_id

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.database import Database
+from bot.errors import Refused
+
+MOST_WISHES = 20  # of one person that wait for the operator at once; the list is read by a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class OptOuts:
                 (author_id, platform),
             )
 
+            for table in ("guess_games", "duels"):
+                await transaction.run(
+                    f"UPDATE {table} SET started_by = '' WHERE platform = ? AND started_by = ?", (platform, author_id)
+                )
+
     async def remove(self, platform: str, author_id: str) -> None:
         """This person is answered again."""
         async with self._database.transaction() as transaction:
@@ -60,6 +68,7 @@ class OptOuts:
         counted = {
             "requests": "SELECT count(*) FROM messages WHERE platform = ? AND author_id = ?",
             "votes": "SELECT count(*) FROM votes WHERE platform = ? AND voter_id = ?",
+            "wishes": "SELECT count(*) FROM removal_requests WHERE platform = ? AND asked_by = ?",
             "guesses": "SELECT count(*) FROM guesses JOIN guess_games ON guess_games.id = game_id "
             "WHERE platform = ? AND player_id = ?",
         }
@@ -67,8 +76,18 @@ class OptOuts:
         return {name: int(row[0]) if row else 0 for name, row in rows.items()}
 
     async def request_removal(self, handle: str, platform: str, asked_by: str) -> None:
-        """Put it on the operator's list that this person wants that account forgotten; once is enough."""
+        """Put it on the operator's list that this person wants that account forgotten; once is enough.
+
+        Raises `Refused` when too many of this person's wishes wait already.
+        """
         async with self._database.transaction() as transaction:
+            row = await transaction.one(
+                "SELECT count(*) FROM removal_requests WHERE platform = ? AND asked_by = ? AND handle != ? "
+                "AND handle NOT IN (SELECT handle FROM blocked)",
+                (platform, asked_by, handle),
+            )
+            if row is not None and row[0] >= MOST_WISHES:
+                raise Refused(f"{MOST_WISHES} wishes of yours wait for the operator. Ask again when they are done.")
             await transaction.run(
                 "INSERT OR IGNORE INTO removal_requests (handle, platform, asked_by, at) VALUES (?, ?, ?, ?)",
                 (handle, platform, asked_by, self._clock().isoformat()),

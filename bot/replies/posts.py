@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import structlog
+
 from bot.database import Database, Row
 from bot.errors import Refused
 from bot.generation.draft import Sampling
 from bot.personas.takedown import require_remembered
 from bot.replies.addressing import calling_nobody
 from bot.replies.conversation import LONGEST_SENDING, Drafting, until_arrived
+
+log = structlog.get_logger(__name__)
 
 
 class PostState(StrEnum):
@@ -79,26 +83,37 @@ class Posts:
         made = await self._speaker.drafts(persona, count=self._drafts, sampling=self._sampling, urgent=urgent)
         state = PostState.DRAFTED if self._approval else PostState.APPROVED
         for draft in made.drafts:
-            try:
-                async with self._database.transaction() as transaction:
-                    await require_remembered(transaction, persona, began)
-                    number = await transaction.insert(
-                        "INSERT INTO posts (persona, version, seed, text, novelty, state, created_at) "
-                        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                        (
-                            persona,
-                            made.version,
-                            draft.seed,
-                            calling_nobody(draft.text),
-                            draft.novelty,
-                            state,
-                            self._clock().isoformat(),
-                        ),
-                    )
+            number = await self._insert(persona, made.version, draft.seed, draft.text, draft.novelty, state, began)
+            if number is not None:
                 return await self.post(number)
-            except sqlite3.IntegrityError:  # the same text was proposed before
-                continue
         raise Refused(f"{persona} only repeated earlier posts this time; the next turn may bring something new.")
+
+    async def submit(self, persona: str, version: str, seed: int, text: str, novelty: float, by: str) -> Post:
+        """Put on the approval list what was said already; a person decides also where posts go out without.
+
+        `by` is whoever wants it. Raises `Refused` when it was proposed before, `UnknownPersona`.
+        """
+        began = self._clock().isoformat()
+        number = await self._insert(persona, version, seed, text, novelty, PostState.DRAFTED, began)
+        if number is None:
+            raise Refused("This was proposed before, so it isn't proposed again. Nothing is said twice on X.")
+        log.info("post submitted", post=number, persona=persona, version=version, by=by)
+        return await self.post(number)
+
+    async def _insert(
+        self, persona: str, version: str, seed: int, text: str, novelty: float, state: PostState, since: str
+    ) -> int | None:
+        """The number of a new post in a voice that was there at `since`; None when the same was proposed before."""
+        try:
+            async with self._database.transaction() as transaction:
+                await require_remembered(transaction, persona, since)
+                return await transaction.insert(
+                    "INSERT INTO posts (persona, version, seed, text, novelty, state, created_at) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (persona, version, seed, calling_nobody(text), novelty, state, self._clock().isoformat()),
+                )
+        except sqlite3.IntegrityError:
+            return None
 
     async def post(self, number: int) -> Post:
         """One post. Raises `Refused` when there is none of that number."""

@@ -57,10 +57,46 @@ class Quota:
         wanted = chosen.server_requests_per_hour if chosen else None
         return most if wanted is None else min(wanted, most)
 
+    @property
+    def most_for_person(self) -> int:
+        """More requests an hour than this no server can let one person make."""
+        return max(self._settings.requests_per_hour, self._settings.most_requests_per_hour)
+
+    def cooldown(self, chosen: ServerSettings | None) -> float:
+        """Seconds between two requests of one person on a server that has chosen this."""
+        wanted = chosen.cooldown_seconds if chosen else None
+        return max(self._settings.cooldown_seconds, wanted or 0)
+
+    async def set_for_person(self, platform: str, server_id: str, limit: int) -> ServerSettings:
+        """From now on one person may make so many requests an hour there; 0 is the operator's number.
+
+        Raises `Refused` above what the operator lets a server choose.
+        """
+        _require_at_most(limit, self.most_for_person)
+        return await self._servers.change(platform, server_id, requests_per_hour=limit or None)
+
+    async def set_for_role(self, platform: str, server_id: str, role_id: str, limit: int) -> ServerSettings:
+        """Likewise for people with that role; 0 is what all people there may. Raises `Refused`."""
+        _require_at_most(limit, self.most_for_person)
+        return await self._servers.limit_role(platform, server_id, role_id, limit or None)
+
+    async def set_for_server(self, platform: str, server_id: str, limit: int) -> ServerSettings:
+        """Likewise for all people there together. Raises `Refused`."""
+        _require_at_most(limit, self._settings.server_requests_per_hour)
+        return await self._servers.change(platform, server_id, server_requests_per_hour=limit or None)
+
+    async def set_cooldown(self, platform: str, server_id: str, seconds: float) -> ServerSettings:
+        """From now on so much time passes there between two requests of one person; 0 is the operator's number.
+
+        Raises `Refused` below that.
+        """
+        least = self._settings.cooldown_seconds
+        if 0 < seconds < least:
+            raise Refused(f"The operator lets {least:g} s pass between two requests. Choose as much or more.")
+        return await self._servers.change(platform, server_id, cooldown_seconds=seconds or None)
+
     async def _check_cooldown(self, incoming: Incoming, chosen: ServerSettings | None) -> None:
-        seconds = self._settings.cooldown_seconds
-        if chosen is not None and chosen.cooldown_seconds is not None:
-            seconds = max(seconds, chosen.cooldown_seconds)
+        seconds = self.cooldown(chosen)
         if not seconds:
             return
         row = await self._database.one(
@@ -88,3 +124,8 @@ class Quota:
         free_at = datetime.fromisoformat(oldest["received_at"] if oldest else self._clock().isoformat()) + _HOUR
         minutes = max(1, round((free_at - self._clock()).total_seconds() / 60))
         raise Refused(f"{sentence} Ask again in {minutes} min.")
+
+
+def _require_at_most(limit: int, most: int) -> None:
+    if limit > most:
+        raise Refused(f"The operator allows {most:,} requests an hour at most. Choose that or less.")

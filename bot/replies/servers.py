@@ -7,7 +7,7 @@ chooses changes another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from bot.database import Database
+
+# What is kept of a server stands in these.
+_TABLES = ("servers", "channels", "server_words", "answers", "guess_games", "duels")
 
 
 class Action(StrEnum):
@@ -56,18 +59,48 @@ class Servers:
 
     async def change(self, platform: str, server_id: str, **changes: Any) -> ServerSettings:
         """The settings with these changed, by name, as they hold from now on."""
-        async with self._database.transaction() as transaction:
-            row = await transaction.one(
-                "SELECT settings FROM servers WHERE platform = ? AND server_id = ?", (platform, server_id)
+        return await self._update(platform, server_id, lambda before: changes)
+
+    async def let(self, platform: str, server_id: str, action: Action, role_id: str, *, may: bool) -> ServerSettings:
+        """The settings as they hold from now on: people with that role may do that, or may no longer."""
+
+        def changes(before: ServerSettings) -> Mapping[str, Any]:
+            others = tuple(each for each in before.roles.get(action, ()) if each != role_id)
+            roles = before.roles | {action: (*others, role_id) if may else others}
+            return {"roles": {which: who for which, who in roles.items() if who}}
+
+        return await self._update(platform, server_id, changes)
+
+    async def limit_role(self, platform: str, server_id: str, role_id: str, limit: int | None) -> ServerSettings:
+        """The settings as they hold from now on: people with that role may ask so often an hour; None: as all may."""
+
+        def changes(before: ServerSettings) -> Mapping[str, Any]:
+            others = {role: each for role, each in before.role_requests_per_hour.items() if role != role_id}
+            return {"role_requests_per_hour": others if limit is None else others | {role_id: limit}}
+
+        return await self._update(platform, server_id, changes)
+
+    async def log_channels(self, platform: str) -> dict[str, str]:
+        """Where the bot tells what it did: the channel of each server that has chosen one and has the bot."""
+        rows = await self._database.all(
+            "SELECT server_id, settings FROM servers WHERE platform = ? AND left_at IS NULL ORDER BY server_id",
+            (platform,),
+        )
+        chosen = {row["server_id"]: ServerSettings.model_validate_json(row["settings"]).log_channel for row in rows}
+        return {server: channel for server, channel in chosen.items() if channel}
+
+    async def known(self, platform: str) -> set[str]:
+        """Every server of which something is kept and that has not removed the bot, as far as is known."""
+        found = set[str]()
+        for table in _TABLES:
+            rows = await self._database.all(
+                f"SELECT DISTINCT server_id FROM {table} WHERE platform = ? AND server_id != ''", (platform,)
             )
-            before = ServerSettings.model_validate_json(row["settings"]) if row else ServerSettings()
-            after = ServerSettings.model_validate(before.model_dump() | changes)
-            await transaction.run(
-                "INSERT INTO servers (platform, server_id, settings) VALUES (?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET settings = excluded.settings",
-                (platform, server_id, after.model_dump_json()),
-            )
-        return after
+            found |= {row["server_id"] for row in rows}
+        gone = await self._database.all(
+            "SELECT server_id FROM servers WHERE platform = ? AND left_at IS NOT NULL", (platform,)
+        )
+        return found - {row["server_id"] for row in gone}
 
     async def is_in(self, platform: str, server_ids: Collection[str]) -> None:
         """The bot is in these servers: none of them is about to be forgotten any more."""
@@ -94,7 +127,7 @@ class Servers:
                 "SELECT server_id FROM servers WHERE platform = ? AND left_at <= ?", (platform, before)
             )
             gone = [row["server_id"] for row in rows]
-            for table in ("servers", "channels", "server_words", "answers", "guess_games", "duels"):
+            for table in _TABLES:
                 await transaction.run_many(
                     f"DELETE FROM {table} WHERE platform = ? AND server_id = ?", [(platform, each) for each in gone]
                 )
@@ -103,3 +136,20 @@ class Servers:
                 [(platform, each) for each in gone],
             )
         return gone
+
+    async def _update(
+        self, platform: str, server_id: str, changes: Callable[[ServerSettings], Mapping[str, Any]]
+    ) -> ServerSettings:
+        """Change what `changes` says of the settings as they are; two at once do not undo each other."""
+        async with self._database.transaction() as transaction:
+            row = await transaction.one(
+                "SELECT settings FROM servers WHERE platform = ? AND server_id = ?", (platform, server_id)
+            )
+            before = ServerSettings.model_validate_json(row["settings"]) if row else ServerSettings()
+            after = ServerSettings.model_validate({**before.model_dump(), **changes(before)})
+            await transaction.run(
+                "INSERT INTO servers (platform, server_id, settings) VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET settings = excluded.settings",
+                (platform, server_id, after.model_dump_json()),
+            )
+        return after

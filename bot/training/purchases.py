@@ -44,9 +44,11 @@ class PurchaseState(StrEnum):
     ASKED = "asked"  # somebody is to agree to looking the accounts up
     LOOKING = "looking"  # they are being looked up
     PRICED = "priced"  # somebody is to agree to the fetch
+    READY = "ready"  # nothing has to be bought; somebody is to agree to the training
     FETCHING = "fetching"  # agreed to: waits its turn, or is being fetched
     LEARNING = "learning"  # handed over to a training
     FAILED = "failed"  # the reason says why; what was fetched stays
+    DECLINED = "declined"  # nobody wants it any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,21 +160,18 @@ class Purchases:
         look_up = sum([await collector.look_up_price(handle) for handle in wanted], Decimal(0))
         await self._ledger.check(look_up, "Looking up")
         estimates = [] if look_up else await self._estimates(wanted)
-        async with self._database.transaction() as transaction:
-            number = await transaction.insert(
-                "INSERT INTO purchases (handles, name, cause, requested_by, state, created_at, estimates)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    json.dumps(names),
-                    name,
-                    cause,
-                    requested_by,
-                    PurchaseState.ASKED if look_up else PurchaseState.PRICED,
-                    self._clock().astimezone(UTC).isoformat(),
-                    _as_json(estimates),
-                ),
-            )
-        return await self.purchase(number)
+        state = PurchaseState.ASKED if look_up else PurchaseState.PRICED
+        return await self._insert(names, name, cause, requested_by, state, estimates)
+
+    async def offer_stored(self, handles: Sequence[str], name: str | None, cause: str, requested_by: str) -> Purchase:
+        """A purchase of nothing: a training on what is stored, which waits for somebody's word.
+
+        Raises `NotPermitted`, `UsageError`.
+        """
+        names = _names(handles)
+        await require_free(self._database, names)
+        self._trainings.check_name(names, name)
+        return await self._insert(names, name, cause, requested_by, PurchaseState.READY, [])
 
     async def can_fetch(self, handles: Sequence[str]) -> bool:
         """Whether there may be something to fetch for these accounts: X is on and permitted, and they are real."""
@@ -213,8 +212,25 @@ class Purchases:
     async def do_without(self, number: int) -> Purchase:
         """Have it learned from what is stored, and buy nothing. Raises what `Trainings.request` does."""
         purchase = await self.purchase(number)
-        if purchase.state in (PurchaseState.ASKED, PurchaseState.PRICED):
+        if purchase.state in (PurchaseState.READY, PurchaseState.ASKED, PurchaseState.PRICED):
             await self._learn(purchase, purchase.state)
+        return await self.purchase(number)
+
+    async def fetch_first(self, number: int) -> Purchase:
+        """Say what it costs to fetch what is new, instead of training on what is stored. Raises what `request` does."""
+        purchase = await self.purchase(number)
+        if purchase.state is PurchaseState.READY:
+            asked = await self.request(purchase.handles, purchase.name, purchase.cause, purchase.requested_by)
+            if await self._step(number, PurchaseState.READY, PurchaseState.DECLINED):
+                return asked
+            await self.decline(asked.id)  # somebody was quicker
+        return await self.purchase(number)
+
+    async def decline(self, number: int) -> Purchase:
+        """Nobody wants it any more; what was agreed to goes on."""
+        for state in (PurchaseState.READY, PurchaseState.ASKED, PurchaseState.PRICED):
+            if await self._step(number, state, PurchaseState.DECLINED):
+                break
         return await self.purchase(number)
 
     # Looking
@@ -372,6 +388,24 @@ class Purchases:
             )
         self._news.tell()
         return taken > 0
+
+    async def _insert(
+        self,
+        names: Sequence[str],
+        name: str | None,
+        cause: str,
+        requested_by: str,
+        state: PurchaseState,
+        estimates: Sequence[Estimate],
+    ) -> Purchase:
+        values = json.dumps(names), name, cause, requested_by, state
+        async with self._database.transaction() as transaction:
+            number = await transaction.insert(
+                "INSERT INTO purchases (handles, name, cause, requested_by, state, created_at, estimates)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*values, self._clock().astimezone(UTC).isoformat(), _as_json(estimates)),
+            )
+        return await self.purchase(number)
 
     async def _read(self, row: Row) -> Purchase:
         handles = tuple(json.loads(row["handles"]))

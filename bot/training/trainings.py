@@ -29,6 +29,7 @@ from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator
 from bot.training.line import Pace, Running, beginnings, seconds_left
 from bot.training.news import News
+from bot.training.plan import Plan
 from bot.training.record import Stage, Training, TrainingPoint, TrainingResult, TrainingState
 from bot.training.table import TrainingTable
 from bot.training.tracking import Trackers
@@ -105,19 +106,27 @@ class Trainings:
         `cause` is command, discord, web or retraining; `requested_by` an id on its platform. Raises `UsageError`,
         `UnknownHandle`, `TooFewTweets`, and `NotPermitted` for an account that is blocked or has no basis on record.
         """
+        plan = await self.plan(handles, name)
+        names = [account.handle for account in plan.accounts]
+        number = await self._table.add(plan.persona, names, cause, requested_by)
+        self._news.tell()
+        return await self.training(number)
+
+    async def plan(self, handles: Sequence[str], name: str | None = None) -> Plan:
+        """What a training of these accounts would read, and how long it would take. Raises what `request` raises."""
         names = tuple(sorted({normalise_handle(handle) for handle in handles} - {""}))
         if not names:
             raise UsageError("Name at least one account to learn from, for example nasa.")
         await require_free(self._database, names)
         persona = persona_name(names, name)
-        counts = [await self._store.counts(handle) for handle in names]
+        counts = tuple([await self._store.counts(handle) for handle in names])
+        kept = sum(count.kept for count in counts)
         characters = sum(count.characters for count in counts) + len(SEPARATOR) * (len(counts) - 1)
-        require_enough(names, sum(count.kept for count in counts), characters, self._settings.min_characters)
-        await require_basis(self._store, names)
+        require_enough(names, kept, characters, self._settings.min_characters)
+        bases = await require_basis(self._store, names)
         self._shelf.standing_for(persona, names)
-        number = await self._table.add(persona, names, cause, requested_by)
-        self._news.tell()
-        return await self.training(number)
+        pace = Pace.by(await self._table.earlier())
+        return Plan(persona, counts, bases, len(await self._table.active()), pace.of(kept))
 
     def check_name(self, handles: Sequence[str], name: str | None) -> None:
         """Raise `UsageError` when these accounts can't become a persona of that name."""

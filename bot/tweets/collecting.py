@@ -223,6 +223,12 @@ class Collector:
                     await self._bell.wait()
             self._bell.clear()
 
+    async def next_due(self) -> datetime | None:
+        """When the next account will be fetched (UTC); None where nothing is fetched on schedule."""
+        if not self._interval or not self._settings.i_have_permission_to_train:
+            return None
+        return min([await self._due(handle) for handle in await self.handles()], default=None)
+
     async def round(self) -> datetime | None:
         """Fetch every account that is due; when the next one will be (UTC), None when there is none."""
         due = [handle for handle in await self.handles() if await self._due(handle) <= self._clock()]

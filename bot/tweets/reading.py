@@ -54,6 +54,11 @@ class Batches:
         return self._records.source
 
     @property
+    def owner(self) -> str | None:
+        """Whose account it is, where the source tells."""
+        return self._records.owner
+
+    @property
     def share(self) -> float:
         """How much of the source has been read, from 0 to 1."""
         return self._meter.share

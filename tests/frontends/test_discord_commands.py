@@ -11,7 +11,8 @@ import pytest
 from bot.database import Database
 from bot.errors import Refused
 from bot.loopback.discord import Message
-from bot.loopback.discord.world import ORDINARY, MessageFlag, Role
+from bot.loopback.discord.messages import MessageFlag
+from bot.loopback.discord.people import ORDINARY, Role
 from bot.replies.posts import PostState
 from bot.replies.servers import Action
 from bot.training.decisions import Decisions, What
@@ -93,7 +94,8 @@ async def test_personas_are_suggested_while_the_name_is_typed(stage: Stage) -> N
         talk, robin = world.channel("talk"), world.user("robin")
         assert await stage.server.type_option(talk, robin, "tweet", "persona", "") == ["crumb", "nell"]
         assert await stage.server.type_option(talk, robin, "replay", "persona", "cr") == ["crumb"]
-        assert await stage.server.type_option(talk, robin, "channel persona", "persona", "NE") == ["nell"]
+        wren = world.user("wren")  # who may set it
+        assert await stage.server.type_option(talk, wren, "channel persona", "persona", "NE") == ["nell"]
 
 
 # Blends

@@ -18,8 +18,10 @@ import pytest
 
 from bot.config import Model, Retraining, X
 from bot.config import Training as TrainingSettings
+from bot.frontends.discord import lasting
 from bot.loopback.discord import LoopbackInteraction, Message
-from bot.loopback.discord.world import MessageFlag
+from bot.loopback.discord.messages import MessageFlag
+from bot.loopback.discord.people import Permission
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
 from bot.shelf.shelf import Shelf
 from bot.training.purchases import PurchaseState
@@ -158,19 +160,19 @@ async def test_an_account_that_is_not_stored_is_looked_up_priced_fetched_and_lea
             "@ada: fetching from X has a price. Looking it up costs $0.01; what the fetch costs is said then.\n"
             "-# X this month: $0.00 of the cap of $20.00."
         )
-        assert (labels(message), x.requests) == (["Look up for $0.01"], [])
+        assert (labels(message), x.requests) == (["Look up for $0.01", "Never mind"], [])
         await scene.press(message, "Look up for $0.01")
         await scene.says(message, "@ada: about 120 posts are to be fetched from X, for about $0.60.")
         assert "X this month: $0.01 of the cap of $20.00." in message.content
-        assert (labels(message), x.bill()) == (["Fetch for $0.60 and train"], Decimal("0.010"))
+        assert (labels(message), x.bill()) == (["Fetch for $0.60 and train", "Never mind"], Decimal("0.010"))
         await scene.press(message, "Fetch for $0.60 and train")
         await scene.says(message, "**ada** learns from the stored tweets of @ada")
+        assert labels(message) == ["Cancel"]
     assert await scene.ledger.month_total() == x.bill() == Decimal("0.610")
     [training] = await scene.trainings.recent(5)
     wren = scene.stage.server.world.user("wren")
     assert (training.handles, training.cause, training.requested_by) == (("ada",), "discord", str(wren.id))
     assert await scene.desk.store.basis("ada") is Basis.PERMISSION
-    assert labels(message) == []
 
 
 async def test_the_fetch_is_shown_page_by_page(scene: Scene, x: LoopbackX) -> None:
@@ -215,7 +217,7 @@ async def test_only_the_asker_or_who_may_manage_the_server_can_press(scene: Scen
         message = await scene.train()
         refused = await scene.press(message, "Look up for $0.01", "robin")
         assert refused.original is not None
-        assert refused.original.content.startswith("Only whoever asked for this training, or may manage this server")
+        assert refused.original.content.startswith("Only whoever asked for this training, or may train here")
         assert MessageFlag.EPHEMERAL in refused.original.flags
     assert (x.requests, (await scene.stage.purchases.purchase(1)).state) == ([], PurchaseState.ASKED)
 
@@ -235,33 +237,36 @@ async def test_an_account_whose_fetch_was_left_in_the_middle_is_priced_by_what_i
     async with scene.running():
         message = await scene.train()
         assert "about 20 posts are to be fetched from X, for about $0.10." in message.content
-        assert labels(message) == ["Fetch for $0.10 and train", "Train on what is stored"]
+        assert labels(message) == ["Fetch for $0.10 and train", "Train on what is stored", "Never mind"]
         await scene.press(message, "Train on what is stored")
         await scene.says(message, "**ada** learns")
     assert x.bill() == Decimal("0.510")
 
 
-async def test_what_is_stored_wholly_is_trained_at_once_with_the_choice_to_fetch_first(
+async def test_what_is_stored_wholly_is_offered_for_nothing_with_the_choice_to_fetch_first(
     scene: Scene, x: LoopbackX, clock: FakeClock
 ) -> None:
     await scene.desk.collector.fetch("ada")
     async with scene.running():
         message = await scene.train()
-        assert "**ada** learns from the stored tweets" in message.content
+        assert "It reads 118 of the 120 stored tweets of @ada (its owner has agreed)." in message.content
+        assert labels(message) == ["Go on", "Fetch what is new first", "Never mind"]
         clock.advance(seconds=30)
         x.post_as("Ada", "The kettle is on and nobody is home.", created_at=clock.now)
-        pressed = await scene.press(message, "Stop, and fetch what is new first")
-        offer = await pressed.answered(PATIENCE)
-        assert "probably nothing new is on X" in offer.content
-        await scene.says(message, "was cancelled")
-        assert labels(message) == []
-        await scene.press(offer, "Fetch for $0.00 and train")
-        await scene.says(offer, "**ada** learns")
-    assert [training.state for training in await scene.trainings.recent(5)] == [
-        TrainingState.QUEUED,
-        TrainingState.CANCELLED,
-    ]
+        await scene.press(message, "Fetch what is new first")
+        await scene.says(message, "probably nothing new is on X")
+        await scene.press(message, "Fetch for $0.00 and train")
+        await scene.says(message, "**ada** learns")
+    assert [training.state for training in await scene.trainings.recent(5)] == [TrainingState.QUEUED]
     assert await scene.ledger.month_total() == x.bill() == Decimal("0.615")
+
+
+async def test_whoever_minds_buys_nothing(scene: Scene, x: LoopbackX) -> None:
+    async with scene.running():
+        message = await scene.train()
+        await scene.press(message, "Never mind")
+        await scene.says(message, "Never mind: nothing was learned.")
+    assert ((await scene.stage.purchases.purchase(1)).state, x.requests) == (PurchaseState.DECLINED, [])
 
 
 async def test_a_followed_account_that_has_probably_posted_since_is_priced_first(
@@ -272,7 +277,7 @@ async def test_a_followed_account_that_has_probably_posted_since_is_priced_first
     async with scene.running():
         message = await scene.train()
         assert "about 29 posts are to be fetched from X, for about $0.145." in message.content
-        assert labels(message) == ["Fetch for $0.145 and train", "Train on what is stored"]
+        assert labels(message) == ["Fetch for $0.145 and train", "Train on what is stored", "Never mind"]
 
 
 async def test_where_there_is_more_than_expected_it_is_asked_again(
@@ -283,7 +288,9 @@ async def test_where_there_is_more_than_expected_it_is_asked_again(
         await scene.desk.collector.fetch("ada")
         clock.advance(hours=9)
     async with scene.running():
-        offer = await (await scene.press(await scene.train(), "Stop, and fetch what is new first")).answered(PATIENCE)
+        offer = await scene.train()
+        await scene.press(offer, "Fetch what is new first")
+        await scene.says(offer, "probably nothing new is on X")
         posts(x, clock, 330)
         before = await scene.ledger.month_total()
         await scene.press(offer, "Fetch for $0.00 and train")
@@ -299,9 +306,7 @@ async def test_where_there_is_more_than_expected_it_is_asked_again(
     assert await scene.ledger.month_total() == x.bill()
 
 
-async def test_an_archive_is_trained_at_once_and_invented_accounts_are_never_looked_for(
-    scene: Scene, x: LoopbackX
-) -> None:
+async def test_an_archive_costs_nothing_and_invented_accounts_are_never_looked_for(scene: Scene, x: LoopbackX) -> None:
     for handle, basis in (("ada", Basis.OWN), ("nelly", Basis.INVENTED)):
         dice = random.Random(handle)
         tweets = [
@@ -310,8 +315,8 @@ async def test_an_archive_is_trained_at_once_and_invented_accounts_are_never_loo
         ]
         await scene.desk.store.add(handle, tweets, basis)
     async with scene.running():
-        assert labels(await scene.train("ada")) == ["Stop, and fetch what is new first"]
-        assert labels(await scene.train("nelly")) == []
+        assert labels(await scene.train("ada")) == ["Go on", "Fetch what is new first", "Never mind"]
+        assert labels(await scene.train("nelly")) == ["Go on", "Never mind"]
     assert x.requests == []
 
 
@@ -395,3 +400,32 @@ async def test_a_name_that_can_not_be_is_said_before_anything_is_paid(scene: Sce
         [problem] = await use.followed_up(PATIENCE)
         assert "can't be a persona's name" in problem.content
     assert x.requests == []
+
+
+async def heard(scene: Scene, text: str) -> Message:
+    """The direct message that says so, once it is there."""
+    found = await scene.stage.server.wait_for(
+        lambda h: h.message is not None and h.message.channel.guild_id is None and text in h.message.content, PATIENCE
+    )
+    assert found.message is not None
+    return found.message
+
+
+async def test_where_the_bot_may_not_see_the_channel_the_asker_hears_directly_how_a_fetch_ends(
+    scene: Scene, x: LoopbackX, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token has ended meanwhile. A training goes on there, and what failed is said there."""
+    x.add_account(XAccount("Quiet"))
+    x.post_as("Quiet", "the lamp is lit tonight", created_at=clock.now)
+    async with scene.running():
+        messages = [await scene.train(), await scene.train("quiet")]
+        for message in messages:
+            await scene.press(message, "Look up for $0.01")
+            await scene.says(message, "It costs at most")
+        monkeypatch.setattr(lasting, "_TOKEN_MARGIN", timedelta(hours=1))
+        scene.stage.server.world.channel("talk").denied_to_bot = Permission.VIEW_CHANNEL
+        await scene.press(messages[0], "Fetch for $0.60 and train")
+        await heard(scene, "I can't write any more, so here is how @ada goes on.")
+        await scene.press(messages[1], "Fetch for $0.005 and train")
+        await heard(scene, "It has cost $0.015.")
+    assert [training.handles for training in await scene.trainings.recent(5)] == [("ada",)]

@@ -79,3 +79,10 @@ async def connected(bot: discord.Client, server: LoopbackDiscord) -> AsyncIterat
         finally:
             await bot.close()
             await running
+
+
+def text_channel(bot: discord.Client, server: LoopbackDiscord, name: str = "talk") -> discord.TextChannel:
+    """The bot's own view of a channel."""
+    channel = bot.get_channel(server.world.channel(name).id)
+    assert isinstance(channel, discord.TextChannel)
+    return channel

@@ -7,14 +7,7 @@ import discord
 import pytest
 
 from bot.loopback.discord import Kind, LoopbackDiscord, Permission
-from tests.loopback.songbird import PATIENCE, Songbird, connected
-
-
-def text_channel(bot: discord.Client, server: LoopbackDiscord, name: str = "talk") -> discord.TextChannel:
-    """The bot's own view of a channel."""
-    channel = bot.get_channel(server.world.channel(name).id)
-    assert isinstance(channel, discord.TextChannel)
-    return channel
+from tests.loopback.songbird import PATIENCE, Songbird, connected, text_channel
 
 
 async def test_a_mention_is_answered_with_a_reply(discord_server: LoopbackDiscord) -> None:
@@ -65,6 +58,16 @@ async def test_a_deleted_message_is_gone(discord_server: LoopbackDiscord) -> Non
             await channel.fetch_message(sent.id)
     assert refused.value.code == 10008
     assert discord_server.messages_in(discord_server.world.channel("talk")) == []
+
+
+async def test_direct_messages_of_a_person_stay(discord_server: LoopbackDiscord) -> None:
+    world, bot = discord_server.world, Songbird()
+    async with connected(bot, discord_server):
+        await discord_server.say(world.direct(world.user("robin")), world.user("robin"), "between us")
+        await bot.hear()
+        with pytest.raises(discord.Forbidden) as refused:
+            await bot.seen[0].delete()
+    assert refused.value.code == 50003
 
 
 async def test_history_is_newest_first_and_pages(discord_server: LoopbackDiscord) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from bot.pictures import painter, pipeline, predictions
+from bot.pictures import avatar, painter, pipeline, predictions
 from bot.pictures.bird import bird_svg
 from bot.pictures.curve import Course, Dot, plot, scene, told
 from bot.pictures.drawing import PNG, draw
@@ -190,3 +190,9 @@ def test_every_place_lies_inside_the_plot(values: list[float], base: float | Non
     heights = [y for _, y in laid.loss] + [y for y in (laid.base, laid.in_use) if y is not None]
     assert all(-1e-9 <= y <= 1 + 1e-9 for y in heights)
     assert all(0 <= x <= 1 for x, _ in laid.loss)
+
+
+def test_a_face_is_a_square_of_its_own_for_each_persona() -> None:
+    nell, crumb = (draw("avatar", avatar.scene(name)) for name in ("nell", "crumb"))
+    assert nell is not None and size(nell) == (256, 256)
+    assert nell != crumb

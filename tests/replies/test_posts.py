@@ -99,3 +99,19 @@ async def test_a_post_whose_answer_is_missing_is_unknown_and_stays_unsent(databa
 async def test_a_post_calls_nobody(database: Database, clock: FakeClock) -> None:
     post = await posts(database, clock, "look up, @nasa and ＠esa!").propose("nell")
     assert post.text == "look up, nasa and esa!"
+
+
+async def test_what_was_said_already_waits_for_approval_also_where_posts_need_none(
+    database: Database, clock: FakeClock
+) -> None:
+    desk = posts(database, clock, approval=False)
+    post = await desk.submit("nell", "v1", 7, "Wind's backing north.", 0.9, "discord:1")
+    assert await desk.waiting() == [post]
+    assert (post.text, post.version, post.seed, post.novelty) == ("Wind's backing north.", "v1", 7, 0.9)
+
+
+async def test_nothing_is_submitted_twice(database: Database, clock: FakeClock) -> None:
+    desk = posts(database, clock)
+    await desk.submit("nell", "v1", 7, "Wind's backing north.", 0.9, "discord:1")
+    with pytest.raises(Refused, match="proposed before"):
+        await desk.submit("nell", "v2", 8, "Wind's backing north.", 0.9, "discord:2")

@@ -11,6 +11,7 @@ import structlog
 from discord import app_commands
 
 from bot.errors import MockingbirdError
+from bot.frontends.discord.acknowledging import is_too_late
 
 _STALE = (app_commands.CommandNotFound, app_commands.CommandSignatureMismatch)
 _STALE_SENTENCE = (
@@ -47,6 +48,9 @@ class Failures:
         if isinstance(error, app_commands.CommandInvokeError):
             error = error.original
         command = interaction.command.qualified_name if interaction.command else ""
+        if is_too_late(error):  # nobody can be told any more, and there is nothing to look into
+            log.warning("discord heard too late of a request", interaction_id=interaction.id, command=command)
+            return
         text = self.sentence(error, interaction_id=interaction.id, command=command)
         try:
             await say_privately(interaction, text)

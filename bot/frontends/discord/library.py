@@ -20,6 +20,7 @@ from bot.errors import DiscordError
 
 # These log the trouble that they are about to retry, with a traceback each time.
 _RETRYING = ("discord.client", "discord.shard", "discord.gateway")
+_IGNORING = "discord.app_commands.tree"  # a suggestion that came too late for whoever types
 _TROUBLE = (OSError, aiohttp.ClientError, asyncio.TimeoutError, discord.DiscordException)
 
 
@@ -45,7 +46,7 @@ def prepare_library(settings: Discord) -> None:
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
     library = logging.getLogger("discord")
     library.setLevel(max(logging.INFO, library.getEffectiveLevel()))
-    for name in _RETRYING:
+    for name in (*_RETRYING, _IGNORING):
         logging.getLogger(name).addFilter(_ONE_LINE)
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # voice isn't used, so nothing is missing
 
@@ -55,4 +56,13 @@ def token_refused(settings: Discord) -> DiscordError:
     return DiscordError(
         f"Discord refused the token in the environment variable {settings.token_env}. Copy the bot's token from the "
         "Developer Portal (your application, Bot, Reset Token) into that variable and start again."
+    )
+
+
+def intents_refused() -> DiscordError:
+    """The one sentence about the privileged intent that isn't switched on."""
+    return DiscordError(
+        "Discord does not give this bot the content of messages. Switch Message Content Intent on in the Developer "
+        "Portal (your application, Bot, Privileged Gateway Intents), or set [discord] message_content = false, and "
+        "start again."
     )

@@ -1,94 +1,40 @@
-"""Fetching tweets from X before a training: what it costs, a button to agree, and how it goes.
+"""/train: what a training would read and cost, a button for each thing to agree to, and how a fetch goes.
 
 The buttons carry the number of their purchase, so they work after a restart; a second press changes nothing. Only
-whoever asked for the training, or may manage the server, can press them. The message then shows the fetch, and becomes
-the training's.
+whoever asked for the training, or may train, can press them. The message then shows the fetch, and becomes the
+training's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any
 
 import discord
 import structlog
 
-from bot.errors import Refused
-from bot.frontends.discord import texts
-from bot.frontends.discord.failures import Failures, say_privately
+from bot.errors import UsageError
+from bot.frontends.discord import texts, texts_learning
+from bot.frontends.discord.acknowledging import acknowledge
+from bot.frontends.discord.archives import Archives
+from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.in_flight import InFlight
-from bot.frontends.discord.lasting import GONE, TROUBLE, LastingMessage
+from bot.frontends.discord.lasting import TROUBLE, LastingMessage, say_directly
 from bot.frontends.discord.marks import Marks
-from bot.frontends.discord.rights import Rights, manages
-from bot.frontends.discord.trainings import Place, TrainingDesk
+from bot.frontends.discord.places import Place
+from bot.frontends.discord.purchase_buttons import purchase_buttons
+from bot.frontends.discord.rights import Rights
+from bot.frontends.discord.trainings import TrainingDesk, require_asker
 from bot.replies.servers import Action
 from bot.training.purchases import Purchase, Purchases, PurchaseState
-from bot.tweets.costs import dollars
 
 _MARK = "discord-purchase-"
-_NOT_YOURS = "Only whoever asked for this training, or may manage this server, decides about its cost."
 
 log = structlog.get_logger(__name__)
-
-
-class PurchaseButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=r"purchase:(?P<number>[0-9]+):(?P<step>look|fetch|without)",
-):
-    """Agree to one step of a purchase. Everything it knows stands in its custom id, so it outlives the process."""
-
-    def __init__(self, number: int, step: str, label: str = "…") -> None:
-        style = discord.ButtonStyle.secondary if step == "without" else discord.ButtonStyle.success
-        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"purchase:{number}:{step}"))
-        self.number = number
-        self.step = step
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that somebody has pressed."""
-        return cls(int(match["number"]), match["step"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand over to the desk of the client that heard of it."""
-        interaction.client.replies.join()
-        desk: PurchaseDesk = interaction.client.desks.purchases
-        await desk.agree(interaction, self.number, self.step)
-
-
-class FetchFirstButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"fetch-first:(?P<number>[0-9]+)"
-):
-    """Stop a training, to fetch what is new before it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(
-            discord.ui.Button(
-                label="Stop, and fetch what is new first",
-                style=discord.ButtonStyle.secondary,
-                custom_id=f"fetch-first:{number}",
-            )
-        )
-        self.number = number
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that somebody has pressed."""
-        return cls(int(match["number"]))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand over to the desk of the client that heard of it."""
-        interaction.client.replies.join()
-        desk: PurchaseDesk = interaction.client.desks.purchases
-        await desk.fetch_first(interaction, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +44,7 @@ class _Place:
     purchase: int
     channel: int
     message: int
+    server: int = 0  # 0 in a direct message
 
 
 class PurchaseDesk:
@@ -107,6 +54,7 @@ class PurchaseDesk:
         self,
         purchases: Purchases,
         trainings: TrainingDesk,
+        archives: Archives,
         marks: Marks,
         rights: Rights,
         failures: Failures,
@@ -114,6 +62,7 @@ class PurchaseDesk:
     ) -> None:
         self._purchases = purchases
         self._trainings = trainings
+        self._archives = archives
         self._marks = marks
         self._rights = rights
         self._failures = failures
@@ -122,52 +71,51 @@ class PurchaseDesk:
         self._followed: set[int] = set()  # messages
         self._following = False  # whether there is a connection to follow with
 
-    async def train(self, interaction: discord.Interaction[Any], handles: str, name: str | None) -> None:
-        """Train at once on what is stored, or say first what has to be fetched and what that costs.
+    async def train(
+        self,
+        interaction: discord.Interaction[Any],
+        handles: str,
+        name: str | None,
+        archive: discord.Attachment | None = None,
+    ) -> None:
+        """Say what a training would read and what has to be bought for it, and ask whether to go on.
 
-        Raises `NotPermitted`.
+        An archive is read first. Raises `NotPermitted`, `UsageError`, and what `Purchases.request` raises.
         """
         await self._rights.require(interaction, Action.TRAIN)
         await interaction.response.defer()
-        names = texts.parse_handles(handles)
-        purchase = await self._purchases.needed(names, name, "discord", str(interaction.user.id)) if names else None
-        if purchase is None:
-            can_fetch = await self._purchases.can_fetch(names)
-            await self._trainings.train(interaction, names, name, FetchFirstButton if can_fetch else None)
-        else:
-            await self._show(interaction, purchase)
+        names, note = texts.parse_handles(handles), ""
+        if archive is not None:
+            read = await self._archives.read(archive, names)
+            names = names or (read.handle,)
+            note = f"{texts_learning.archive_read(read)}\n"
+        if not names:
+            raise UsageError("Name at least one account, for example `/train handles:nasa`.")
+        await self._show(interaction, await self._offer(names, name, str(interaction.user.id), bool(note)), note)
+
+    async def _offer(self, names: tuple[str, ...], name: str | None, who: str, has_archive: bool) -> Purchase:
+        """What has to be agreed to. Somebody who brings the archive of the one account wants that learned."""
+        if not has_archive or len(names) > 1:
+            purchase = await self._purchases.needed(names, name, "discord", who)
+            if purchase is not None:
+                return purchase
+        await self._trainings.plan(names, name)  # whatever is missing is said now
+        return await self._purchases.offer_stored(names, name, "discord", who)
 
     async def agree(self, interaction: discord.Interaction[Any], number: int, step: str) -> None:
         """Take that step of a purchase, if the person may."""
         try:
             purchase = await self._purchases.purchase(number)
-            if not _may(interaction, purchase.cause, purchase.requested_by):
-                await say_privately(interaction, _NOT_YOURS)
-                return
-            await interaction.response.defer()
+            await require_asker(self._rights, interaction, purchase.cause, purchase.requested_by)
+            await acknowledge(interaction)
             take = {
                 "look": self._purchases.look_up,
                 "fetch": self._purchases.accept,
                 "without": self._purchases.do_without,
+                "first": self._purchases.fetch_first,
+                "decline": self._purchases.decline,
             }
             await self._show(interaction, await take[step](number))
-        except Exception as error:  # noqa: BLE001 - the edge: nothing above would tell the person
-            await self._failures.tell(interaction, error)
-
-    async def fetch_first(self, interaction: discord.Interaction[Any], number: int) -> None:
-        """Stop that training, if the person may, and say what fetching before it costs."""
-        try:
-            training = await self._trainings.training(number)
-            if not _may(interaction, training.cause, training.requested_by):
-                await say_privately(interaction, _NOT_YOURS)
-                return
-            await interaction.response.defer(thinking=True)
-            if training.ended:
-                raise Refused(f"Training {number} has ended already. Ask for another one with `/train`.")
-            who = str(interaction.user.id)
-            purchase = await self._purchases.request(training.handles, training.persona, "discord", who)
-            await self._trainings.cancel(number)
-            await self._show(interaction, purchase)
         except Exception as error:  # noqa: BLE001 - the edge: nothing above would tell the person
             await self._failures.tell(interaction, error)
 
@@ -183,15 +131,45 @@ class PurchaseDesk:
             self._following = False
             await self._followers.drain(0)  # the marks remain
 
-    async def _show(self, interaction: discord.Interaction[Any], purchase: Purchase) -> None:
+    async def _show(self, interaction: discord.Interaction[Any], purchase: Purchase, note: str = "") -> None:
         """Let the message of the command or button say how the purchase stands, and follow it where it moves on."""
-        view = _view(purchase)
-        content, *_ = texts.pieces(texts.purchase(purchase))
-        shown = await interaction.edit_original_response(content=content, view=view)
-        if view is None and purchase.state is not PurchaseState.FAILED:
-            place = _Place(purchase.id, shown.channel.id, shown.id)
+        client, pressed = interaction.client, interaction.message
+        if pressed is None:  # the answer to a command
+            text, view = await self._said(purchase)
+            content, *_ = texts.pieces(note + text)
+            await interaction.edit_original_response(content=content, view=view)
+            return
+        place = _Place(purchase.id, interaction.channel_id or pressed.channel.id, pressed.id, interaction.guild_id or 0)
+        if purchase.training is not None:
+            await self._hand_over(client, place, purchase, interaction)
+        elif purchase.is_under_way:
             await self._marks.set(_mark(place), json.dumps(asdict(place)))
-            self._start(interaction.client, place, interaction)
+            self._start(client, place, interaction)
+        else:
+            text, view = await self._said(purchase)
+            await LastingMessage(client, place.channel, place.message, interaction).edit(text, buttons=view)
+
+    async def _said(self, purchase: Purchase) -> tuple[str, discord.ui.View | None]:
+        """How it stands, with the buttons for what is to be agreed to."""
+        can_fetch = purchase.state is PurchaseState.READY and await self._purchases.can_fetch(purchase.handles)
+        if purchase.state is PurchaseState.READY:
+            text = texts_learning.plan(await self._trainings.plan(purchase.handles, purchase.name))
+        else:
+            text = texts.purchase(purchase)
+        return text, purchase_buttons(purchase, can_fetch)
+
+    async def _hand_over(
+        self,
+        client: discord.Client,
+        place: _Place,
+        purchase: Purchase,
+        interaction: discord.Interaction[Any] | None,
+    ) -> None:
+        """From now on the message there is the training's."""
+        if purchase.training is not None:
+            author = int(purchase.requested_by)
+            training = Place(purchase.training, place.channel, place.message, author, place.server)
+            await self._trainings.follow(client, training, interaction)
 
     def _start(self, client: discord.Client, place: _Place, interaction: discord.Interaction[Any] | None) -> None:
         if not self._following or place.message in self._followed:
@@ -209,12 +187,10 @@ class PurchaseDesk:
         interaction: discord.Interaction[Any] | None,
     ) -> None:
         try:
-            await self._show_progress(place, message)
+            await self._show_progress(client, place, message)
             purchase = await self._purchases.purchase(place.purchase)
-            if purchase.training is not None:
-                training = Place(purchase.training, place.channel, place.message, int(purchase.requested_by))
-                await self._trainings.follow(client, training, interaction)
-        except GONE as trouble:
+            await self._hand_over(client, place, purchase, interaction)
+        except discord.NotFound as trouble:
             log.info("discord purchase message is gone", purchase=place.purchase, trouble=str(trouble))
         except TROUBLE as trouble:
             log.warning("discord purchase message not finished", purchase=place.purchase, trouble=str(trouble))
@@ -225,8 +201,11 @@ class PurchaseDesk:
             self._followed.discard(place.message)
         await self._marks.remove(_mark(place))
 
-    async def _show_progress(self, place: _Place, message: LastingMessage) -> None:
-        """Edit the message while the fetch moves on, every few seconds, and when it has ended."""
+    async def _show_progress(self, client: discord.Client, place: _Place, message: LastingMessage) -> None:
+        """Edit the message while the fetch moves on, every few seconds, and when it has ended.
+
+        Where the bot may not see the channel, whoever asked is told the end directly; of a training they hear later.
+        """
         clock = asyncio.get_running_loop().time
         edited_at = -self._edit_every
         async for purchase in self._purchases.watch(place.purchase):
@@ -234,35 +213,25 @@ class PurchaseDesk:
             if not is_last and clock() - edited_at < self._edit_every:
                 continue
             try:
-                await message.edit(texts.purchase(purchase), buttons=_view(purchase))
-            except GONE:
+                text, view = await self._said(purchase)
+                await message.edit(text, buttons=view)
+            except discord.NotFound:
                 raise
             except TROUBLE as trouble:
-                if is_last:
+                if is_last and not isinstance(trouble, discord.Forbidden):
                     raise
+                if is_last and purchase.training is None:
+                    await self._tell_directly(client, purchase, text, view)
                 log.debug("discord purchase message not edited", purchase=place.purchase, trouble=str(trouble))
             edited_at = clock()
 
-
-def _may(interaction: discord.Interaction[Any], cause: str, requested_by: str) -> bool:
-    """Discord's command permissions guard /train but not the buttons under its answer, hence the check."""
-    return manages(interaction) or (cause == "discord" and requested_by == str(interaction.user.id))
-
-
-def _view(purchase: Purchase) -> discord.ui.View | None:
-    """The buttons for what is to be agreed to; None where nothing is."""
-    view = discord.ui.View(timeout=None)
-    if purchase.state is PurchaseState.ASKED:
-        label = f"Look up for {dollars(purchase.look_up_usd)}"
-        view.add_item(PurchaseButton(purchase.id, "look", label))
-    elif purchase.state is PurchaseState.PRICED:
-        label = f"Fetch for {dollars(purchase.usd)} and train"
-        view.add_item(PurchaseButton(purchase.id, "fetch", label))
-    else:
-        return None
-    if purchase.can_do_without:
-        view.add_item(PurchaseButton(purchase.id, "without", "Train on what is stored"))
-    return view
+    async def _tell_directly(
+        self, client: discord.Client, purchase: Purchase, text: str, view: discord.ui.View | None
+    ) -> None:
+        try:
+            await say_directly(client, int(purchase.requested_by), text, view)
+        except TROUBLE as trouble:
+            log.info("nobody could be told of a purchase", purchase=purchase.id, trouble=str(trouble))
 
 
 def _mark(place: _Place) -> str:

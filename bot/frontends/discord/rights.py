@@ -52,6 +52,11 @@ def manages(interaction: discord.Interaction[Any]) -> bool:
     return interaction.permissions.manage_guild or interaction.permissions.administrator
 
 
+def moderates(interaction: discord.Interaction[Any]) -> bool:
+    """Whether the person may manage other people's messages in the channel."""
+    return interaction.permissions.manage_messages or interaction.permissions.administrator
+
+
 def is_owner(interaction: discord.Interaction[Any]) -> bool:
     """Whether the bot belongs to the person."""
     application = interaction.client.application

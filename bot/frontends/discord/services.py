@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.database import Database
+from bot.frontends.discord.operation import Operation
 from bot.frontends.discord.trainings import Learning
 from bot.personas.takedown import Takedowns
 from bot.replies.conversation import Conversation
+from bot.replies.duels import Duels
+from bot.replies.guessing import Guessing
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
 from bot.training.blends import Blends
@@ -32,3 +35,6 @@ class Services:
     blends: Blends
     decisions: Decisions
     takedowns: Takedowns
+    guessing: Guessing
+    duels: Duels
+    operation: Operation

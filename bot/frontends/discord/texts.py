@@ -16,12 +16,12 @@ from bot.config import Prices
 from bot.generation.draft import Draft, Drafts
 from bot.personas.takedown import DELETED, Receipt, Takedown
 from bot.replies.posts import Post
-from bot.shelf.manifest import HandleCounts, Manifest, Metrics
+from bot.shelf.manifest import Manifest
 from bot.training.blends import in_words
 from bot.training.decisions import Decision, What
 from bot.training.purchases import Purchase, PurchaseState
 from bot.training.record import Stage
-from bot.training.trainings import FORGETTING, Training, TrainingState
+from bot.training.trainings import Training, TrainingState
 from bot.tweets.collecting import Estimate
 from bot.tweets.costs import dollars
 
@@ -69,29 +69,17 @@ def _fitting(text: str, longest: int) -> str:
 
 def drafts(made: Drafts) -> list[str]:
     """What /tweet and /replay show: each draft with what makes it again."""
-    return [f"{plain(draft.text)}\n{_origin(made, draft)}" for draft in made.drafts]
+    return [_signed(draft.text, _origin(made, draft)) for draft in made.drafts]
+
+
+def _signed(text: str, origin: str) -> str:
+    """The text with its origin below it, cut so that both stand in one message."""
+    first, *more = pieces(plain(text), LONGEST - _units(origin) - 3)
+    return f"{first}{' …' if more else ''}\n{origin}"
 
 
 def _origin(made: Drafts, draft: Draft) -> str:
     return f"-# {plain(made.persona)} {made.version} (AI) · seed {draft.seed} · novelty {draft.novelty:.0%}"
-
-
-def personas(shown: Sequence[Manifest], known: int, here: str) -> str:
-    """What /personas shows; `known` is how many there are in all, `here` who answers in this channel."""
-    if not shown:
-        return "Nobody has been learned yet. `/train` with a handle makes the first persona."
-    lines = [_persona(manifest) for manifest in shown]
-    more = [f"… and {known - len(shown)} more."] if known > len(shown) else []
-    return "\n".join([*lines, *more, f"-# In this channel {plain(here)} answers. Held-out loss: lower is better."])
-
-
-def _persona(manifest: Manifest) -> str:
-    kept = sum(count.kept for count in manifest.counts)
-    made_of = f"blended of {plain(in_words(manifest))}" if manifest.blended_from else f"{kept:,} tweets"
-    return (
-        f"**{plain(manifest.persona)}** {manifest.version} · {handles(manifest.handles)} · {made_of} · "
-        f"{_figure(manifest.metrics)}"
-    )
 
 
 def handles(names: Sequence[str]) -> str:
@@ -112,12 +100,6 @@ def blended(manifest: Manifest) -> str:
 def parse_handles(text: str) -> tuple[str, ...]:
     """`@NASA, esa` -> nasa, esa; each once, in order."""
     return tuple(dict.fromkeys(name.lower() for name in re.split(r"[\s,@]+", text) if name))
-
-
-def _figure(metrics: Metrics | None) -> str:
-    if metrics is None:
-        return "not judged yet"
-    return f"held-out loss {metrics.held_out_loss:.3f} (base {metrics.base_held_out_loss:.3f})"
 
 
 def training_under_way(training: Training) -> str:
@@ -187,6 +169,8 @@ def purchase(bought: Purchase) -> str:
             return "\n".join(
                 [*again, *lines, f"It costs at most {dollars(bought.most)}, or you are asked again.", month]
             )
+        case PurchaseState.READY:
+            return f"{who}: everything is stored, so nothing has to be bought."
         case PurchaseState.FETCHING:
             return f"{_fetching(bought)}\n{month}"
         case PurchaseState.LEARNING:
@@ -194,6 +178,8 @@ def purchase(bought: Purchase) -> str:
         case PurchaseState.FAILED:
             cost = f"\n-# It has cost {dollars(bought.spent)}." if bought.spent else ""
             return f"{plain(bought.reason or '')}{cost}"
+        case PurchaseState.DECLINED:
+            return "Never mind: nothing was learned."
 
 
 def _month(month: Decimal, cap: Decimal) -> str:
@@ -228,34 +214,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def training_ended(training: Training, samples: Drafts | None) -> str:
-    """What a training's message shows at last."""
-    if training.reason == FORGETTING:
-        return TRAINING_GONE
-    name = plain(training.persona)
-    heads = {
-        TrainingState.PUBLISHED: f"**{name}** has learned: {training.version} is in use.",
-        TrainingState.KEPT: f"**{name}** has learned, but {training.version} isn't used.",
-        TrainingState.CANCELLED: f"Learning **{name}** was cancelled. What was there before is untouched.",
-    }
-    lines = [heads.get(training.state, f"**{name}** could not be learned.")]
-    if training.reason and training.state is not TrainingState.CANCELLED:
-        lines.append(plain(training.reason))
-    if training.result is not None:
-        lines += [_counts(count) for count in training.result.counts]
-        lines.append(f"{_figure(training.result.metrics)}; lower is better".capitalize() + ".")
-    if samples is not None:
-        lines += ["", *(quoted(draft.text) for draft in samples.drafts)]
-    return "\n".join(lines)
-
-
-def _counts(counts: HandleCounts) -> str:
-    return (
-        f"@{plain(counts.handle)}: {counts.kept:,} of {counts.downloaded:,} tweets kept "
-        f"(left out: {counts.retweets:,} retweets, {counts.short:,} short, {counts.duplicates:,} repeated)."
-    )
 
 
 def quoted(text: str) -> str:

@@ -1,35 +1,40 @@
-"""/train and its message.
+"""The message of a training.
 
-The message is the answer to the command. Which message belongs to which training is a mark in the database, so that
-after a restart, or when the connection was begun anew, the message goes on being edited.
+It is the answer to a command. Which message belongs to which training is a mark in the database, so that after a
+restart, or when the connection was begun anew, the message goes on being edited. Where the bot may not see the channel,
+the message moves to a direct one once the token has ended; where it was deleted, nothing is told any more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import asdict
+from typing import Any, Protocol, Self
 
 import discord
 import structlog
 
-from bot.errors import MockingbirdError, Refused, UnknownPersona, UsageError
-from bot.frontends.discord import texts
+from bot.errors import NotPermitted, Refused, UnknownPersona
+from bot.frontends.discord import texts, texts_learning, texts_servers
+from bot.frontends.discord.acknowledging import acknowledge
+from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.in_flight import InFlight
-from bot.frontends.discord.lasting import GONE, TROUBLE, LastingMessage
+from bot.frontends.discord.lasting import TROUBLE, LastingMessage, say_directly
 from bot.frontends.discord.marks import Marks
-from bot.generation.draft import Drafts
-from bot.replies.conversation import Conversation, Incoming, Platform, Wanted
-from bot.shelf.card import CURVE, PREDICTIONS, curve_told, told
-from bot.shelf.shelf import Shelf
+from bot.frontends.discord.places import Place
+from bot.frontends.discord.rights import Rights
+from bot.frontends.discord.server_log import ServerLog
+from bot.frontends.discord.training_end import TrainingEnd
+from bot.replies.servers import Action
+from bot.training.plan import Plan
 from bot.training.trainings import Training, TrainingState
 
 _MARK = "discord-training-"
-_SAMPLES = 3
-_LONGEST_DESCRIPTION = 1024  # characters
+_LONGEST_WAIT_S = 300.0  # between two tries with the last edit
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +42,8 @@ log = structlog.get_logger(__name__)
 class Learning(Protocol):
     """What this front end asks of the training room."""
 
-    async def request(self, handles: tuple[str, ...], name: str | None, cause: str, requested_by: str, /) -> Training:
-        """Put a training in line."""
+    async def plan(self, handles: tuple[str, ...], name: str | None, /) -> Plan:
+        """What a training of these accounts would read."""
 
     async def training(self, number: int, /) -> Training:
         """That training as it stands."""
@@ -49,65 +54,78 @@ class Learning(Protocol):
     async def cancel(self, number: int, /) -> None:
         """End that training without a version."""
 
+    async def recent(self, limit: int, /) -> list[Training]:
+        """The newest trainings, the newest first."""
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a training's message stands."""
 
-    training: int
-    channel: int
-    message: int
-    author: int  # who asked for it
+class CancelButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"training:(?P<number>[0-9]+):cancel"
+):
+    """Stop one training. Everything it knows stands in its custom id, so it outlives the process."""
+
+    def __init__(self, number: int) -> None:
+        style = discord.ButtonStyle.secondary
+        super().__init__(discord.ui.Button(label="Cancel", style=style, custom_id=f"training:{number}:cancel"))
+        self.number = number
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that somebody has pressed."""
+        return cls(int(match["number"]))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand over to the desk of the client that heard of it."""
+        interaction.client.replies.join()
+        await interaction.client.desks.trainings.cancel(interaction, self.number)
 
 
 class TrainingDesk:
-    """Takes trainings in and keeps their messages up to date."""
+    """Keeps the messages of trainings up to date, and stops trainings."""
 
     def __init__(
-        self, trainings: Learning, conversation: Conversation, shelf: Shelf, marks: Marks, edit_every_seconds: float
+        self,
+        trainings: Learning,
+        end: TrainingEnd,
+        marks: Marks,
+        rights: Rights,
+        failures: Failures,
+        server_log: ServerLog,
+        edit_every_seconds: float,
+        first_wait_seconds: float,
     ) -> None:
+        """`first_wait_seconds`: the pause after the last edit has failed; it doubles each time."""
         self._trainings = trainings
-        self._shelf = shelf
-        self._conversation = conversation
+        self._end = end
         self._marks = marks
+        self._rights = rights
+        self._failures = failures
+        self._log = server_log
         self._edit_every = edit_every_seconds  # seconds at least between two edits of a message
+        self._first_wait = first_wait_seconds
         self._followers = InFlight()
+        self._followed: set[int] = set()  # messages
         self._following = False  # whether there is a connection to follow with
 
-    async def train(
-        self,
-        interaction: discord.Interaction[Any],
-        names: tuple[str, ...],
-        name: str | None,
-        button: Callable[[int], discord.ui.Item[Any]] | None,
-    ) -> None:
-        """Ask for a training, in answer to a command that was deferred, and show what becomes of it.
-
-        `button` makes one for the training's number, to stand under the message until the training has ended.
-        """
-        if not names:
-            raise UsageError("Name at least one account, for example `/train handles:nasa`.")
-        training = await self._trainings.request(names, name, "discord", str(interaction.user.id))
-        view: Any = discord.utils.MISSING
-        if button is not None:
-            view = discord.ui.View(timeout=None).add_item(button(training.id))
-        shown = await interaction.edit_original_response(content=texts.training_under_way(training), view=view)
-        await self.follow(
-            interaction.client, Place(training.id, shown.channel.id, shown.id, interaction.user.id), interaction
-        )
+    async def plan(self, names: tuple[str, ...], name: str | None) -> Plan:
+        """What a training of these accounts would read. Raises where there can be none."""
+        return await self._trainings.plan(names, name)
 
     async def follow(self, client: discord.Client, place: Place, interaction: discord.Interaction[Any] | None) -> None:
         """From now on the message there shows how the training goes; `interaction` is what the message answers."""
-        await self._marks.set(f"{_MARK}{place.training}-{place.message}", json.dumps(asdict(place)))
+        await self._marks.set(_mark(place), json.dumps(asdict(place)))
         self._start(client, place, interaction)
 
-    async def training(self, number: int) -> Training:
-        """That training as it stands. Raises `Refused`."""
-        return await self._trainings.training(number)
-
-    async def cancel(self, number: int) -> None:
-        """End that training. Raises `Refused` when it has ended."""
-        await self._trainings.cancel(number)
+    async def cancel(self, interaction: discord.Interaction[Any], number: int) -> None:
+        """Stop that training, if the person may; its message says so."""
+        try:
+            training = await self._trainings.training(number)
+            await require_asker(self._rights, interaction, training.cause, training.requested_by)
+            await acknowledge(interaction)
+            await self._trainings.cancel(number)
+        except Exception as error:  # noqa: BLE001 - the edge: nothing above would tell the person
+            await self._failures.tell(interaction, error)
 
     @asynccontextmanager
     async def following(self, client: discord.Client) -> AsyncIterator[None]:
@@ -120,29 +138,37 @@ class TrainingDesk:
         finally:
             self._following = False
             await self._followers.drain(0)  # the marks remain
+            self._followed.clear()
 
     def _start(self, client: discord.Client, place: Place, interaction: discord.Interaction[Any] | None) -> None:
-        if not self._following:  # the connection is being closed; the mark sees to it that the next one goes on
+        """Where the connection is being closed, the mark sees to it that the next one goes on."""
+        if not self._following or place.message in self._followed:
             return
-        work = self._follow(place, LastingMessage(client, place.channel, place.message, interaction))
+        self._followed.add(place.message)
+        work = self._follow(client, place, LastingMessage(client, place.channel, place.message, interaction))
         self._followers.start(work, name=f"discord training {place.training}")
 
-    async def _follow(self, place: Place, message: LastingMessage) -> None:
+    async def _follow(self, client: discord.Client, place: Place, message: LastingMessage) -> None:
         try:
             await self._show_progress(place, message)
+            await self._show_end(place, message)
             training = await self._trainings.training(place.training)
-            samples = await self._samples(training, place)
-            await self._show_end(training, texts.training_ended(training, samples), message)
+            told = texts_servers.trained(training.persona, training.version, training.state)
+            await self._log.tell(client, _guild_id(client, place.channel), told)
         except (Refused, UnknownPersona):  # it was forgotten while it was shown
-            await self._say_gone(message)
-        except GONE as trouble:
+            with suppress(*TROUBLE):
+                await message.edit(texts.TRAINING_GONE)
+        except discord.NotFound as trouble:
             log.info("discord training message is gone", training_id=place.training, trouble=str(trouble))
-        except TROUBLE as trouble:
-            log.warning("discord training message not finished", training_id=place.training, trouble=str(trouble))
-            return  # with its mark, so that the next connection does it
+        except discord.Forbidden as trouble:
+            log.info("discord training message is out of reach", training_id=place.training, trouble=str(trouble))
+            await self._move(client, place)
         except Exception:  # the edge of a task that nobody waits for
+            if client.is_closed():  # with its mark, so that the next connection does it
+                return
             log.exception("discord training message failed", training_id=place.training)
-        await self._marks.remove(f"{_MARK}{place.training}-{place.message}")
+        self._followed.discard(place.message)
+        await self._marks.remove(_mark(place))
 
     async def _show_progress(self, place: Place, message: LastingMessage) -> None:
         """Edit the message while the training changes: at once when its state does, else every few seconds."""
@@ -153,63 +179,61 @@ class TrainingDesk:
             if training.ended or (training.state is state and clock() - edited_at < self._edit_every):
                 continue
             try:
-                await message.edit(texts.training_under_way(training), keep_buttons=True)
-            except GONE:
+                await message.edit(texts.training_under_way(training), buttons=_buttons(training))
+            except (discord.NotFound, discord.Forbidden):
                 raise
             except TROUBLE as trouble:
                 log.debug("discord training message not edited", training_id=place.training, trouble=str(trouble))
             state, edited_at = training.state, clock()
 
-    async def _show_end(self, training: Training, text: str, message: LastingMessage) -> None:
-        """The last edit, with pictures unless the bot may not attach any there."""
-        files = await asyncio.to_thread(self._pictures, training)
-        try:
-            await message.edit(text, files=files)
-        except discord.Forbidden:
-            if not files:
+    async def _show_end(self, place: Place, message: LastingMessage) -> None:
+        """Discord's trouble is waited out: nobody else would say how it ended."""
+        training = await self._trainings.training(place.training)
+        wait = self._first_wait
+        while True:
+            try:
+                await self._end.show(training, place, message)
+                return
+            except (discord.NotFound, discord.Forbidden):
                 raise
-            await message.edit(text)
+            except TROUBLE as trouble:
+                log.warning("discord training message not finished", training_id=place.training, trouble=str(trouble))
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT_S)
 
-    def _pictures(self, training: Training) -> list[discord.File]:
-        """What was drawn of the version that came of it: what it says, once it is in use, and how it learned."""
-        if training.version is None:
-            return []
+    async def _move(self, client: discord.Client, place: Place) -> None:
+        """Go on in a direct message to whoever asked, if they take any."""
+        if place.is_direct:
+            return
         try:
-            manifest = self._shelf.version(training.persona, training.version)
-        except MockingbirdError:  # removed since
-            return []
-        pictures = {CURVE: curve_told(manifest)}
-        if training.state is TrainingState.PUBLISHED:
-            pictures = {PREDICTIONS: told(manifest)} | pictures
-        found = {name: self._shelf.path(manifest) / name for name in pictures}
-        return [
-            discord.File(path, name, description=pictures[name][:_LONGEST_DESCRIPTION])
-            for name, path in found.items()
-            if path.is_file()
-        ]
-
-    async def _samples(self, training: Training, place: Place) -> Drafts | None:
-        """What the persona says now; None when there is nothing new to hear or to say.
-
-        The message is on record first: its picture speaks in that voice even where no sample can be made.
-        """
-        if training.state is not TrainingState.PUBLISHED or training.version is None:
-            return None
-        asked = Incoming(Platform.DISCORD, _request(place), str(place.channel), str(place.author))
-        await self._conversation.speaks(
-            asked, str(place.message), training.persona, training.version, training.created_at
-        )
-        try:
-            return await self._conversation.drafts(asked, Wanted(training.persona, count=_SAMPLES))
-        except MockingbirdError as error:
-            log.info("no samples after a training", training_id=training.id, reason=type(error).__name__)
-            return None
-
-    async def _say_gone(self, message: LastingMessage) -> None:
-        with suppress(*TROUBLE):
-            await message.edit(texts.TRAINING_GONE)
+            training = await self._trainings.training(place.training)
+            text = texts_learning.moved_here(training, place.channel) + texts.training_under_way(training)
+            sent = await say_directly(client, place.author, text, _buttons(training))
+        except (Refused, *TROUBLE) as trouble:
+            log.info("nobody could be told of a training", training_id=place.training, trouble=str(trouble))
+            return
+        await self.follow(client, Place(place.training, sent.channel.id, sent.id, place.author, is_direct=True), None)
 
 
-def _request(place: Place) -> str:
-    """Under which what a training's message says at last is on record; a training may have several messages."""
-    return f"training-{place.training}-{place.message}"
+async def require_asker(rights: Rights, interaction: discord.Interaction[Any], cause: str, requested_by: str) -> None:
+    """Raises `NotPermitted` unless the person has asked for it, or may train.
+
+    Discord's command permissions guard /train but not the buttons under its answer, hence the check.
+    """
+    is_asker = cause == "discord" and requested_by == str(interaction.user.id)
+    if not is_asker and not await rights.may(interaction, Action.TRAIN):
+        raise NotPermitted("Only whoever asked for this training, or may train here, decides about it.")
+
+
+def _buttons(training: Training) -> discord.ui.View:
+    return discord.ui.View(timeout=None).add_item(CancelButton(training.id))
+
+
+def _mark(place: Place) -> str:
+    return f"{_MARK}{place.training}-{place.message}"
+
+
+def _guild_id(client: discord.Client, channel: int) -> int | None:
+    """Of the server that a channel or thread belongs to, where it is known."""
+    guild = getattr(client.get_channel(channel), "guild", None)
+    return guild.id if isinstance(guild, discord.Guild) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from itertools import chain
@@ -24,9 +25,11 @@ class Health:
         return web.get("/healthz", self.show)
 
     async def show(self, request: web.Request) -> web.Response:
-        """`{"status": "ok", "refused": {reason: count}}`, of all personas together: their names are not told."""
+        """`{"status": "ok", "tasks": number, "refused": {reason: count}}`: asyncio's tasks, in which what leaks can be
+        seen, and the refusals of all personas together, whose names are not told.
+        """
         pairs = chain.from_iterable(counts.items() for counts in self._refusals.values())
         refused: Counter[str] = Counter()
         for reason, number in pairs:
             refused[reason.value] += number
-        return web.json_response({"status": "ok", "refused": refused})
+        return web.json_response({"status": "ok", "tasks": len(asyncio.all_tasks()), "refused": refused})

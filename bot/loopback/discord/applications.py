@@ -1,16 +1,16 @@
-"""Routes about who the bot is, where it is, and which commands it has."""
+"""Routes about who the bot is, how it connects, and which commands it has."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from bot.loopback.discord.errors import missing_access, unknown
-from bot.loopback.discord.gateway import Intent
+from bot.loopback.discord.errors import unknown
+from bot.loopback.discord.gateway import IDENTIFIES_A_DAY
 from bot.loopback.discord.journal import Kind
 from bot.loopback.discord.rest import Call, Handler
+from bot.loopback.discord.sessions import Intent
 from bot.loopback.discord.stage import Stage
-from bot.loopback.discord.world import Guild
 
 # The application's flags for privileged intents that a bot in fewer than 100 guilds has switched on.
 _LIMITED_INTENT_FLAGS = {
@@ -21,10 +21,15 @@ _LIMITED_INTENT_FLAGS = {
 
 
 class ApplicationRoutes:
-    """Reading the bot's own account, its guilds and users; writing its commands."""
+    """Reading the bot's own account and other users; writing its commands."""
 
-    def __init__(self, stage: Stage, privileged: Intent) -> None:
-        """`privileged` are the privileged intents switched on for the application."""
+    def __init__(self, stage: Stage, privileged: Intent, shards: int, max_concurrency: int) -> None:
+        """`privileged` are the privileged intents switched on for the application.
+
+        `shards` and `max_concurrency` are what a bot is told to connect with.
+        """
+        self._shards = shards
+        self._max_concurrency = max_concurrency
         self._stage = stage
         self._world = stage.world
         self._flags = sum(flag for intent, flag in _LIMITED_INTENT_FLAGS.items() if intent in privileged)
@@ -39,9 +44,6 @@ class ApplicationRoutes:
             "GET /oauth2/applications/@me": self.get_application,
             "GET /gateway": self.get_gateway,
             "GET /gateway/bot": self.get_gateway_for_bots,
-            "GET /guilds/{guild_id}": self.get_guild,
-            "GET /guilds/{guild_id}/channels": self.list_channels,
-            "GET /guilds/{guild_id}/members/{user_id}": self.get_member,
             "GET /applications/{application_id}/commands": self.list_commands,
             "PUT /applications/{application_id}/commands": self.overwrite_commands,
             "GET /applications/{application_id}/guilds/{guild_id}/commands": self.list_commands,
@@ -79,11 +81,11 @@ class ApplicationRoutes:
             "flags_new": str(self._flags),
             "redirect_uris": [],
             "rpc_origins": [],
-            "owner": next(user for user in self._world.users.values() if not user.bot).payload(),
+            "owner": next(iter(self._world.people)).payload(),
             "bot": bot.payload(),
             "bot_public": True,
             "bot_require_code_grant": False,
-            "approximate_guild_count": len(self._world.guilds),
+            "approximate_guild_count": len(self._world.bot_guilds),
             "approximate_user_install_count": 0,
             "approximate_user_authorization_count": 0,
             "explicit_content_filter": 0,
@@ -94,24 +96,13 @@ class ApplicationRoutes:
         return {"url": self._stage.gateway.url}
 
     async def get_gateway_for_bots(self, call: Call) -> object | None:
-        limit = {"total": 1000, "remaining": 999, "reset_after": 86_400_000, "max_concurrency": 1}
-        return {"url": self._stage.gateway.url, "shards": 1, "session_start_limit": limit}
-
-    async def get_guild(self, call: Call) -> object | None:
-        guild = self._guild(call)
-        count = len(guild.members) if call.flag("with_counts") else None
-        counts = {} if count is None else {"approximate_member_count": count, "approximate_presence_count": count}
-        return guild.payload() | counts
-
-    async def list_channels(self, call: Call) -> object | None:
-        channels = self._world.channels_of(self._guild(call))
-        return [channel.payload(self._world.bot, position) for position, channel in enumerate(channels)]
-
-    async def get_member(self, call: Call) -> object | None:
-        member = self._guild(call).members.get(call.id("user_id"))
-        if member is None:
-            raise unknown("Member")
-        return member.payload()
+        limit = {
+            "total": IDENTIFIES_A_DAY,
+            "remaining": max(0, self._stage.gateway.identifies_left),
+            "reset_after": 86_400_000,
+            "max_concurrency": self._max_concurrency,
+        }
+        return {"url": self._stage.gateway.url, "shards": self._shards, "session_start_limit": limit}
 
     async def list_commands(self, call: Call) -> object | None:
         return self._world.commands.get(self._scope(call), [])
@@ -146,10 +137,4 @@ class ApplicationRoutes:
         """The guild whose commands a call is about, None for those that hold everywhere."""
         if call.id("application_id") != self._world.bot.id:
             raise unknown("Application")
-        return self._guild(call).id if "guild_id" in call.values else None
-
-    def _guild(self, call: Call) -> Guild:
-        guild = self._world.guilds.get(call.id("guild_id"))
-        if guild is None:
-            raise unknown("Guild") if call.id("guild_id") == 0 else missing_access()
-        return guild
+        return self._stage.guild(call.id("guild_id")).id if "guild_id" in call.values else None

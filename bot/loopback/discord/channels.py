@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice, takewhile
 
-from bot.loopback.discord.errors import missing_access, missing_permissions, not_the_author, unknown
+from bot.loopback.discord.errors import (
+    direct_conversation,
+    missing_access,
+    missing_permissions,
+    not_the_author,
+    unknown,
+)
 from bot.loopback.discord.journal import Kind
+from bot.loopback.discord.messages import Message, MessageFlag
+from bot.loopback.discord.people import Permission
+from bot.loopback.discord.places import Channel
 from bot.loopback.discord.posting import rewrite, same_nonce, write
 from bot.loopback.discord.rest import Call, Handler
 from bot.loopback.discord.stage import Stage
-from bot.loopback.discord.world import Channel, Message, MessageFlag, Permission
 
 
 class ChannelRoutes:
@@ -44,15 +53,16 @@ class ChannelRoutes:
         channel = self._channel(call, Permission.READ_MESSAGE_HISTORY)
         limit = int(call.query.get("limit", ["50"])[0])
         bounds = {name: int(call.query[name][0]) for name in ("before", "after", "around") if name in call.query}
-        visible = [m for m in self._world.messages.values() if m.channel is channel and _visible(m)]
+        kept = self._world.archive.in_channel(channel.id)
+        newest_first = (m for m in reversed(kept.values()) if _visible(m))
         if "around" in bounds:
-            visible.sort(key=lambda m: abs(m.id - bounds["around"]))
+            chosen = sorted(newest_first, key=lambda m: abs(m.id - bounds["around"]))[:limit]
         elif "after" in bounds:
-            visible = [m for m in visible if m.id > bounds["after"]]
+            later = takewhile(lambda m: m.id > bounds["after"], newest_first)
+            chosen = list(later)[-limit:]
         else:
-            visible = [m for m in visible if m.id < bounds.get("before", 1 << 64)][-limit:]
-        newest_first = sorted(visible[:limit], key=lambda m: m.id, reverse=True)
-        return [self._world.message_payload(message) for message in newest_first]
+            chosen = list(islice((m for m in newest_first if m.id < bounds.get("before", 1 << 64)), limit))
+        return [self._stage.shown(message) for message in sorted(chosen, key=lambda m: m.id, reverse=True)]
 
     async def create_message(self, call: Call) -> object | None:
         channel = self._channel(call, Permission.SEND_MESSAGES)
@@ -63,10 +73,10 @@ class ChannelRoutes:
         if message is None:
             message = write(self._world, channel, bot, call.form, self._stage.clock(), files=call.files)
             await self._stage.created(message)
-        return self._world.message_payload(message)
+        return self._stage.shown(message)
 
     async def get_message(self, call: Call) -> object | None:
-        return self._world.message_payload(self._message(call))
+        return self._stage.shown(self._message(call))
 
     async def edit_message(self, call: Call) -> object | None:
         message = self._message(call)
@@ -76,12 +86,13 @@ class ChannelRoutes:
             self._channel(call, Permission.ATTACH_FILES)
         rewrite(self._world, message, call.form, self._stage.clock(), files=call.files)
         await self._stage.changed(message)
-        return self._world.message_payload(message)
+        return self._stage.shown(message)
 
     async def delete_message(self, call: Call) -> object | None:
         message = self._message(call)
-        if message.author.id != self._world.bot.id:
-            self._channel(call, Permission.MANAGE_MESSAGES)
+        own = message.author.id == self._world.bot.id
+        if not own and self._channel(call, Permission.MANAGE_MESSAGES).guild_id is None:
+            raise direct_conversation()
         await self._stage.delete(message)
         return None
 
@@ -89,11 +100,7 @@ class ChannelRoutes:
         return accessible_channel(self._stage, call.id("channel_id"), needed)
 
     def _message(self, call: Call) -> Message:
-        channel = self._channel(call, Permission.NONE)
-        message = self._world.messages.get(call.id("message_id"))
-        if message is None or message.channel is not channel or not _visible(message):
-            raise unknown("Message")
-        return message
+        return visible_message(self._stage, self._channel(call, Permission.NONE), call.id("message_id"))
 
 
 def accessible_channel(stage: Stage, channel_id: int, needed: Permission) -> Channel:
@@ -101,6 +108,8 @@ def accessible_channel(stage: Stage, channel_id: int, needed: Permission) -> Cha
     channel = stage.world.channels.get(channel_id)
     if channel is None:
         raise unknown("Channel")
+    if channel.thread is not None and needed is Permission.SEND_MESSAGES:
+        needed = Permission.SEND_MESSAGES_IN_THREADS
     guild = stage.world.guild_of(channel)
     if guild is not None:
         held = guild.permissions_of(stage.world.bot.id, channel, stage.world.bot.id)
@@ -109,6 +118,14 @@ def accessible_channel(stage: Stage, channel_id: int, needed: Permission) -> Cha
         if needed not in held:
             raise missing_permissions()
     return channel
+
+
+def visible_message(stage: Stage, channel: Channel, message_id: int) -> Message:
+    """The message of a channel that all can see. Raises DiscordError."""
+    message = stage.world.messages.get(message_id)
+    if message is None or message.channel is not channel or not _visible(message):
+        raise unknown("Message")
+    return message
 
 
 def _visible(message: Message) -> bool:

@@ -76,6 +76,26 @@ def missing_permissions() -> DiscordError:
     return DiscordError(403, 50013, "Missing Permissions")
 
 
+def direct_conversation() -> DiscordError:
+    """403 for what can't be done in a direct conversation."""
+    return DiscordError(403, 50003, "Cannot execute action on a DM channel")
+
+
+def locked_thread() -> DiscordError:
+    """403 for a message to a thread that a moderator has locked."""
+    return DiscordError(403, 160005, "Thread is locked")
+
+
+def archived_thread() -> DiscordError:
+    """400 for a change of a thread that is archived, other than taking it out of the archive."""
+    return DiscordError(400, 50083, "Thread is archived")
+
+
+def thread_exists() -> DiscordError:
+    """400 for a second thread about one message."""
+    return DiscordError(400, 160004, "A thread has already been created for this message")
+
+
 def invalid_json() -> DiscordError:
     """400 for a body that isn't JSON."""
     return DiscordError(400, 50109, "The request body contains invalid JSON.")

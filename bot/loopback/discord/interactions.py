@@ -1,4 +1,4 @@
-"""A person's use of a command or a button, and the rules for answering it.
+"""A person's use of a command, a button, a menu or a form, and the rules for answering it.
 
 Discord's rules, none of which its OpenAPI document mentions: an interaction is acknowledged within 3 seconds and once;
 its token then serves for 15 minutes to edit the answer and to add more.
@@ -6,39 +6,41 @@ its token then serves for 15 minutes to edit the answer and to add more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
 from bot.loopback.discord.errors import already_acknowledged, expired_token, unknown
 from bot.loopback.discord.journal import Journal
-from bot.loopback.discord.world import Channel, Message, MessageFlag, Permission, User, World
+from bot.loopback.discord.messages import Message, MessageFlag
+from bot.loopback.discord.people import Permission, User
+from bot.loopback.discord.places import Channel
+from bot.loopback.discord.world import World
 
 ACKNOWLEDGE_WITHIN = 3.0  # seconds
 TOKEN_LIVES = 15 * 60.0  # seconds
-
-_SUBCOMMAND, _SUBCOMMAND_GROUP = 1, 2  # types of an option that leads to a command rather than to a value
 
 
 class InteractionType(IntEnum):
     """What a person did, with Discord's numbers."""
 
     COMMAND = 2  # used a command
-    COMPONENT = 3  # pressed a button
+    COMPONENT = 3  # pressed a button, or chose from a menu
     AUTOCOMPLETE = 4  # is still typing an option of a command
+    MODAL = 5  # filled in a form
 
 
 @dataclass(slots=True, eq=False)
 class LoopbackInteraction:
-    """One use of a command or a button, with the bot's answers as they come."""
+    """One use of a command, a button, a menu or a form, with the bot's answers as they come."""
 
     id: int
     token: str
     user: User
     channel: Channel
-    command: str  # the full name, such as "tweet" or "queue approve"; for a button its custom id
-    data: dict[str, Any]  # the command and its options, or the button, as Discord writes them
+    command: str  # the full name, such as "tweet" or "queue approve"; for the others its custom id
+    data: dict[str, Any]  # the command and its options, or the like, as Discord writes them
     created: float  # seconds since the epoch
     clock: Callable[[], float]  # gives seconds since the epoch
     journal: Journal
@@ -46,14 +48,16 @@ class LoopbackInteraction:
     original: Message | None = None  # the first answer; a deferred one is there at once and loading
     followups: list[Message] = field(default_factory=list)
     type: InteractionType = InteractionType.COMMAND
-    pressed: Message | None = None  # the message under which the button stands
+    pressed: Message | None = None  # the message under which the button stands, or whose button the form came from
     choices: list[dict[str, Any]] | None = None  # the bot's suggestions for the option being typed
+    modal: dict[str, Any] | None = None  # the form that the bot showed as its answer
+    shown_by: LoopbackInteraction | None = None  # whose answer the form was that is filled in here
 
     # What a person sees
 
     async def acknowledged(self, within: float) -> float:
         """Wait until the bot has answered or deferred; the seconds that it took. Raises TimeoutError."""
-        at = await self.journal.until(lambda: self.acknowledged_at, within, f"acknowledging /{self.command}")
+        at = await self.journal.until(lambda: self.acknowledged_at, within, f"acknowledging /{self.command}", self.id)
         return at - self.created
 
     async def answered(self, within: float) -> Message:
@@ -62,7 +66,7 @@ class LoopbackInteraction:
         def answer() -> Message | None:
             return None if self.original is None or self.original.loading else self.original
 
-        return await self.journal.until(answer, within, f"an answer to /{self.command}")
+        return await self.journal.until(answer, within, f"an answer to /{self.command}", self.id)
 
     async def followed_up(self, within: float, count: int = 1) -> list[Message]:
         """Wait until there are `count` messages after the first answer, and return them. Raises TimeoutError."""
@@ -70,7 +74,7 @@ class LoopbackInteraction:
         def enough() -> list[Message] | None:
             return self.followups if len(self.followups) >= count else None
 
-        return list(await self.journal.until(enough, within, f"{count} more messages about /{self.command}"))
+        return list(await self.journal.until(enough, within, f"{count} more messages about /{self.command}", self.id))
 
     # What Discord checks
 
@@ -108,8 +112,17 @@ class LoopbackInteraction:
     def sign(self, message: Message) -> None:
         """Write on an answer which command it answers, and that it came by the application's webhook."""
         message.webhook_id = message.author.id
-        what = {"name": self.command} if self.pressed is None else {"interacted_message_id": str(self.pressed.id)}
-        message.interaction = what | {
+        message.interaction = self._metadata()
+
+    def _metadata(self) -> dict[str, Any]:
+        if self.shown_by is not None:
+            what: dict[str, Any] = {"triggering_interaction_metadata": self.shown_by._metadata()}
+        elif self.pressed is not None:
+            what = {"interacted_message_id": str(self.pressed.id)}
+        else:
+            what = {"name": self.command}
+            what |= {"target_message_id": self.data["target_id"]} if "target_id" in self.data else {}
+        return what | {
             "id": str(self.id),
             "type": int(self.type),
             "user": self.user.payload(),
@@ -147,59 +160,3 @@ class LoopbackInteraction:
             "member": guild.members[self.user.id].payload() | {"permissions": str(int(held))},
             "app_permissions": str(int(own)),
         }
-
-
-def button_data(message: Message, label: str) -> dict[str, Any]:
-    """A press of the button with this label under a message, as Discord writes it. LookupError if there is none."""
-    buttons = [button for row in message.components for button in row.get("components", [])]
-    for button in buttons:
-        if button.get("label") == label and not button.get("disabled"):
-            return {"custom_id": button["custom_id"], "component_type": button["type"]}
-    labels = ", ".join(str(button.get("label")) for button in buttons) or "none"
-    raise LookupError(f"there is no button {label!r} to press; there are: {labels}")
-
-
-def typing_data(world: World, channel: Channel, name: str, option: str, typed: str) -> dict[str, Any]:
-    """An option of the command `name` that is still being typed. Raises LookupError as `command_data` does."""
-    data = command_data(world, channel, name, {option: typed}, complete=False)
-    node = data
-    while node["options"][0]["type"] in (_SUBCOMMAND, _SUBCOMMAND_GROUP):
-        node = node["options"][0]
-    node["options"][0]["focused"] = True
-    return data
-
-
-def command_data(
-    world: World, channel: Channel, name: str, options: Mapping[str, Any], *, complete: bool = True
-) -> dict[str, Any]:
-    """A use of the command `name` ("tweet", or "queue approve" for a subcommand) as Discord writes it.
-
-    With `complete` every required option has to be there.
-
-    Raises LookupError when the bot has registered no such command, or no such option: a person could not choose it.
-    """
-    registered = [*world.commands.get(None, []), *world.commands.get(channel.guild_id, [])]
-    first, *rest = name.split()
-    command = _named(registered, first, "command")
-    node, chosen = command, list[dict[str, Any]]()
-    data = {"id": command["id"], "name": first, "type": 1, "options": chosen}
-    for part in rest:
-        node = _named(node.get("options", []), part, f"subcommand of /{first}")
-        deeper = list[dict[str, Any]]()
-        chosen.append({"name": part, "type": node["type"], "options": deeper})
-        chosen = deeper
-    for expected in node.get("options", []):
-        if complete and expected.get("required") and expected["name"] not in options:
-            raise LookupError(f"/{name} needs the option {expected['name']!r}")
-    for option, value in options.items():
-        chosen.append({"name": option, "type": _named(node.get("options", []), option, f"option of /{name}")["type"]})
-        chosen[-1]["value"] = value
-    return data
-
-
-def _named(candidates: list[dict[str, Any]], name: str, what: str) -> dict[str, Any]:
-    for candidate in candidates:
-        if candidate["name"] == name:
-            return candidate
-    names = ", ".join(candidate["name"] for candidate in candidates) or "none"
-    raise LookupError(f"there is no {what} named {name!r}; there are: {names}")

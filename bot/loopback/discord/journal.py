@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from bot.loopback.discord.world import Message
+from bot.loopback.discord.messages import Message
 
 Found = TypeVar("Found")
+
+_SLACK = 0.1  # the share by which the journal grows before the oldest entries are dropped again
 
 
 class Kind(StrEnum):
@@ -28,6 +30,10 @@ class Kind(StrEnum):
     DELETED = "message deleted"
     INVOKED = "command invoked"  # a person used a command
     ACKNOWLEDGED = "interaction acknowledged"  # the bot answered or deferred in time
+    REACTED = "reacted"  # anybody reacted to a message, or took it back
+    THREADED = "thread changed"  # a thread was begun, renamed, archived or the like
+    JOINED = "guild joined"  # the bot came into a guild
+    LEFT = "guild left"  # the bot left a guild, or was made to
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +62,14 @@ class Happening:
 
 
 class Journal:
-    """Everything that happened, oldest first. Waiting never polls: each entry wakes whoever waits."""
+    """What happened, oldest first. Waiting never polls: each entry wakes whoever waits for anything like it."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock` gives seconds since the epoch."""
+    def __init__(self, clock: Callable[[], float], keeps: int = 10_000) -> None:
+        """`clock` gives seconds since the epoch; about `keeps` entries are kept."""
         self._clock = clock
-        self._bell = asyncio.Event()
+        self._keeps = keeps
+        self._bells: dict[int | None, asyncio.Event] = {}  # by what those who wait for are about; None: about anything
+        self._dropped = 0  # the oldest entries, which are no longer kept
         self.entries: list[Happening] = []
 
     def record(
@@ -73,21 +81,54 @@ class Journal:
         request: Request | None = None,
         detail: str = "",
     ) -> None:
-        """Append an entry and wake all who wait."""
+        """Append an entry and wake those who wait for anything, or for what it is about."""
         self.entries.append(Happening(kind, self._clock(), message, interaction_id, request, detail))
-        bell, self._bell = self._bell, asyncio.Event()
-        bell.set()
+        if len(self.entries) > self._keeps * (1 + _SLACK):
+            self._dropped += len(self.entries) - self._keeps
+            del self.entries[: -self._keeps]
+        self._ring(None)
+        self._ring(interaction_id)
+        if message is not None:
+            self._ring(message.replies_to)
+            self._ring(None if message.interaction is None else int(message.interaction["id"]))
 
-    async def until(self, find: Callable[[], Found | None], within: float, awaited: str = "what was awaited") -> Found:
+    async def until(
+        self,
+        find: Callable[[], Found | None],
+        within: float,
+        awaited: str = "what was awaited",
+        about: int | None = None,
+    ) -> Found:
         """The first thing other than None that `find` gives, asked now and after every entry.
 
-        Raises TimeoutError after `within` seconds, with the last happenings in its message.
+        With `about`, the id of an interaction or of a message that is replied to, it is asked only after entries
+        about that. Raises TimeoutError after `within` seconds, with the last happenings in its message.
         """
         try:
             async with asyncio.timeout(within):
                 while (found := find()) is None:
-                    await self._bell.wait()
+                    await self._bells.setdefault(about, asyncio.Event()).wait()
                 return found
         except TimeoutError:
             last = "; ".join(f"{h.kind} {h.detail}".strip() for h in self.entries[-8:])
             raise TimeoutError(f"{awaited} did not happen in {within} s; last: {last or 'nothing'}") from None
+
+    async def wait_for(self, predicate: Callable[[Happening], bool], within: float, awaited: str) -> Happening:
+        """The first entry, past or to come, that `predicate` accepts; it is asked once about each."""
+        asked = self._dropped
+
+        def accepted() -> Happening | None:
+            nonlocal asked
+            asked = max(asked, self._dropped)
+            while asked < self._dropped + len(self.entries):
+                asked += 1
+                if predicate(entry := self.entries[asked - 1 - self._dropped]):
+                    return entry
+            return None
+
+        return await self.until(accepted, within, awaited)
+
+    def _ring(self, about: int | None) -> None:
+        bell = self._bells.pop(about, None)
+        if bell is not None:
+            bell.set()

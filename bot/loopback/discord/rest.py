@@ -1,17 +1,14 @@
 """The REST side: one place that reads requests, answers them as Discord does, and remembers them.
 
 A route's handler gets a `Call` and returns the JSON of its answer, None for 204, or raises `DiscordError`. Everything
-that is the same for all routes is here: the token, error bodies, rate-limit headers, answers that a test has planned,
-and the check against the official document.
-
-The rate-limit headers are there because clients read them, but nothing is counted: a limit is hit when it is planned.
+that is the same for all routes is here: the token, error bodies, rate limits, refusals that a test has planned, and the
+check against the official document.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
+import mimetypes
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -21,18 +18,29 @@ from aiohttp import web
 
 from bot.loopback.discord.errors import DiscordError, invalid_form, invalid_json, unauthorized
 from bot.loopback.discord.journal import Journal, Kind, Request
+from bot.loopback.discord.limits import Limits
+from bot.loopback.discord.messages import UploadedFile
+from bot.loopback.discord.weather import PlannedAnswer, RoughWeather
 from bot.loopback.openapi import OpenAPIContract
 
 BASE_PATH = "/api/v10"
 
 _NOWHERE = "(unknown route)"
+_ANY_TYPE = "application/octet-stream"
 
 # No bot token is asked for here: the token in the path is all the permission needed, or there is nothing to protect.
 _OPEN_ROUTES = ("/interactions/{", "/webhooks/{webhook_id}/{webhook_token}", _NOWHERE)
 
 # What discord.py sends by itself and Discord takes, though its document doesn't know it: in every edit of a message,
-# and in every command that is registered.
-_LIBRARY_KEYS = {"PATCH": "tts", "PUT": "nsfw"}
+# in every command that is registered, and of every file that stays at a message that is edited.
+_LIBRARY_KEYS = {"PATCH": ("tts",), "PUT": ("nsfw",)}
+_LIBRARY_KEYS_OF_FILES = ("size", "url", "proxy_url", "height", "width", "content_type", "spoiler", "ephemeral")
+_VIA = {"Via": "1.1 google"}  # clients take a 429 without it for a ban by the proxy in front of Discord
+
+_SUCCESS = {
+    "POST /channels/{channel_id}/threads": HTTPStatus.CREATED,
+    "POST /channels/{channel_id}/messages/{message_id}/threads": HTTPStatus.CREATED,
+}
 _UPDATE_BY_BUTTON = 7  # the type of a callback that is an edit of a message, too
 
 
@@ -43,7 +51,7 @@ class Call:
     values: Mapping[str, str]  # the path's parameters by name
     query: Mapping[str, list[str]]
     body: object | None  # parsed JSON; of a multipart request its payload_json
-    files: tuple[str, ...]  # names of the files sent with it
+    files: tuple[UploadedFile, ...]  # sent with it
 
     @property
     def form(self) -> dict[str, Any]:
@@ -68,44 +76,25 @@ class Call:
 Handler = Callable[[Call], Awaitable[object | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedAnswer:
-    """A refusal that waits for the next request to a route."""
-
-    route: str  # "POST /channels/{channel_id}/messages"
-    status: int  # 429, or a server error
-    retry_after: float  # seconds; for 429 only
-    everywhere: bool  # whether a 429 claims to be about all routes
-
-    def payload(self) -> dict[str, Any]:
-        """The JSON body of the answer."""
-        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
-            message = "You are being rate limited."
-            return {"message": message, "code": 0, "retry_after": self.retry_after, "global": self.everywhere}
-        return {"message": f"{self.status}: {HTTPStatus(self.status).phrase}", "code": 0}
-
-    def headers(self) -> dict[str, str]:
-        """The headers that only a refusal has."""
-        if self.status != HTTPStatus.TOO_MANY_REQUESTS:
-            return {}
-        scope = {"X-RateLimit-Global": "true"} if self.everywhere else {"X-RateLimit-Remaining": "0"}
-        reset = {"X-RateLimit-Reset-After": str(self.retry_after)}
-        kind = "global" if self.everywhere else "user"
-        return {"Retry-After": str(math.ceil(self.retry_after)), "X-RateLimit-Scope": kind} | scope | reset
-
-
 class RestServer:
     """Answers requests by a table of routes, and keeps what there is to say about them."""
 
     def __init__(
-        self, routes: Mapping[str, Handler], token: str, journal: Journal, contract: OpenAPIContract | None
+        self,
+        routes: Mapping[str, Handler],
+        token: str,
+        journal: Journal,
+        limits: Limits,
+        contract: OpenAPIContract | None,
     ) -> None:
         """`routes` maps "METHOD /path/{parameter}" to its handler; `token` is the bot's."""
         self._routes = routes
         self._token = token
         self._journal = journal
+        self._limits = limits
         self._contract = contract
         self._planned: list[PlannedAnswer] = []
+        self.weather: RoughWeather | None = None  # None: calm
         self.violations: list[str] = []  # what the document says against the client's requests
         self.own_violations: list[str] = []  # what it says against the answers given here: defects of this room
 
@@ -130,23 +119,37 @@ class RestServer:
 
     async def _answer(self, request: web.Request, route: str, handler: Handler) -> web.StreamResponse:
         name = f"{request.method} {route}"
-        headers = _rate_limit_headers(name)
-        planned = next((answer for answer in self._planned if answer.route == name), None)
-        body: object | None = None
         call = Call(dict(request.match_info), _query(request), None, ())
+        refusal = self._refusal(name, call)
+        headers = _VIA | self._limits.headers(name, call.values)
+        body: object | None = None
+        status: int = HTTPStatus.OK
         try:
             call = await _read(request, call)
-            if planned is not None:
-                self._planned.remove(planned)
-                status, body, headers = planned.status, planned.payload(), headers | planned.headers()
-            else:
+            if refusal is None or refusal.afterwards:
                 self._authorize(request, route)
                 body = await handler(call)
-                status = HTTPStatus.NO_CONTENT if body is None else HTTPStatus.OK
+                status = _SUCCESS.get(name, HTTPStatus.NO_CONTENT if body is None else HTTPStatus.OK)
         except DiscordError as error:
             status, body = error.status, error.payload()
+        if refusal is not None:
+            status, body, headers = refusal.status, refusal.payload(), headers | refusal.headers()
         self._remember(request, route, call, int(status), body)
         return _json_response(int(status), body, headers)
+
+    def _refusal(self, name: str, call: Call) -> PlannedAnswer | None:
+        """The refusal that a request gets whatever it asks for: a planned one, by chance, or for asking too often."""
+        planned = next((answer for answer in self._planned if answer.route == name), None)
+        if planned is not None:
+            self._planned.remove(planned)
+            return planned
+        if name not in self._routes:
+            return None
+        excess = self._limits.take(name, call.values)
+        if excess is not None:
+            status = HTTPStatus.TOO_MANY_REQUESTS
+            return PlannedAnswer(name, status, excess.retry_after, excess.everywhere)
+        return None if self.weather is None else self.weather.strikes(name)
 
     def _authorize(self, request: web.Request, route: str) -> None:
         if not route.startswith(_OPEN_ROUTES) and request.headers.get("Authorization") != f"Bot {self._token}":
@@ -155,9 +158,7 @@ class RestServer:
     def _remember(self, request: web.Request, route: str, call: Call, status: int, body: object | None) -> None:
         path = request.path.removeprefix(BASE_PATH)
         if self._contract is not None:
-            sent = _without(call.body, _LIBRARY_KEYS.get(request.method))
-            if isinstance(sent, dict) and sent.get("type") == _UPDATE_BY_BUTTON and "data" in sent:
-                sent["data"] = _without(sent["data"], "tts")
+            sent = _without_library_keys(request.method, call.body)
             media = None if sent is None else "application/json"
             found = self._contract.request_violations(request.method, path, call.query, media, sent)
             self.violations += found
@@ -165,22 +166,32 @@ class RestServer:
                 # The codes of a form's errors are words, says Discord's reference; its document says numbers.
                 own = self._contract.response_violations(request.method, path, status, _without(body, "errors"))
                 self.own_violations += own
-        entry = Request(request.method, path, route, call.query, call.body, call.files, status)
+        names = tuple(file.name for file in call.files)
+        entry = Request(request.method, path, route, call.query, call.body, names, status)
         self._journal.record(Kind.REQUESTED, request=entry, detail=f"{request.method} {route} {status}")
 
 
-def _without(body: object | None, key: str | None) -> object | None:
+def _without_library_keys(method: str, body: object | None) -> object | None:
+    sent = _without(body, *_LIBRARY_KEYS.get(method, ()))
+    if isinstance(sent, dict) and sent.get("type") == _UPDATE_BY_BUTTON and "data" in sent:
+        sent["data"] = _without_library_keys("PATCH", sent["data"])
+    if isinstance(sent, dict) and isinstance(sent.get("attachments"), list):
+        sent["attachments"] = _without(sent["attachments"], *_LIBRARY_KEYS_OF_FILES)
+    return sent
+
+
+def _without(body: object | None, *keys: str) -> object | None:
     if isinstance(body, list):
-        return [_without(item, key) for item in body]
-    return {k: value for k, value in body.items() if k != key} if isinstance(body, dict) else body
+        return [_without(item, *keys) for item in body]
+    return {k: value for k, value in body.items() if k not in keys} if isinstance(body, dict) else body
 
 
 async def _read(request: web.Request, call: Call) -> Call:
-    """The call with the request's body. Files travel beside a part named payload_json, and only their names matter."""
+    """The call with the request's body. Files travel beside a part named payload_json."""
     try:
         if request.content_type.startswith("multipart/"):
             parts = await request.post()
-            files = tuple(part.filename for part in parts.values() if isinstance(part, web.FileField))
+            files = tuple(_uploaded(part) for part in parts.values() if isinstance(part, web.FileField))
             text = parts.get("payload_json")
             body = json.loads(text) if isinstance(text, str) else None
             return Call(call.values, call.query, body, files)
@@ -190,19 +201,16 @@ async def _read(request: web.Request, call: Call) -> Call:
         raise invalid_json() from error
 
 
+def _uploaded(part: web.FileField) -> UploadedFile:
+    """A file as it came; Discord tells its type by its name where the client doesn't."""
+    kind = part.content_type
+    if kind == _ANY_TYPE:
+        kind = mimetypes.guess_type(part.filename)[0] or _ANY_TYPE
+    return UploadedFile(part.filename, part.file.read(), kind)
+
+
 def _query(request: web.Request) -> dict[str, list[str]]:
     return {name: request.query.getall(name) for name in request.query}
-
-
-def _rate_limit_headers(name: str) -> dict[str, str]:
-    return {
-        "Via": "1.1 google",  # clients take a 429 without it for a ban by the proxy in front of Discord
-        "X-RateLimit-Limit": "1000",
-        "X-RateLimit-Remaining": "999",
-        "X-RateLimit-Reset": "0.0",
-        "X-RateLimit-Reset-After": "0.0",
-        "X-RateLimit-Bucket": hashlib.sha256(name.encode()).hexdigest()[:32],
-    }
 
 
 def _json_response(status: int, body: object | None, headers: Mapping[str, str]) -> web.Response:

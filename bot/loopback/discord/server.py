@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
 
 from aiohttp import web
 
 from bot.loopback.discord.applications import ApplicationRoutes
+from bot.loopback.discord.callbacks import CallbackRoutes
 from bot.loopback.discord.channels import ChannelRoutes
-from bot.loopback.discord.gateway import Gateway, Intent
-from bot.loopback.discord.interactions import (
-    InteractionType,
-    LoopbackInteraction,
-    button_data,
-    command_data,
-    typing_data,
-)
-from bot.loopback.discord.journal import Happening, Journal, Kind, Request
-from bot.loopback.discord.posting import write
-from bot.loopback.discord.rest import BASE_PATH, PlannedAnswer, RestServer
+from bot.loopback.discord.crowd import Crowd
+from bot.loopback.discord.gateway import Gateway
+from bot.loopback.discord.guilds import GuildRoutes
+from bot.loopback.discord.interactions import LoopbackInteraction
+from bot.loopback.discord.journal import Happening, Journal, Request
+from bot.loopback.discord.limits import Limits
+from bot.loopback.discord.messages import Message
+from bot.loopback.discord.places import Channel
+from bot.loopback.discord.reactions import ReactionRoutes
+from bot.loopback.discord.rest import BASE_PATH, Handler, RestServer
+from bot.loopback.discord.sessions import Intent
 from bot.loopback.discord.stage import Stage
+from bot.loopback.discord.threads import ThreadRoutes
+from bot.loopback.discord.weather import PlannedAnswer, RoughWeather
+from bot.loopback.discord.webhook_messages import WebhookMessageRoutes
 from bot.loopback.discord.webhooks import WebhookRoutes
-from bot.loopback.discord.world import Channel, Message, User, World, aviary, new_token
+from bot.loopback.discord.world import KEEPS, World, aviary
 from bot.loopback.openapi import OpenAPIContract
 
 
-class LoopbackDiscord:
+class LoopbackDiscord(Crowd):
     """An async context manager that listens while it is open.
 
     `api_base` and `gateway_url` are where a bot has to connect, with `token`. `world` is who and what there is,
-    `journal` what happened, `violations` what the official document has against the bot's requests.
+    `journal` what happened, `violations` what the official document has against the bot's requests. What the people
+    do is in `Crowd`.
     """
 
     def __init__(
@@ -43,22 +48,38 @@ class LoopbackDiscord:
         privileged: Intent = Intent.NONE,
         heartbeat_interval: float = 41.25,
         clock: Callable[[], float] = time.time,
+        shards: int = 1,
+        max_concurrency: int = 1,
+        limits: Mapping[str, tuple[int, float]] | None = None,
+        global_limit: int | None = None,
+        keeps: int = KEEPS,
     ) -> None:
         """`contract` checks every request. `privileged` are the privileged intents switched on for the application.
 
         The heartbeat interval is in seconds; `clock` gives seconds since the epoch and decides about the 3 seconds
-        and 15 minutes of an interaction.
+        and 15 minutes of an interaction. `shards` and `max_concurrency` are what a bot is told to connect with.
+
+        `limits` says how many requests in how many seconds a route such as "POST /channels/{channel_id}/messages"
+        takes for each channel, guild or webhook, `global_limit` how many all routes together take in one second.
+        `keeps` is how many messages, interactions, happenings and events of a session are remembered.
         """
         self.token = token
-        self.world: World = aviary(clock)
-        self.journal = Journal(clock)
+        self.world: World = aviary(clock, keeps)
+        self.journal = Journal(clock, keeps)
         self._gateway = Gateway(
-            self.world, self.journal, token, privileged=privileged, heartbeat_interval=heartbeat_interval
+            self.world,
+            self.journal,
+            token,
+            privileged=privileged,
+            heartbeat_interval=heartbeat_interval,
+            keeps=keeps,
         )
-        self._stage = Stage(self.world, self.journal, self._gateway, clock)
-        groups = (ApplicationRoutes(self._stage, privileged), ChannelRoutes(self._stage), WebhookRoutes(self._stage))
-        routes = {name: handler for group in groups for name, handler in group.routes().items()}
-        self._rest = RestServer(routes, token, self.journal, contract)
+        reads_all = Intent.MESSAGE_CONTENT in privileged
+        self._stage = Stage(self.world, self.journal, self._gateway, clock, reads_all=reads_all, keeps=keeps)
+        application = ApplicationRoutes(self._stage, privileged, shards, max_concurrency)
+        counted = Limits(limits or {}, global_limit, clock)
+        routes = {**application.routes(), **_routes(self._stage)}
+        self._rest = RestServer(routes, token, self.journal, counted, contract)
         self._runner: web.AppRunner | None = None
         self.api_base = ""  # known once it listens
         self.gateway_url = ""
@@ -67,6 +88,7 @@ class LoopbackDiscord:
         app = web.Application(client_max_size=32 * 1024 * 1024)
         app.router.add_get("/gateway", self._gateway.accept)
         app.router.add_get("/gateway/", self._gateway.accept)
+        app.router.add_get("/attachments/{channel_id}/{attachment_id}/{name}", self._download)
         self._rest.install(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -75,6 +97,7 @@ class LoopbackDiscord:
         host, port = self._runner.addresses[0][:2]
         self.api_base = f"http://{host}:{port}{BASE_PATH}"
         self.gateway_url = self._gateway.url = f"ws://{host}:{port}/gateway"
+        self.world.media_base = f"http://{host}:{port}"
         return self
 
     async def __aexit__(
@@ -83,6 +106,14 @@ class LoopbackDiscord:
         self._gateway.drop_connections()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def _download(self, request: web.Request) -> web.StreamResponse:
+        attachment_id = request.match_info["attachment_id"]
+        known = self.world.archive.attachments
+        attachment = known.get(int(attachment_id)) if attachment_id.isdecimal() else None
+        if attachment is None or attachment.file.name != request.match_info["name"]:
+            raise web.HTTPNotFound
+        return web.Response(body=attachment.file.content, headers={"Content-Type": attachment.file.content_type})
 
     # Looking
 
@@ -101,13 +132,19 @@ class LoopbackDiscord:
         """What the official document has against the answers given here: a defect of this server, not of the bot."""
         return self._rest.own_violations
 
+    @property
+    def interactions(self) -> list[LoopbackInteraction]:
+        """What people used, as far as it is remembered, oldest first."""
+        return list(self._stage.interactions.values())
+
     def message(self, message_id: int) -> Message:
         """The message with this id; LookupError if there is none."""
         return self.world.messages[message_id]
 
     def messages_in(self, channel: Channel) -> list[Message]:
         """What stands in a channel now, oldest first, answers that only one person sees included."""
-        return [m for m in self.world.messages.values() if m.channel is channel and not m.deleted and not m.loading]
+        kept = self.world.archive.in_channel(channel.id).values()
+        return [message for message in kept if not message.deleted and not message.loading]
 
     # Waiting: each raises TimeoutError, with the last happenings in its message, when it takes longer than `within` s
 
@@ -121,107 +158,20 @@ class LoopbackDiscord:
         self, predicate: Callable[[Happening], bool], within: float = 10.0, awaited: str = "what was awaited"
     ) -> Happening:
         """Wait for the first happening, past or to come, that `predicate` accepts, and return it."""
-        entries = self.journal.entries
-        return await self.journal.until(lambda: next(filter(predicate, entries), None), within, awaited)
+        return await self.journal.wait_for(predicate, within, awaited)
 
     async def bot_ready(self, within: float = 10.0) -> None:
-        """Wait until a bot is connected and has been told about its guilds."""
+        """Wait until a bot is connected with all its shards and has been told about its guilds."""
         await self.until(lambda: self._gateway.has_listener, within, "a bot's connection")
 
     async def reply_to(self, message_id: int, within: float = 10.0) -> Message:
         """Wait for the bot's first reply to a message, and return it."""
 
         def reply() -> Message | None:
-            created = (h.message for h in self.journal.entries if h.kind is Kind.CREATED)
-            return next((m for m in created if m is not None and m.is_reply_by(self.world.bot, message_id)), None)
+            replies = self.world.archive.replies_to(message_id)
+            return next((message for message in replies if message.author.id == self.world.bot.id), None)
 
-        return await self.journal.until(reply, within, "a reply by the bot")
-
-    # Being the people
-
-    async def say(
-        self,
-        channel: Channel,
-        author: User,
-        content: str,
-        *,
-        mentions_bot: bool = True,
-        reply_to: int | None = None,
-        ping: bool = True,
-    ) -> int:
-        """Write a message as a person; its id.
-
-        In a guild the text starts with a mention of the bot unless `mentions_bot` is false. `reply_to` makes it a
-        reply to the message with that id, which pings that message's author unless `ping` is false.
-        """
-        if mentions_bot and channel.guild_id is not None:
-            content = f"{self.world.bot.mention} {content}"
-        form: dict[str, Any] = {"content": content}
-        form["allowed_mentions"] = {"parse": ["users"], "replied_user": ping}
-        if reply_to is not None:
-            form["message_reference"] = {"message_id": str(reply_to)}
-        message = write(self.world, channel, author, form, self._stage.clock())
-        await self._stage.created(message)
-        return message.id
-
-    async def redeliver(self, message_id: int) -> None:
-        """Tell the bot about a message once more, as happens after a reconnect at a bad moment."""
-        await self._gateway.publish_message("MESSAGE_CREATE", self.message(message_id))
-
-    async def slash(
-        self, channel: Channel, user: User, command: str, options: Mapping[str, Any] | None = None
-    ) -> LoopbackInteraction:
-        """Use a command as a person: "tweet", or "queue approve" for a subcommand, with its options by name.
-
-        Raises LookupError when the bot hasn't registered the command, or not with these options.
-        """
-        data = command_data(self.world, channel, command, options or {})
-        return await self._invoke(channel, user, command, data, InteractionType.COMMAND)
-
-    async def press(self, message: Message, user: User, label: str) -> LoopbackInteraction:
-        """Press the button with that label under a message. Raises LookupError when there is none."""
-        data = button_data(message, label)
-        custom_id = str(data["custom_id"])
-        return await self._invoke(message.channel, user, custom_id, data, InteractionType.COMPONENT, message)
-
-    async def type_option(
-        self, channel: Channel, user: User, command: str, option: str, typed: str, within: float = 10.0
-    ) -> list[str]:
-        """Type the beginning of a command's option; the values that the bot suggests. Raises TimeoutError."""
-        data = typing_data(self.world, channel, command, option, typed)
-        interaction = await self._invoke(channel, user, command, data, InteractionType.AUTOCOMPLETE)
-        await interaction.acknowledged(within)
-        return [str(choice["value"]) for choice in interaction.choices or []]
-
-    async def _invoke(
-        self,
-        channel: Channel,
-        user: User,
-        command: str,
-        data: dict[str, Any],
-        kind: InteractionType,
-        pressed: Message | None = None,
-    ) -> LoopbackInteraction:
-        clock = self._stage.clock
-        interaction = LoopbackInteraction(
-            self.world.snowflakes.next(),
-            new_token(),
-            user,
-            channel,
-            command,
-            data,
-            clock(),
-            clock,
-            self.journal,
-            type=kind,
-            pressed=pressed,
-        )
-        self._stage.interactions[interaction.token] = interaction
-        self.journal.record(Kind.INVOKED, interaction_id=interaction.id, detail=f"/{command} by {user.username}")
-        await self._gateway.publish(
-            "INTERACTION_CREATE", interaction.event(self.world), intent=Intent.NONE, guild_id=channel.guild_id
-        )
-        return interaction
+        return await self.journal.until(reply, within, "a reply by the bot", message_id)
 
     # Being the weather
 
@@ -235,6 +185,34 @@ class LoopbackDiscord:
         for _ in range(times):
             self._rest.plan(PlannedAnswer(route, status, retry_after, everywhere))
 
+    def rough_weather(
+        self,
+        share: float,
+        statuses: Sequence[int] = (500, 502, 503, 429),
+        seed: int = 1,
+        *,
+        lost: float = 0.0,
+        callbacks: bool = False,
+        retry_after: float = 0.05,
+    ) -> None:
+        """From now on refuse that share of requests by chance, with one of the statuses.
+
+        A server error comes before the request takes effect, but for the share `lost` of them, where only the answer
+        is lost. The first answers to interactions are left alone unless `callbacks` is true.
+        """
+        self._rest.weather = RoughWeather(share, statuses, lost, callbacks, retry_after, random.Random(seed))
+
+    def calm_weather(self) -> None:
+        """Answer every request again."""
+        self._rest.weather = None
+
+    def go_silent(self) -> None:
+        """Let all gateway sockets of now hang: they stay open, but nothing arrives over them any more.
+
+        The bot notices by its unanswered heartbeats. What it misses is sent again when it resumes.
+        """
+        self._gateway.go_silent()
+
     def drop_connections(self) -> None:
         """Cut every gateway socket without a word, so that the bot must resume."""
         self._gateway.drop_connections()
@@ -246,3 +224,17 @@ class LoopbackDiscord:
     async def invalidate_sessions(self) -> None:
         """Make the bot identify anew; what it misses meanwhile is lost to it."""
         await self._gateway.invalidate_sessions()
+
+
+def _routes(stage: Stage) -> dict[str, Handler]:
+    """Every route but those about the application."""
+    groups = (
+        GuildRoutes(stage),
+        ChannelRoutes(stage),
+        ThreadRoutes(stage),
+        ReactionRoutes(stage),
+        CallbackRoutes(stage),
+        WebhookRoutes(stage),
+        WebhookMessageRoutes(stage),
+    )
+    return {name: handler for group in groups for name, handler in group.routes().items()}

@@ -11,11 +11,11 @@ from typing import Any
 
 from discord import app_commands
 
-from bot.frontends.discord.commands import learning, serving, shelf, talking
+from bot.frontends.discord.commands import house, learning, playing, serving, shelf, talking
 
 
 def add_commands(tree: app_commands.CommandTree[Any]) -> None:
     """Put every command in the tree."""
-    for module in (talking, shelf, learning, serving):
+    for module in (talking, playing, shelf, learning, serving, house):
         for command in module.COMMANDS:
             tree.add_command(command)

@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.frontends.discord.client import Client
-from bot.frontends.discord.commands.completing import LARGEST_INTEGER, personas_like
+from bot.frontends.discord.commands.completing import LARGEST_INTEGER, personas_like, versions_like
 from bot.replies.conversation import Wanted
 
 
@@ -44,7 +44,7 @@ async def _tweet(
     temperature="As it was given then; leave it out if it was left out",
     top_p="As it was given then; leave it out if it was left out",
 )
-@app_commands.autocomplete(persona=personas_like)
+@app_commands.autocomplete(persona=personas_like, version=versions_like)
 async def _replay(
     interaction: discord.Interaction[Client],
     persona: app_commands.Range[str, 1, 100],
@@ -58,4 +58,30 @@ async def _replay(
     await interaction.client.desks.talk.replay(interaction, wanted)
 
 
-COMMANDS: tuple[Any, ...] = (_tweet, _replay)
+@app_commands.command(name="reply", description="A persona answers a text, or a message")
+@app_commands.describe(
+    text="What is to be answered, or the link of a message in this server",
+    persona="Who answers; this channel's persona if left out",
+)
+@app_commands.autocomplete(persona=personas_like)
+async def _reply(
+    interaction: discord.Interaction[Client],
+    text: app_commands.Range[str, 1, 2000],
+    persona: app_commands.Range[str, 1, 100] | None = None,
+) -> None:
+    await interaction.client.desks.replying.reply(interaction, text, persona)
+
+
+@app_commands.context_menu(name="Answer as…")
+async def _answer_as(interaction: discord.Interaction[Client], message: discord.Message) -> None:
+    await interaction.client.desks.replying.ask_who(interaction, message)
+
+
+@app_commands.command(name="digest", description="What people here liked best of what was said, by their reactions")
+@app_commands.describe(days="Of how many days, 1 to 30; a week if left out")
+@app_commands.guild_only()
+async def _digest(interaction: discord.Interaction[Client], days: app_commands.Range[int, 1, 30] = 7) -> None:
+    await interaction.client.desks.answers.digest(interaction, days)
+
+
+COMMANDS: tuple[Any, ...] = (_tweet, _replay, _reply, _answer_as, _digest)

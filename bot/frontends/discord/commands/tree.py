@@ -14,10 +14,15 @@ class Tree(app_commands.CommandTree[Client]):
 
     def __init__(self, client: Client, failures: Failures) -> None:
         super().__init__(client)
+        client.tree = self
         self._failures = failures
 
     async def interaction_check(self, interaction: discord.Interaction[Client], /) -> bool:
-        """Count the use of a command among what has to end before the connection does; refuse it after that."""
+        """Count the use of a command among what has to end before the connection does; refuse it after that, and
+        where nobody is answered.
+        """
+        if not await self.client.desks.guilds.admit(interaction):
+            return False
         if not self.client.stopping:
             self.client.replies.join()
             return True
