@@ -27,7 +27,7 @@ async def x(clock: FakeClock) -> AsyncIterator[LoopbackX]:
 
 def outlet(x: LoopbackX, database: Database, clock: FakeClock, cap: str = "1.00") -> XOutlet:
     @asynccontextmanager
-    async def client() -> AsyncIterator[XClient]:
+    async def client(account: str) -> AsyncIterator[XClient]:
         keys = x.keys
         own = XKeys(
             keys.bearer_token, keys.consumer_key, keys.consumer_secret, keys.access_token, keys.access_token_secret
@@ -35,7 +35,7 @@ def outlet(x: LoopbackX, database: Database, clock: FakeClock, cap: str = "1.00"
         async with XClient(own, x.api_base) as opened:
             yield opened
 
-    return XOutlet(client, Ledger(database, Prices(), Decimal(cap), clock))
+    return XOutlet(client, ["main"], Ledger(database, Prices(), Decimal(cap), clock))
 
 
 async def outcomes(outlet: XOutlet, *ids: str) -> list[str | None]:
