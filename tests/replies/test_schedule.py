@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -32,7 +33,7 @@ settings = st.builds(
 )
 
 
-def schedule(account: str = "main", **settings: object) -> Schedule:
+def schedule(account: str = "main", **settings: Any) -> Schedule:
     return Schedule.of(account, X.model_validate(settings))
 
 
@@ -203,7 +204,7 @@ def test_no_day_has_more_turns_than_it_may(given_settings: X, last: datetime) ->
     ("wrong", "sentence"),
     [({"time_zone": "Europe/Nowhere"}, "no time zone"), ({"quiet_hours": "25:00-07:00"}, "no times of day")],
 )
-def test_what_does_not_exist_is_a_sentence(wrong: dict[str, object], sentence: str) -> None:
+def test_what_does_not_exist_is_a_sentence(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         schedule(**wrong)
 
