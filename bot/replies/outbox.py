@@ -9,21 +9,17 @@ that has no id of X.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from bot.database import Database, Row, Transaction
 from bot.replies.post import Part, Post, PostState, read_parts, read_post
 from bot.replies.posts import OVER_TIME
-from bot.replies.similar import Similar
+from bot.replies.published import Published
+from bot.replies.similar import SaidBefore
 
 CUT_OFF = "the service stopped while this was being sent; the account's timeline is looked at before anything else is"
-GONE_FROM_X = "gone from X"
 
-_SAID = (
-    "SELECT id, text FROM posts WHERE id != ? AND (state IN ('sending', 'sent', 'unknown', 'deleted') OR EXISTS "
-    "(SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL)) ORDER BY id"
-)
 _STANDS = "EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL)"  # some of it does
 
 
@@ -35,7 +31,8 @@ class Outbox:
         self.database = database
         self.account = account
         self._clock = clock
-        self._similar = Similar()
+        self._said = SaidBefore()
+        self.published = Published(database, account, clock)
 
     # --- Before sending ---
 
@@ -217,83 +214,6 @@ class Outbox:
         row = await self.database.one("SELECT picture FROM posts WHERE id = ?", (part.post_id,))
         return part.number == 1 and row is not None and row["picture"] is not None
 
-    # --- What stands on X ---
-
-    async def known_ids(self, ids: Iterable[str]) -> frozenset[str]:
-        """Those of these ids of X that belong to a part already."""
-        wanted = list(ids)
-        marks = ", ".join("?" * len(wanted))
-        rows = await self.database.all(f"SELECT platform_id FROM post_parts WHERE platform_id IN ({marks})", wanted)
-        return frozenset(row["platform_id"] for row in rows)
-
-    async def standing(self, since: datetime, until: datetime) -> list[str]:
-        """X's ids of what was sent between these two moments and is not known to be gone."""
-        rows = await self.database.all(
-            "SELECT post_parts.platform_id FROM post_parts JOIN posts ON posts.id = post_id WHERE account = ? "
-            "AND post_parts.platform_id IS NOT NULL AND post_parts.deleted_at IS NULL "
-            "AND tried_at >= ? AND tried_at <= ? ORDER BY tried_at",
-            (self.account, since.isoformat(), until.isoformat()),
-        )
-        return [row["platform_id"] for row in rows]
-
-    async def gone(self, ids: Collection[str]) -> int:
-        """These are gone from X; a post of which nothing is left there is deleted. How many posts that are."""
-        count = 0
-        for platform_id in ids:
-            row = await self.database.one("SELECT * FROM post_parts WHERE platform_id = ?", (platform_id,))
-            if row is not None:
-                count += await self.taken_back(row["post_id"], row["number"], GONE_FROM_X)
-        return count
-
-    async def to_take_back(self) -> list[tuple[Post, Part]]:
-        """Parts that somebody wants deleted from X, of a thread the last one first."""
-        found = []
-        for post in await self._posts("delete_wanted_by IS NOT NULL AND state IN ('sent', 'refused')"):
-            rows = await self.database.all("SELECT * FROM post_parts WHERE post_id = ? ORDER BY number", (post.id,))
-            gone = {row["number"] for row in rows if row["deleted_at"]}
-            standing = [part for part in read_parts(rows) if part.platform_id and part.number not in gone]
-            found += [(post, part) for part in reversed(standing)]
-        return found
-
-    async def taken_back(self, number: int, place: int, reason: str | None = None) -> bool:
-        """A part stands on X no more; whether that was the last of its post, which is deleted then."""
-        async with self.database.transaction() as transaction:
-            await transaction.run(
-                "UPDATE post_parts SET deleted_at = ? WHERE post_id = ? AND number = ?", (self._now(), number, place)
-            )
-            left = await transaction.one(
-                "SELECT 1 FROM post_parts WHERE post_id = ? AND platform_id IS NOT NULL AND deleted_at IS NULL",
-                (number,),
-            )
-            if left is not None:
-                return False
-            changed = await transaction.run(
-                "UPDATE posts SET state = 'deleted', deleted_at = ?, reason = coalesce(?, reason) "
-                "WHERE id = ? AND state IN ('sent', 'refused')",
-                (self._now(), reason, number),
-            )
-            return changed == 1
-
-    async def not_taken_back(self, number: int, reason: str) -> None:
-        """X will not delete it; the post stays as it is, with the reason."""
-        async with self.database.transaction() as transaction:
-            await transaction.run("UPDATE posts SET delete_wanted_by = NULL, reason = ? WHERE id = ?", (reason, number))
-
-    async def looked_at(self) -> datetime | None:
-        """When it was last looked for what is gone."""
-        row = await self.database.one("SELECT at FROM x_looks WHERE account = ?", (self.account,))
-        return datetime.fromisoformat(row["at"]) if row else None
-
-    async def note_look(self) -> None:
-        """It was looked for what is gone just now."""
-        async with self.database.transaction() as transaction:
-            await transaction.run(
-                "INSERT INTO x_looks (account, at) VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET at = excluded.at",
-                (self.account, self._now()),
-            )
-
-    # ---
-
     async def _posts(self, condition: str) -> list[Post]:
         rows = await self.database.all(
             f"SELECT * FROM posts WHERE account = ? AND {condition} ORDER BY id", (self.account,)
@@ -312,8 +232,7 @@ class Outbox:
 
     async def _was_said(self, transaction: Transaction, row: Row) -> bool:
         """Whether an account of ours said nearly the same by now; the post is refused then."""
-        said = [(each["id"], each["text"]) for each in await transaction.all(_SAID, (row["id"],))]
-        like = self._similar.nearest(row["text"], said)
+        like = await self._said.like_what_was_said(transaction, row["text"], row["id"])
         if like is not None:
             await transaction.run(
                 "UPDATE posts SET state = 'refused', reason = ? WHERE id = ?",

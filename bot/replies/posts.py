@@ -9,53 +9,26 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bot.config import MAIN, X
 from bot.database import Database, Transaction
 from bot.errors import Refused
-from bot.generation.draft import Draft, Drafts, Sampling
+from bot.generation.draft import Sampling
 from bot.generation.safety import offence
 from bot.personas.takedown import require_remembered
 from bot.replies.addressing import calling_nobody
 from bot.replies.conversation import LONGEST_SENDING, Drafting, until_arrived
 from bot.replies.post import Part, Post, PostState, read_parts, read_post
-from bot.replies.ranking import Decided, Figures, Ranking, learned
-from bot.replies.similar import Similar
+from bot.replies.proposals import Proposals, Proposed
+from bot.replies.ranking import Ranking
+from bot.replies.similar import SaidBefore
 from bot.replies.threads import require_allowed, split
 
 __all__ = ["Part", "Post", "PostState", "Posts"]
 
 REPLACED = "another draft took its place"
 OVER_TIME = "it waited too long"
-
-# What our accounts have said, may have said, or are about to say.
-_COUNTED = (
-    "SELECT id, text FROM posts WHERE id != ? AND (state NOT IN ('refused', 'expired') "
-    "OR EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL)) ORDER BY id"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _New:
-    """A text for the list."""
-
-    account: str
-    persona: str
-    version: str
-    seed: int
-    text: str
-    novelty: float
-    nearest: str | None = None
-    likelihood_gain: float | None = None
-    score: float | None = None
-    is_scheduled: bool = False  # nobody asked for it but the schedule
-
-    def figures(self, at: datetime) -> Figures:
-        """What the ranking looks at."""
-        offends = offence().probability(self.text)
-        return Figures(self.text, self.novelty, self.score, self.likelihood_gain, offends, at)
 
 
 class Posts:
@@ -72,12 +45,10 @@ class Posts:
     ) -> None:
         """`drafts` are made for each proposal; `accounts` are the settings by name; `clock` gives UTC."""
         self._database = database
-        self._speaker = speaker
-        self._sampling = sampling
-        self._drafts = drafts
         self._accounts = accounts
         self._clock = clock
-        self._similar = Similar()
+        self._said = SaidBefore()
+        self._proposals = Proposals(database, speaker, sampling, drafts, clock)
 
     @property
     def accounts(self) -> Sequence[str]:
@@ -98,8 +69,7 @@ class Posts:
         """
         self._settings(account)
         began = self._clock()
-        made = await self._speaker.drafts(persona, count=self._drafts, sampling=self._sampling, urgent=urgent)
-        for new in await self._ranked(account, made, is_scheduled=not urgent):
+        for new in await self._proposals.made(account, persona, urgent):
             try:
                 return await self._keep(new, began)
             except Refused:  # it was said before
@@ -119,26 +89,16 @@ class Posts:
         self, account: str, persona: str, version: str, seed: int, text: str, novelty: float, by: str
     ) -> Post:
         """A text that `by` saw elsewhere, on the list. Raises `Refused` when it was said before."""
-        post = await self._keep(_New(account, persona, version, seed, calling_nobody(text), novelty), self._clock())
+        post = await self._keep(Proposed(account, persona, version, seed, calling_nobody(text), novelty), self._clock())
         async with self._database.transaction() as transaction:
             await transaction.run("UPDATE posts SET edited_by = ? WHERE id = ?", (by, post.id))
         return await self.post(post.id)
 
     async def ranking(self) -> Ranking:
         """What was learned from the decisions so far, and what it is worth."""
-        rows = await self._database.all("SELECT * FROM posts WHERE choice IS NOT NULL ORDER BY decided_at, id")
-        return learned([Decided(_figures(read_post(row)), bool(row["choice"])) for row in rows])
+        return await self._proposals.ranking()
 
-    async def _ranked(self, account: str, made: Drafts, is_scheduled: bool) -> list[_New]:
-        ranking = await self.ranking()
-        new = [_new(account, made, draft, is_scheduled) for draft in made.drafts]
-        model = ranking.model
-        if model is None:
-            return new
-        now = self._clock()
-        return sorted(new, key=lambda each: -model.probability(each.figures(now)))
-
-    async def _keep(self, new: _New, began: datetime) -> Post:
+    async def _keep(self, new: Proposed, began: datetime) -> Post:
         """Put it on the list. Raises `Refused` when it was said before."""
         settings, now = self._settings(new.account), self._clock()
         require_allowed(new.text)
@@ -146,32 +106,16 @@ class Posts:
         async with self._database.transaction() as transaction:
             await require_remembered(transaction, new.persona, began.isoformat())
             await self._require_new(transaction, new.text)
-            row: dict[str, object] = {
-                "account": new.account,
-                "persona": new.persona,
-                "version": new.version,
-                "seed": new.seed,
-                "text": new.text,
-                "novelty": new.novelty,
-                "nearest": new.nearest,
-                "offence": offence().probability(new.text),
-                "likelihood_gain": new.likelihood_gain,
-                "score": new.score,
-                "scheduled": int(new.is_scheduled),
-                "state": state,
-                "created_at": now.isoformat(),
-                "expires_at": (now + timedelta(hours=settings.approved_for_hours)).isoformat(),
-            }
-            number = await _insert(transaction, row)
+            expires_at = now + timedelta(hours=settings.approved_for_hours)
+            row = {"state": state, "created_at": now.isoformat(), "expires_at": expires_at.isoformat()}
+            number = await _insert(transaction, {**new.as_row(), **row})
             if state is PostState.APPROVED:
                 await _cut(transaction, number, new.text)
         return await self.post(number)
 
     async def _require_new(self, transaction: Transaction, text: str, number: int = 0) -> None:
         """Raises `Refused` when the text of post `number` (0: a new one) is like an earlier one."""
-        counted = [(row["id"], row["text"]) for row in await transaction.all(_COUNTED, (number,))]
-        same = await transaction.one("SELECT id FROM posts WHERE text = ? AND id != ?", (text, number))
-        like = same["id"] if same else self._similar.nearest(text, counted)
+        like = await self._said.like_an_earlier_one(transaction, text, number)
         if like is not None:
             raise Refused(f"That is much like post {like}, and X forbids saying the same again. Say something else.")
 
@@ -358,7 +302,7 @@ class Posts:
         async with self._database.transaction() as transaction:
             rows = await transaction.all(f"SELECT picture FROM posts WHERE {_one_of(personas)}", personas)
             await transaction.run(f"DELETE FROM posts WHERE {_one_of(personas)}", personas)
-        self._similar.forget()
+        self._said.forget()
         return [row["picture"] for row in rows if row["picture"]]
 
 
@@ -378,26 +322,6 @@ async def _cut(transaction: Transaction, number: int, text: str) -> None:
         "INSERT INTO post_parts (post_id, number, text) VALUES (?, ?, ?)",
         [(number, place, part) for place, part in parts],
     )
-
-
-def _new(account: str, made: Drafts, draft: Draft, is_scheduled: bool) -> _New:
-    return _New(
-        account=account,
-        persona=made.persona,
-        version=made.version,
-        seed=draft.seed,
-        text=calling_nobody(draft.text),
-        novelty=draft.novelty,
-        nearest=draft.nearest,
-        likelihood_gain=draft.likelihood_gain,
-        score=draft.score,
-        is_scheduled=is_scheduled,
-    )
-
-
-def _figures(post: Post) -> Figures:
-    said = post.generated or post.text
-    return Figures(said, post.novelty, post.score, post.likelihood_gain, post.offence, post.created_at)
 
 
 def _decided_already(post: Post) -> Refused:

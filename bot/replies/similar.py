@@ -17,10 +17,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bot.database import Transaction
 from bot.generation.novelty import MAX_RUN, words
 
 ALIKE = 0.6  # share of distinct words in both, of those in either
 FEWEST_WORDS = 6
+
+_STANDS = "EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL)"  # some of it does
+_POSTS = "SELECT id, text FROM posts WHERE id != ? AND ({}) ORDER BY id"
+_COUNTED = _POSTS.format(f"state NOT IN ('refused', 'expired') OR {_STANDS}")
+_SAID = _POSTS.format(f"state IN ('sending', 'sent', 'unknown', 'deleted') OR {_STANDS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,32 @@ class Similar:
         if known is None or known.text != text:
             known = self._known[number] = _taken_apart(text)
         return known
+
+
+class SaidBefore:
+    """The same over the table of posts, of all accounts. Asked within a transaction, so that no two say it at once."""
+
+    def __init__(self) -> None:
+        self._similar = Similar()
+
+    async def like_an_earlier_one(self, transaction: Transaction, text: str, number: int = 0) -> int | None:
+        """The number of a post that the text is like: one that was said, is on its way, or waits; also one that was
+        refused, where it has the very same text. `number` is the post that has the text (0: none yet).
+        """
+        same = await transaction.one("SELECT id FROM posts WHERE text = ? AND id != ?", (text, number))
+        return int(same["id"]) if same else await self._nearest(transaction, _COUNTED, text, number)
+
+    async def like_what_was_said(self, transaction: Transaction, text: str, number: int) -> int | None:
+        """The number of another post that the text is like, of those that stand or stood on X, or may."""
+        return await self._nearest(transaction, _SAID, text, number)
+
+    def forget(self) -> None:
+        """Let go of all texts."""
+        self._similar.forget()
+
+    async def _nearest(self, transaction: Transaction, sql: str, text: str, number: int) -> int | None:
+        rows = await transaction.all(sql, (number,))
+        return self._similar.nearest(text, [(row["id"], row["text"]) for row in rows])
 
 
 def are_alike(one: str, other: str) -> bool:

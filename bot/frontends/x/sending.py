@@ -53,7 +53,7 @@ class Sender:
     async def take_back(self) -> None:
         """Delete from X what somebody wants taken back. Raises as `send`."""
         price = self._ledger.prices.post_delete
-        for post, part in await self._outbox.to_take_back():
+        for post, part in await self._outbox.published.to_take_back():
             try:
                 what = f"Deleting post {post.id}"
                 async with self._ledger.hold("delete", post.persona, price, what) as call:
@@ -62,10 +62,10 @@ class Sender:
             except XError as error:
                 if type(error) is not XError:
                     raise
-                await self._outbox.not_taken_back(post.id, str(error))
+                await self._outbox.published.not_taken_back(post.id, str(error))
                 log.warning("X did not delete a post", post=post.id, reason=str(error))
             else:
-                await self._outbox.taken_back(post.id, part.number)
+                await self._outbox.published.taken_back(post.id, part.number)
                 log.info("a post was deleted", post=post.id, part=part.number)
 
     async def _picture(self, post: Post, part: Part) -> tuple[str, ...]:

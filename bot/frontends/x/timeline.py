@@ -76,13 +76,13 @@ class OwnTimeline:
 
     async def notice_what_is_gone(self) -> int:
         """How many posts of the last two days stand on X no more, once a day; they are deleted from now on."""
-        looked_at, now = await self._outbox.looked_at(), self._clock()
+        looked_at, now = await self._outbox.published.looked_at(), self._clock()
         if looked_at is not None and now - looked_at < GONE_EVERY:
             return 0
-        expected = await self._outbox.standing(now - _GONE_OVER, now - LAG)
+        expected = await self._outbox.published.standing(now - _GONE_OVER, now - LAG)
         gone = await self._missing(expected, now - _GONE_OVER) if expected else []
-        await self._outbox.note_look()
-        return await self._outbox.gone(gone)
+        await self._outbox.published.note_look()
+        return await self._outbox.published.gone(gone)
 
     async def _missing(self, expected: list[str], since: datetime) -> list[str]:
         """Those of the ids that the timeline does not show, and of which X says that they are gone."""
@@ -105,7 +105,7 @@ class OwnTimeline:
         seen = await self._look(part.sending_since or self._clock())
         with_picture = await self._outbox.has_picture(part)
         same = [tweet.id for tweet in seen.tweets if tweet.id and is_same(part.text, tweet.text, with_picture)]
-        known = await self._outbox.known_ids(same)
+        known = await self._outbox.published.known_ids(same)
         return next((each for each in reversed(same) if each not in known), None), seen.is_whole
 
     async def _look(self, since: datetime) -> Seen:
