@@ -21,7 +21,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from filelock import FileLock, Timeout
 
-from bot.config import Config, secret
+from bot.config import MAIN, Config, X, secret, x_accounts
 from bot.database import Database
 from bot.errors import ConfigError, MockingbirdError, NotPermitted
 from bot.forgetting import rooms_to_empty
@@ -43,6 +43,7 @@ from bot.personas.takedown import Outlet, Room, Takedown, Takedowns
 from bot.replies.conversation import Conversation, Platform
 from bot.replies.duels import Duels
 from bot.replies.guessing import Guessing
+from bot.replies.outbox import Outbox
 from bot.replies.posts import Posts
 from bot.shelf.bases import Base
 from bot.shelf.forms import form_of, whole_model
@@ -74,6 +75,7 @@ from bot.tweets.x_bodies import VOCABULARIES
 LOOK_S = 1.0  # how often the service looks for takedowns, which another process may have begun
 WAIT_S = 900.0  # before another try with a takedown that has to wait
 SWEEP_MINUTES = 60.0  # between two looks for what has been kept long enough, which is counted in days
+PICTURES = "pictures"  # of posts, a folder in [paths] data
 DROP_AGAIN_S = 60.0  # before another try to let go of what is held in memory
 
 log = structlog.get_logger(__name__)
@@ -129,7 +131,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
     speaker = Speaker(shelf, store, config.generation, config.safety)
     conversation = Conversation(database, shelf, speaker, config.generation, config.replies, now)
     sampling = Sampling.from_settings(config.generation)
-    posts = Posts(database, speaker, sampling, config.generation.drafts, config.x.approval, now)
+    posts = Posts(database, speaker, sampling, config.generation.drafts, x_accounts(config.x), now)
     evaluator = _evaluator(config, shelf, store)
     evaluations, decisions = Evaluations(database, now), Decisions(database, shelf, now)
     trainings = _trainings(config, database, shelf, store, evaluator)
@@ -149,6 +151,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
         ledger,
         pushes,
         blends,
+        data / PICTURES,
     )
     return Rooms(
         config=config,
@@ -206,7 +209,7 @@ def _adoptions(
 def _outlets(config: Config, ledger: Ledger) -> dict[str, Outlet]:
     """Where something that was said may stand, and has to be taken back."""
     return {
-        Platform.X: XOutlet(lambda: open_x(config), ledger),
+        Platform.X: XOutlet(lambda account: open_x(config, account), list(x_accounts(config.x)), ledger),
         Platform.DISCORD: DiscordOutlet(config.discord),
         HUB: HubOutlet(config.hub),
     }
@@ -268,20 +271,25 @@ async def open_collector(rooms: Rooms) -> AsyncIterator[Collector]:
         yield Collector(client, rooms.store, rooms.database, rooms.ledger, rooms.config.x, now)
 
 
-def _x_keys(config: Config) -> XKeys:
+def _x_keys(settings: X) -> XKeys:
     return XKeys(
-        bearer_token=secret(config.x.bearer_token_env),
-        consumer_key=secret(config.x.consumer_key_env),
-        consumer_secret=secret(config.x.consumer_secret_env),
-        access_token=secret(config.x.access_token_env),
-        access_token_secret=secret(config.x.access_token_secret_env),
+        bearer_token=secret(settings.bearer_token_env),
+        consumer_key=secret(settings.consumer_key_env),
+        consumer_secret=secret(settings.consumer_secret_env),
+        access_token=secret(settings.access_token_env),
+        access_token_secret=secret(settings.access_token_secret_env),
     )
 
 
 @asynccontextmanager
-async def open_x(config: Config) -> AsyncIterator[XClient]:
-    """The client for X with the keys that the environment holds."""
-    keys = _x_keys(config)
+async def open_x(config: Config, account: str = MAIN) -> AsyncIterator[XClient]:
+    """The client for X with the keys that the environment holds for an account of ours. Raises `ConfigError`."""
+    settings = x_accounts(config.x).get(account)
+    if settings is None:
+        raise ConfigError(
+            f"There is no account {account!r} any more. Put [x.accounts.{account}] back into the settings."
+        )
+    keys = _x_keys(settings)
     async with XClient(keys, config.x.api_base, VOCABULARIES[config.x.vocabulary]) as client:
         yield client
 
@@ -437,7 +445,8 @@ async def _serve(stack: AsyncExitStack, config: Config) -> None:
         if x is not None:
             group.create_task(x.collector.run(), name="collector")
             group.create_task(x.check.run(), name="compliance check")
-            group.create_task(x.frontend.run(), name="x")
+            for frontend in x.frontends:
+                group.create_task(frontend.run(), name=f"x {frontend.account}")
             group.create_task(purchases.run(), name="purchases")
         if discord is not None:
             group.create_task(discord.run(), name="discord")
@@ -449,7 +458,7 @@ class _X:
 
     collector: Collector
     check: ComplianceCheck
-    frontend: XFrontend
+    frontends: Sequence[XFrontend]  # one for each account of ours
 
 
 def _only_one(stack: AsyncExitStack, config: Config) -> None:
@@ -510,7 +519,26 @@ async def _x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> _X:
     client = await stack.enter_async_context(open_x(rooms.config))
     collector = Collector(client, rooms.store, rooms.database, rooms.ledger, settings, now, retraining.ring)
     check = ComplianceCheck(client, rooms.store, rooms.database, rooms.ledger, settings, now)
-    return _X(collector, check, XFrontend(client, rooms.posts, rooms.ledger, settings, now))
+    frontends = [await _x_account(stack, rooms, name) for name in x_accounts(settings)]
+    return _X(collector, check, frontends)
+
+
+async def _x_account(stack: AsyncExitStack, rooms: Rooms, name: str) -> XFrontend:
+    """The front end of one account, with keys of its own."""
+    config = rooms.config
+    client = await stack.enter_async_context(open_x(config, name))
+    accounts = x_accounts(config.x)
+    shares_app = accounts[name].consumer_key_env == config.x.consumer_key_env
+    return XFrontend(
+        client,
+        rooms.posts,
+        Outbox(rooms.database, name, now),
+        rooms.ledger,
+        accounts[name],
+        config.paths.data / PICTURES,
+        now,
+        owns_app=name == MAIN or not shares_app,
+    )
 
 
 def open_purchases(rooms: Rooms, collector: Collector | None) -> Purchases:
@@ -605,7 +633,7 @@ def _scheduler(config: Config, retraining: Bell, sweeping: Bell, x: _X | None) -
         bells += [
             (config.x.fetch_interval_minutes, x.collector.wake),
             (config.x.check_interval_hours * 60, x.check.wake),
-            (config.x.post_every_minutes, x.frontend.wake),
+            *((1.0, each.wake) for each in x.frontends),
         ]
     for minutes, ring in bells:
         if minutes:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bot.config import MAIN
 from bot.database import Database
 from bot.errors import UnknownHandle, UsageError
 from bot.personas.takedown import Room, Said, Subject, Takedown, Takedowns
@@ -56,10 +57,11 @@ _BLEND = "a blend with other accounts, which are not named here"
 
 
 class PostRoom(Room):
-    """Posts for X."""
+    """Posts for X, with their pictures."""
 
-    def __init__(self, posts: Posts) -> None:
+    def __init__(self, posts: Posts, pictures: Path) -> None:
         self._posts = posts
+        self._pictures = pictures
 
     async def stop_speaking(self, subject: Subject) -> None:
         """Nothing that waits goes out."""
@@ -72,13 +74,13 @@ class PostRoom(Room):
 
     async def said(self, subject: Subject) -> Iterable[Said]:
         """What stands on X, or may."""
-        on_x = (PostState.SENT, PostState.UNKNOWN, PostState.SENDING)
-        posts = [post for post in await self._posts.made_by(subject.personas) if post.state in on_x]
-        return [Said(platform=Platform.X, channel="", id=post.platform_id) for post in posts]
+        said = await self._posts.said(subject.personas)
+        return [Said(platform=Platform.X, channel=_channel(account), id=platform_id) for account, platform_id in said]
 
     async def remove(self, subject: Subject) -> None:
         """Their texts go."""
-        await self._posts.remove(subject.personas)
+        for name in await self._posts.remove(subject.personas):
+            (self._pictures / name).unlink(missing_ok=True)
 
     async def export(self, subject: Subject) -> Mapping[str, str]:
         """Each post."""
@@ -326,10 +328,11 @@ def rooms_to_empty(
     ledger: Ledger,
     pushes: Pushes,
     blends: Blends,
+    pictures: Path,
 ) -> dict[str, Room]:
     """The rooms by name, in the order in which a takedown empties them."""
     return {
-        "posts": PostRoom(posts),
+        "posts": PostRoom(posts, pictures),
         "answers": ConversationRoom(conversation),
         "hub": HubRoom(pushes),
         "versions": ShelfRoom(shelf, evaluations, decisions, blends),
@@ -426,12 +429,19 @@ def _post(post: Post, subject: Subject) -> dict[str, Any]:
     return {
         "persona": _called(post.persona, subject),
         "version": post.version,
+        "account": post.account,
         "text": post.text,
+        "generated": post.generated or post.text,
         "state": post.state.value,
         "created_at": post.created_at.isoformat(),
         "sent_at": post.sent_at.isoformat() if post.sent_at else None,
         "id on X": post.platform_id,
     }
+
+
+def _channel(account: str) -> str:
+    """Where on X something was said: nothing need be told of the main account."""
+    return "" if account == MAIN else account
 
 
 def _called(persona: str, subject: Subject) -> str:

@@ -360,13 +360,30 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE posts ADD COLUMN picture TEXT;         -- a file in [paths] data, pictures/
     ALTER TABLE posts ADD COLUMN alt_text TEXT;        -- what is to be seen on it
     ALTER TABLE posts ADD COLUMN deleted_at TEXT;      -- by us, or when it was noticed that it is gone from X
+    ALTER TABLE posts ADD COLUMN delete_wanted_by TEXT;  -- who wants it taken back from X; done at the next turn
+    ALTER TABLE posts ADD COLUMN score REAL;           -- by which it was the best of its drafts, 0 to 1
+    ALTER TABLE posts ADD COLUMN scheduled INTEGER NOT NULL DEFAULT 1;  -- 0 where a person asked for it
+    ALTER TABLE posts ADD COLUMN edited_by TEXT;       -- who wrote it anew
+    ALTER TABLE posts ADD COLUMN choice INTEGER;       -- a person's: 1 approved as it was drafted, 0 refused
     CREATE TABLE post_parts (                  -- of a post that was approved: more than one is a thread
         post_id INTEGER NOT NULL REFERENCES posts(id) ON DELETE CASCADE,
         number INTEGER NOT NULL,               -- from 1 on
         text TEXT NOT NULL,                    -- exactly what is sent
         platform_id TEXT,                      -- X's id once it is known to stand there
-        sending_since TEXT,                    -- when it was handed to X
+        sending_since TEXT,                    -- when it was first handed to X; from there on it may stand there
+        tried_at TEXT,                         -- when it was last handed to X
+        attempts INTEGER NOT NULL DEFAULT 0,   -- of which it is not certain that they came to nothing
+        said_duplicate INTEGER NOT NULL DEFAULT 0,  -- 1: at the last one X said that it has this text already
+        deleted_at TEXT,                       -- it is gone from X
         PRIMARY KEY (post_id, number)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO post_parts (post_id, number, text, platform_id, sending_since, tried_at, attempts)
+        SELECT id, 1, text, platform_id, sent_at, sent_at, state != 'approved' FROM posts
+        WHERE state IN ('approved', 'sending', 'sent', 'unknown');
+    CREATE INDEX post_parts_by_platform_id ON post_parts (platform_id);
+    CREATE TABLE x_looks (                     -- at the own timeline, for what is gone from there
+        account TEXT PRIMARY KEY,              -- of ours
+        at TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE x_mentions (                  -- what was said to one of our accounts, without its words
         account TEXT NOT NULL,                 -- of ours

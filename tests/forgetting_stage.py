@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from bot.config import Generation, Hub, Judging, Model, Prices, Replies, Retraining
+from bot.config import Generation, Hub, Judging, Model, Prices, Replies, Retraining, X
 from bot.database import Database
 from bot.forgetting import rooms_to_empty
 from bot.generation.draft import Sampling
@@ -31,6 +31,7 @@ from bot.tweets.costs import Ledger
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.tweet import Source, Tweet
 from tests.fakes import FakeClock, FakeSpeaker
+from tests.posting import sent
 from tests.shelves import manifest
 from tests.training.material import sentences, settings
 
@@ -93,10 +94,9 @@ class Town:
 
     async def post(self, persona: str, platform_id: str) -> None:
         """A post in that voice stands on X."""
-        post = await self.posts.propose(persona)
+        post = await self.posts.propose("main", persona)
         await self.posts.approve(post.id, "web")
-        assert await self.posts.sending(post.id)
-        await self.posts.sent(post.id, platform_id)
+        await sent(self.database, self.takedowns._clock, post.id, platform_id)
 
     def forgetting(self, outlets: Mapping[str, Outlet]) -> Takedowns:
         """Takedowns that can take back what was said."""
@@ -130,7 +130,7 @@ async def town(folder: Path, clock: FakeClock | None = None, busy_timeout_ms: in
             database, shelf, store, folder, Model(base="tiny"), settings(), Retraining(min_new_tweets=5), now
         )
         conversation = Conversation(database, shelf, speaker, Generation(), Replies(default_persona="otis"), now)
-        posts = Posts(database, speaker, Sampling.from_settings(Generation()), 1, True, now)
+        posts = Posts(database, speaker, Sampling.from_settings(Generation()), 1, {"main": X()}, now)
         ledger, blocklist = Ledger(database, Prices(), Decimal("20"), now), Blocklist(database, now)
         evaluations = Evaluations(database, now)
         pushes = Pushes(database, store, shelf, folder, Hub(), Generation(), now)
@@ -149,6 +149,7 @@ async def town(folder: Path, clock: FakeClock | None = None, busy_timeout_ms: in
             ledger,
             pushes,
             blends,
+            folder / "pictures",
         )
         takedowns = Takedowns(database, store, blocklist, rooms, {}, folder, now)
         yield Town(

@@ -54,7 +54,7 @@ class Said(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     platform: str  # x, discord, hub
-    channel: str  # on Discord; empty on X
+    channel: str  # on Discord; on X an account of ours, empty for the main one
     id: str | None  # the platform's, or a repository's name; None when it is unknown whether and where it stands
     outcome: str | None = None  # None: it stands; DELETED; or in a sentence why it could not be deleted
 

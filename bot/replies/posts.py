@@ -1,62 +1,38 @@
-"""Posts for X: drafted, looked at by a person unless the operator said otherwise, sent once.
+"""The list of posts for X: what is proposed, what people decide about it, and what is kept of that.
 
-drafted -> approved -> sending -> sent
-        -> refused              -> unknown       we were cut off while sending; a person decides
-                                -> approved      X said no for now; it is tried again
-                                -> refused       X said no for good; the reason says why
+Outcome: `propose` puts a draft on the list of an account, which nobody has proposed before and which is like nothing
+that any account of ours has said. People edit it, ask for another one, approve it (for now or for later) or refuse it.
+What is approved is cut into parts at once; sending these is the `outbox`'s. What waits too long expires.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
-import structlog
-
-from bot.database import Database, Row
+from bot.config import MAIN, X
+from bot.database import Database, Transaction
 from bot.errors import Refused
 from bot.generation.draft import Sampling
+from bot.generation.safety import offence
 from bot.personas.takedown import require_remembered
 from bot.replies.addressing import calling_nobody
 from bot.replies.conversation import LONGEST_SENDING, Drafting, until_arrived
+from bot.replies.post import Part, Post, PostState, read_parts, read_post
+from bot.replies.proposals import Proposals, Proposed
+from bot.replies.ranking import Ranking
+from bot.replies.similar import SaidBefore
+from bot.replies.threads import require_allowed, split
 
-log = structlog.get_logger(__name__)
+__all__ = ["Part", "Post", "PostState", "Posts"]
 
-
-class PostState(StrEnum):
-    """Where a post is on its way."""
-
-    DRAFTED = "drafted"  # waits for a person
-    APPROVED = "approved"  # may be sent
-    SENDING = "sending"  # handed to X, no answer yet
-    SENT = "sent"  # X gave it an id
-    REFUSED = "refused"  # a person said no
-    UNKNOWN = "unknown"  # the service stopped or the answer was lost while it was being sent: it may be on X or not
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """One post and where it stands."""
-
-    id: int
-    persona: str
-    version: str
-    seed: int
-    text: str
-    novelty: float  # 0 a copy, 1 shares nothing
-    state: PostState
-    created_at: datetime  # UTC
-    decided_by: str | None
-    sent_at: datetime | None  # UTC; until X took it, when it was handed over
-    platform_id: str | None  # X's id
-    reason: str | None
+REPLACED = "another draft took its place"
+OVER_TIME = "it waited too long"
 
 
 class Posts:
-    """The approval list and the outbox."""
+    """The list, over all accounts."""
 
     def __init__(
         self,
@@ -64,139 +40,243 @@ class Posts:
         speaker: Drafting,
         sampling: Sampling,
         drafts: int,
-        approval: bool,
+        accounts: Mapping[str, X],
         clock: Callable[[], datetime],
     ) -> None:
+        """`drafts` are made for each proposal; `accounts` are the settings by name; `clock` gives UTC."""
         self._database = database
-        self._speaker = speaker
-        self._sampling = sampling
-        self._drafts = drafts  # made for each proposal; the best one that was never proposed before is taken
-        self._approval = approval
+        self._accounts = accounts
         self._clock = clock
+        self._said = SaidBefore()
+        self._proposals = Proposals(database, speaker, sampling, drafts, clock)
 
-    async def propose(self, persona: str, urgent: bool = True) -> Post:
-        """A new post: waiting for approval, or approved at once where approval is off; `urgent` where somebody waits.
+    @property
+    def accounts(self) -> Sequence[str]:
+        """The names of our accounts."""
+        return list(self._accounts)
+
+    def account_of(self, persona: str) -> str:
+        """The account on which that persona speaks; the main one where it has none."""
+        return next((name for name, settings in self._accounts.items() if settings.persona == persona), MAIN)
+
+    # --- Proposing ---
+
+    async def propose(self, account: str, persona: str, urgent: bool = True) -> Post:
+        """A new post: waiting for approval, or approved at once where the account needs none; `urgent` where somebody
+        waits. Of several drafts it is the best that is new, by what people approved before where that tells enough.
 
         Raises `Refused`, `Busy`, `UnknownPersona`.
         """
-        began = self._clock().isoformat()
-        made = await self._speaker.drafts(persona, count=self._drafts, sampling=self._sampling, urgent=urgent)
-        state = PostState.DRAFTED if self._approval else PostState.APPROVED
-        for draft in made.drafts:
-            number = await self._insert(persona, made.version, draft.seed, draft.text, draft.novelty, state, began)
-            if number is not None:
-                return await self.post(number)
+        self._settings(account)
+        began = self._clock()
+        for new in await self._proposals.made(account, persona, urgent):
+            try:
+                return await self._keep(new, began, self._first_state(account))
+            except Refused:  # it was said before
+                continue
         raise Refused(f"{persona} only repeated earlier posts this time; the next turn may bring something new.")
 
-    async def submit(self, persona: str, version: str, seed: int, text: str, novelty: float, by: str) -> Post:
-        """Put on the approval list what was said already; a person decides also where posts go out without.
+    async def another(self, number: int, by: str) -> Post:
+        """Another draft in the place of this one, which is refused. Raises as `propose`; then this one still waits."""
+        old = await self.post(number)
+        if old.state is not PostState.DRAFTED:
+            raise _decided_already(old)
+        new = await self.propose(old.account, old.persona)
+        await self.refuse(number, by, REPLACED)
+        return new
 
-        `by` is whoever wants it. Raises `Refused` when it was proposed before, `UnknownPersona`.
+    async def submit(
+        self, account: str, persona: str, version: str, seed: int, text: str, novelty: float, by: str
+    ) -> Post:
+        """A text that `by` saw elsewhere, on the list; a person decides also where posts go out without.
+
+        Raises `Refused` when it was said before, `UnknownPersona`.
         """
-        began = self._clock().isoformat()
-        number = await self._insert(persona, version, seed, text, novelty, PostState.DRAFTED, began)
-        if number is None:
-            raise Refused("This was proposed before, so it isn't proposed again. Nothing is said twice on X.")
-        log.info("post submitted", post=number, persona=persona, version=version, by=by)
+        new = Proposed(account, persona, version, seed, calling_nobody(text), novelty)
+        post = await self._keep(new, self._clock(), PostState.DRAFTED)
+        async with self._database.transaction() as transaction:
+            await transaction.run("UPDATE posts SET edited_by = ? WHERE id = ?", (by, post.id))
+        return await self.post(post.id)
+
+    async def ranking(self) -> Ranking:
+        """What was learned from the decisions so far, and what it is worth."""
+        return await self._proposals.ranking()
+
+    def _first_state(self, account: str) -> PostState:
+        return PostState.DRAFTED if self._settings(account).approval else PostState.APPROVED
+
+    async def _keep(self, new: Proposed, began: datetime, state: PostState) -> Post:
+        """Put it on the list. Raises `Refused` when it was said before."""
+        settings, now = self._settings(new.account), self._clock()
+        require_allowed(new.text)
+        async with self._database.transaction() as transaction:
+            await require_remembered(transaction, new.persona, began.isoformat())
+            await self._require_new(transaction, new.text)
+            expires_at = now + timedelta(hours=settings.approved_for_hours)
+            row = {"state": state, "created_at": now.isoformat(), "expires_at": expires_at.isoformat()}
+            number = await _insert(transaction, {**new.as_row(), **row})
+            if state is PostState.APPROVED:
+                await _cut(transaction, number, new.text)
         return await self.post(number)
 
-    async def _insert(
-        self, persona: str, version: str, seed: int, text: str, novelty: float, state: PostState, since: str
-    ) -> int | None:
-        """The number of a new post in a voice that was there at `since`; None when the same was proposed before."""
-        try:
-            async with self._database.transaction() as transaction:
-                await require_remembered(transaction, persona, since)
-                return await transaction.insert(
-                    "INSERT INTO posts (persona, version, seed, text, novelty, state, created_at) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (persona, version, seed, calling_nobody(text), novelty, state, self._clock().isoformat()),
-                )
-        except sqlite3.IntegrityError:
-            return None
+    async def _require_new(self, transaction: Transaction, text: str, number: int = 0) -> None:
+        """Raises `Refused` when the text of post `number` (0: a new one) is like an earlier one."""
+        like = await self._said.like_an_earlier_one(transaction, text, number)
+        if like is not None:
+            raise Refused(f"That is much like post {like}, and X forbids saying the same again. Say something else.")
+
+    # --- Looking ---
 
     async def post(self, number: int) -> Post:
         """One post. Raises `Refused` when there is none of that number."""
         row = await self._database.one("SELECT * FROM posts WHERE id = ?", (number,))
         if row is None:
             raise Refused(f"There is no post {number}. The list shows those that wait.")
-        return _post(row)
+        return read_post(row)
+
+    async def parts(self, number: int) -> list[Part]:
+        """The parts of a post, once it was approved; before that there are none."""
+        return read_parts(
+            await self._database.all("SELECT * FROM post_parts WHERE post_id = ? ORDER BY number", (number,))
+        )
 
     async def waiting(self) -> list[Post]:
-        """Posts that wait for a decision, the oldest first."""
-        return await self._in_state(PostState.DRAFTED)
+        """Posts that wait for a decision and have not expired, the oldest first."""
+        rows = await self._database.all(
+            "SELECT * FROM posts WHERE state = 'drafted' AND (expires_at IS NULL OR expires_at > ?) ORDER BY id",
+            (self._clock().isoformat(),),
+        )
+        return [read_post(row) for row in rows]
 
-    async def to_send(self) -> list[Post]:
-        """Approved posts, the oldest first."""
-        return await self._in_state(PostState.APPROVED)
+    async def in_state(self, *states: PostState) -> list[Post]:
+        """Posts of all accounts in one of these states, the oldest first."""
+        marks = ", ".join("?" * len(states))
+        rows = await self._database.all(f"SELECT * FROM posts WHERE state IN ({marks}) ORDER BY id", states)
+        return [read_post(row) for row in rows]
 
     async def recent(self, limit: int = 20) -> list[Post]:
         """The newest posts in any state, the newest first."""
-        return [
-            _post(row) for row in await self._database.all("SELECT * FROM posts ORDER BY id DESC LIMIT ?", (limit,))
-        ]
+        rows = await self._database.all("SELECT * FROM posts ORDER BY id DESC LIMIT ?", (limit,))
+        return [read_post(row) for row in rows]
 
-    async def last_created_at(self, persona: str) -> datetime | None:
-        """When the newest post of that persona was made; None when there is none."""
-        row = await self._database.one("SELECT max(created_at) AS at FROM posts WHERE persona = ?", (persona,))
-        return datetime.fromisoformat(row["at"]) if row and row["at"] else None
+    # --- Deciding ---
 
-    async def approve(self, number: int, by: str) -> Post:
-        """The post may go out. Raises `Refused` when it no longer waits."""
-        return await self._decide(number, PostState.APPROVED, by, None)
+    async def edit(self, number: int, text: str, by: str) -> Post:
+        """Another text in the place of what the model said, which is kept beside it; what is too long for one post
+        becomes a thread. Raises `Refused` when the post no longer waits, or the text may not be said.
+        """
+        text = calling_nobody(text).strip()
+        require_allowed(text)
+        async with self._database.transaction() as transaction:
+            await self._require_waiting(transaction, number)
+            await self._require_new(transaction, text, number)
+            await transaction.run(
+                "UPDATE posts SET generated = coalesce(generated, text), text = ?, offence = ?, edited_by = ? "
+                "WHERE id = ?",
+                (text, offence().probability(text), by, number),
+            )
+        return await self.post(number)
+
+    async def approve(self, number: int, by: str, not_before: datetime | None = None) -> Post:
+        """The post may go out, from `not_before` (UTC) on where that is given.
+
+        Raises `Refused` when it no longer waits.
+        """
+        now = self._clock()
+        async with self._database.transaction() as transaction:
+            post = await self._require_waiting(transaction, number)
+            hours = timedelta(hours=self._settings(post.account).approved_for_hours)
+            await transaction.run(
+                "UPDATE posts SET state = 'approved', decided_by = ?, decided_at = ?, not_before = ?, expires_at = ?, "
+                "choice = CASE WHEN generated IS NULL THEN 1 END WHERE id = ?",
+                (
+                    by,
+                    now.isoformat(),
+                    not_before.astimezone(UTC).isoformat() if not_before else None,
+                    (max(now, not_before or now) + hours).astimezone(UTC).isoformat(),
+                    number,
+                ),
+            )
+            await _cut(transaction, number, post.text)
+        return await self.post(number)
 
     async def refuse(self, number: int, by: str, reason: str | None = None) -> Post:
-        """The post will not go out. Raises `Refused` when it no longer waits."""
-        return await self._decide(number, PostState.REFUSED, by, reason)
-
-    async def sending(self, number: int) -> bool:
-        """Take an approved post for sending; False when somebody else has it."""
+        """The post will not go out, even where it was approved already. Raises `Refused` when it is too late."""
         async with self._database.transaction() as transaction:
-            return (
-                await transaction.run(
-                    "UPDATE posts SET state = 'sending', sent_at = ? WHERE id = ? AND state = 'approved'",
-                    (self._clock().isoformat(), number),
-                )
-                == 1
+            changed = await transaction.run(
+                "UPDATE posts SET state = 'refused', decided_by = ?, decided_at = ?, reason = ?, choice = 0 "
+                "WHERE id = ? AND state IN ('drafted', 'approved') AND NOT EXISTS "
+                "(SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL)",
+                (by, self._clock().isoformat(), reason, number),
             )
+        post = await self.post(number)
+        if not changed:
+            raise _decided_already(post)
+        return post
 
-    async def sent(self, number: int, platform_id: str) -> None:
-        """X accepted it under this id."""
+    async def delete(self, number: int, by: str) -> Post:
+        """What stands on X of this post is taken back at the account's next turn, for the price of a deletion each.
+
+        Raises `Refused` when nothing of it is known to stand there.
+        """
+        post = await self.post(number)
         async with self._database.transaction() as transaction:
+            changed = await transaction.run(
+                "UPDATE posts SET delete_wanted_by = ? WHERE id = ? AND state IN ('sent', 'refused') AND EXISTS "
+                "(SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL "
+                "AND deleted_at IS NULL)",
+                (by, number),
+            )
+        if not changed:
+            raise Refused(f"Post {number} is {post.state}, and nothing of it is known to stand on X. Look at the list.")
+        return await self.post(number)
+
+    async def attach(self, number: int, picture: str | None, alt_text: str | None) -> Post:
+        """A picture goes with the post, by the name that `pictures.keep` gave it; None takes it away.
+
+        Raises `Refused` when the post no longer waits.
+        """
+        async with self._database.transaction() as transaction:
+            await self._require_waiting(transaction, number)
             await transaction.run(
-                "UPDATE posts SET state = 'sent', platform_id = ?, sent_at = ?, reason = NULL WHERE id = ?",
-                (platform_id, self._clock().isoformat(), number),
+                "UPDATE posts SET picture = ?, alt_text = ? WHERE id = ?", (picture, alt_text, number)
             )
+        return await self.post(number)
 
-    async def not_sent(self, number: int, reason: str, again: bool) -> None:
-        """X said no: the post is tried again later, or is out with the reason."""
-        state = PostState.APPROVED if again else PostState.REFUSED
-        async with self._database.transaction() as transaction:
-            await transaction.run(
-                "UPDATE posts SET state = ?, reason = ?, sent_at = NULL WHERE id = ?", (state, reason, number)
-            )
+    async def _require_waiting(self, transaction: Transaction, number: int) -> Post:
+        row = await transaction.one("SELECT * FROM posts WHERE id = ?", (number,))
+        if row is None:
+            raise Refused(f"There is no post {number}. The list shows those that wait.")
+        post = read_post(row)
+        if post.state is not PostState.DRAFTED:
+            raise _decided_already(post)
+        if post.expires_at is not None and post.expires_at <= self._clock():
+            raise Refused(f"Post {number} has expired: {OVER_TIME}. Have another one written.")
+        return post
 
-    async def unknown(self, number: int, reason: str) -> None:
-        """X's answer is missing: the post may be there or not, and is never sent again by itself."""
-        async with self._database.transaction() as transaction:
-            await transaction.run(
-                "UPDATE posts SET state = 'unknown', reason = ? WHERE id = ? AND state = 'sending'", (reason, number)
-            )
-
-    async def recover(self) -> int:
-        """At start: what was cut off while sending is marked unknown and never sent again by itself; how many."""
-        async with self._database.transaction() as transaction:
-            return await transaction.run(
-                "UPDATE posts SET state = 'unknown', reason = 'the service stopped while this was being sent; "
-                "look at the account before sending it again' WHERE state = 'sending'"
-            )
+    def _settings(self, account: str) -> X:
+        settings = self._accounts.get(account)
+        if settings is None:
+            raise Refused(f"There is no account {account!r} in the settings. There are: {', '.join(self._accounts)}.")
+        return settings
 
     # --- Forgetting, and handing over what is held ---
 
     async def made_by(self, personas: Sequence[str]) -> list[Post]:
         """Every post of these personas in any state, the oldest first."""
         rows = await self._database.all(f"SELECT * FROM posts WHERE {_one_of(personas)} ORDER BY id", personas)
-        return [_post(row) for row in rows]
+        return [read_post(row) for row in rows]
+
+    async def said(self, personas: Sequence[str]) -> list[tuple[str, str | None]]:
+        """What stands on X of these personas, or may: the account and X's id, None where that is unknown."""
+        parts = await self._database.all(
+            "SELECT account, post_parts.platform_id AS id FROM post_parts JOIN posts ON posts.id = post_id "
+            "WHERE post_parts.deleted_at IS NULL AND (post_parts.platform_id IS NOT NULL OR "
+            f"(sending_since IS NOT NULL AND state IN ('sending', 'unknown'))) AND {_one_of(personas)} "
+            "ORDER BY post_id, number",
+            personas,
+        )
+        return [(row["account"], row["id"]) for row in parts]
 
     async def withdraw(self, personas: Sequence[str]) -> None:
         """Let nothing of these personas go out, and return once what is on its way has arrived or was cut off.
@@ -220,46 +300,40 @@ class Posts:
 
         await until_arrived(on_its_way)
 
-    async def remove(self, personas: Sequence[str]) -> None:
-        """Delete every post of these personas, texts and all; on X they stay until they are deleted there."""
+    async def remove(self, personas: Sequence[str]) -> list[str]:
+        """Delete every post of these personas, texts and all; on X they stay until they are deleted there.
+
+        Returns the names of their pictures.
+        """
         async with self._database.transaction() as transaction:
+            rows = await transaction.all(f"SELECT picture FROM posts WHERE {_one_of(personas)}", personas)
             await transaction.run(f"DELETE FROM posts WHERE {_one_of(personas)}", personas)
+        self._said.forget()
+        return [row["picture"] for row in rows if row["picture"]]
 
-    async def _in_state(self, state: PostState) -> list[Post]:
-        return [
-            _post(row) for row in await self._database.all("SELECT * FROM posts WHERE state = ? ORDER BY id", (state,))
-        ]
 
-    async def _decide(self, number: int, state: PostState, by: str, reason: str | None) -> Post:
-        async with self._database.transaction() as transaction:
-            changed = await transaction.run(
-                "UPDATE posts SET state = ?, decided_by = ?, decided_at = ?, reason = ? "
-                "WHERE id = ? AND state = 'drafted'",
-                (state, by, self._clock().isoformat(), reason, number),
-            )
-        post = await self.post(number)
-        if not changed:
-            raise Refused(f"Post {number} is {post.state} already, so nothing was changed.")
-        return post
+async def _insert(transaction: Transaction, row: Mapping[str, object]) -> int:
+    columns, marks = ", ".join(row), ", ".join("?" * len(row))
+    try:
+        return await transaction.insert(f"INSERT INTO posts ({columns}) VALUES ({marks})", tuple(row.values()))
+    except sqlite3.IntegrityError as error:
+        raise Refused("The same text was on the list before. Say something else.") from error
+
+
+async def _cut(transaction: Transaction, number: int, text: str) -> None:
+    """Make the parts that will be sent."""
+    parts = enumerate(split(text), start=1)
+    await transaction.run("DELETE FROM post_parts WHERE post_id = ?", (number,))
+    await transaction.run_many(
+        "INSERT INTO post_parts (post_id, number, text) VALUES (?, ?, ?)",
+        [(number, place, part) for place, part in parts],
+    )
+
+
+def _decided_already(post: Post) -> Refused:
+    return Refused(f"Post {post.id} is {post.state} already, so nothing was changed.")
 
 
 def _one_of(personas: Sequence[str]) -> str:
     """The condition that a row is about one of these personas, which are its parameters."""
     return f"persona IN ({', '.join('?' * len(personas))})"
-
-
-def _post(row: Row) -> Post:
-    return Post(
-        id=row["id"],
-        persona=row["persona"],
-        version=row["version"],
-        seed=row["seed"],
-        text=row["text"],
-        novelty=row["novelty"],
-        state=PostState(row["state"]),
-        created_at=datetime.fromisoformat(row["created_at"]),
-        decided_by=row["decided_by"],
-        sent_at=datetime.fromisoformat(row["sent_at"]) if row["sent_at"] else None,
-        platform_id=row["platform_id"],
-        reason=row["reason"],
-    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -304,17 +305,36 @@ class XClient:
         except (ValueError, KeyError, AttributeError) as error:
             raise XUnreachable("X's list of deleted posts can't be read; it is fetched again later.", False) from error
 
-    async def post(self, text: str, reply_to: str | None = None) -> str:
-        """Publish a text, as an answer to the post `reply_to` when given, and return the new post's id.
+    async def post(self, text: str, reply_to: str | None = None, media_ids: Sequence[str] = ()) -> str:
+        """Publish a text, as an answer to the post `reply_to` when given, with pictures that were uploaded, and return
+        the new post's id.
 
         `XPostRefused` when X will not publish it. After an `XUnreachable` with `outcome_unknown` it may stand there.
         """
         self._need_user_keys("Posting")
-        document = await self._tweepy.create_tweet(text=text, in_reply_to_tweet_id=reply_to, user_auth=True)
+        document = await self._tweepy.create_tweet(
+            text=text, in_reply_to_tweet_id=reply_to, media_ids=list(media_ids) or None, user_auth=True
+        )
         post_id = (document.get("data") or {}).get("id")
         if not isinstance(post_id, str):
             raise XUnreachable("X did not say what became of the post; look at the timeline before trying again.", True)
         return post_id
+
+    async def upload_picture(self, data: bytes, media_type: str, alt_text: str = "") -> str:
+        """Hand over a picture, which X keeps for a day unless it is posted, and what is to be seen on it; its id.
+
+        It is nowhere to be seen until then, so it may be done again. Costs nothing.
+        """
+        self._need_user_keys("Uploading a picture")
+        body = {"media": b64encode(data).decode(), "media_category": "tweet_image", "media_type": media_type}
+        answer = await self._tweepy.request("POST", "/2/media/upload", json=body, user_auth=True)
+        media_id = ((await answer.json()).get("data") or {}).get("id")
+        if not isinstance(media_id, str):
+            raise XUnreachable("X did not take the picture and does not say why; it is tried again later.", False)
+        if alt_text:
+            described = {"id": media_id, "metadata": {"alt_text": {"text": alt_text}}}
+            await self._tweepy.request("POST", "/2/media/metadata", json=described, user_auth=True)
+        return media_id
 
     async def delete(self, post_id: str) -> None:
         """Delete a post of the account that posts; one that is gone already is no error."""

@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bot.config import Discord, Generation, Judging, Prices, Replies
+from bot.config import Discord, Generation, Judging, Prices, Replies, X
 from bot.config import Training as Settings
 from bot.database import Database
 from bot.frontends.discord.frontend import DiscordFrontend
@@ -249,7 +249,7 @@ class Stage:
 
     async def propose(self, count: int) -> list[Post]:
         """Posts that wait for approval."""
-        return [await self.posts.propose("nell") for _ in range(count)]
+        return [await self.posts.propose("main", "nell") for _ in range(count)]
 
     def requests(self, method: str, route: str) -> Sequence[Any]:
         """The bodies of the bot's requests to a route that were served, in order."""
@@ -303,7 +303,7 @@ async def staged(
     clock, speaker, shelf = clock or FakeClock(), FakeSpeaker(says), shelf_with(folder / "models", "nell", "crumb")
     settings = replies or Replies(default_persona="nell")
     conversation = Conversation(database, shelf, speaker, Generation(), settings, clock)
-    posts = Posts(database, speaker, Sampling.from_settings(Generation()), 1, True, clock)
+    posts = Posts(database, speaker, Sampling.from_settings(Generation()), 1, {"main": X()}, clock)
     learning: Any = trainings or FakeTrainings()
     ledger = ledger or Ledger(database, Prices(), Decimal("20.00"), clock)
     purchases = Purchases(

@@ -30,6 +30,7 @@ from tests.fakes import FakeClock
 from tests.frontends.discord_stage import Stage, staged
 from tests.frontends.test_discord_commands import edited, press
 from tests.loopback.songbird import PATIENCE
+from tests.posting import sent
 
 TOKEN_ENV = "A_TOKEN_OF_THE_TESTS"
 X_KEYS = ("X_CONSUMER_KEY", "X_CONSUMER_SECRET", "X_ACCESS_TOKEN", "X_ACCESS_TOKEN_SECRET")
@@ -42,7 +43,7 @@ async def stage(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(TOKEN_ENV, ready.server.token)
         clock, store = FakeClock(), TweetStore(database, FakeClock())
         rooms = {
-            "posts": PostRoom(ready.posts),
+            "posts": PostRoom(ready.posts, Path("pictures")),
             "answers": ConversationRoom(ready.conversation),
             "versions": ShelfRoom(
                 ready.shelf, Evaluations(database, clock), Decisions(database, ready.shelf, clock), ready.blends
@@ -52,7 +53,7 @@ async def stage(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPa
             monkeypatch.setenv(name, "a key of the tests")
         outlets: dict[str, Outlet] = {
             "discord": DiscordOutlet(settings(ready)),
-            "x": XOutlet(lambda: app.open_x(Config()), ready.ledger),
+            "x": XOutlet(lambda _: app.open_x(Config()), ["main"], ready.ledger),
         }
         takedowns = Takedowns(database, store, Blocklist(database, clock), rooms, outlets, tmp_path, clock)
         yield dataclasses.replace(ready, takedowns=takedowns)
@@ -164,8 +165,9 @@ def test_of_a_team_those_may_who_could_change_the_bot() -> None:
 
 async def posted_as_crumb(stage: Stage) -> None:
     """crumb has a post on X."""
-    post = await stage.posts.propose("crumb")
-    await stage.posts.sent(post.id, "17")
+    post = await stage.posts.propose("main", "crumb")
+    await stage.posts.approve(post.id, "ann")
+    await sent(stage.posts._database, stage.posts._clock, post.id, "17")
 
 
 async def test_what_deleting_on_x_costs_is_said_before(stage: Stage) -> None:

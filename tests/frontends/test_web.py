@@ -17,6 +17,7 @@ from bot.database import Database
 from bot.errors import Busy, ConfigError, PortInUse, Refused, TooFewTweets
 from bot.generation.draft import Partial, Reason
 from bot.replies.conversation import Platform
+from bot.replies.posts import PostState
 from bot.shelf.manifest import HandleCounts, Metrics, Tracked
 from bot.training.decisions import Decisions, What
 from bot.training.record import Stage as Doing
@@ -591,7 +592,7 @@ async def test_a_stream_that_fails_ends_and_is_in_the_log(rooms: Stage) -> None:
 
 async def test_posts_are_approved_and_refused(rooms: Stage) -> None:
     for _ in range(2):
-        await rooms.posts.propose("nell")
+        await rooms.posts.propose("main", "nell")
     async with rooms.browser() as browser:
         await browser.open("/posts")
         assert "2 waiting" in browser.text
@@ -602,11 +603,11 @@ async def test_posts_are_approved_and_refused(rooms: Stage) -> None:
         assert "Nothing waits for you." in browser.text
         assert "tweet number 1 goes out soon" in browser.text
         assert "tweet number 4 refused" in browser.text
-    assert [post.id for post in await rooms.posts.to_send()] == [1]
+    assert [post.id for post in await rooms.posts.in_state(PostState.APPROVED)] == [1]
 
 
 async def test_a_decision_stands(rooms: Stage) -> None:
-    post = await rooms.posts.propose("nell")
+    post = await rooms.posts.propose("main", "nell")
     async with rooms.browser() as browser:
         await browser.open("/posts")
         form = browser.form("/posts/1/approve")
@@ -628,7 +629,7 @@ async def test_a_post_can_be_asked_for(rooms: Stage) -> None:
 
 
 async def test_another_site_can_not_send_our_forms(rooms: Stage) -> None:
-    await rooms.posts.propose("nell")
+    await rooms.posts.propose("main", "nell")
     async with rooms.browser() as browser:
         await browser.open("/posts")
         form = browser.form("/posts/1/approve")
@@ -649,7 +650,7 @@ async def test_another_site_can_not_send_our_forms(rooms: Stage) -> None:
 
 
 async def test_one_visitors_token_is_nothing_to_another(rooms: Stage) -> None:
-    await rooms.posts.propose("nell")
+    await rooms.posts.propose("main", "nell")
     async with rooms.browser() as ann, visitor(ann.url) as eve:
         await ann.open("/posts")
         await eve.open("/posts")
@@ -691,7 +692,7 @@ async def test_every_answer_tells_the_browser_to_be_careful(rooms: Stage, path: 
 
 @pytest.mark.parametrize("path", ["/", "/personas", "/accounts", "/accounts/nasa", "/trainings", "/posts", "/nothing"])
 async def test_pages_keep_to_their_own_policy(rooms: Stage, path: str) -> None:
-    await rooms.posts.propose("nell")
+    await rooms.posts.propose("main", "nell")
     await store(rooms, "nasa")
     async with rooms.browser() as browser:
         await browser.open(path)
@@ -713,7 +714,7 @@ async def test_whoever_follows_a_link_here_keeps_the_channel(rooms: Stage) -> No
 
 
 async def test_nothing_is_shown_without_the_password(rooms: Stage) -> None:
-    await rooms.posts.propose("nell")
+    await rooms.posts.propose("main", "nell")
     async with rooms.browser(PASSWORD) as browser:
         for path in ("/", "/personas", "/accounts", "/accounts/nasa", "/trainings", "/posts", "/nothing"):
             assert (await browser.open(path)).at == "/login"

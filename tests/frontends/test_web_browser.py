@@ -125,7 +125,7 @@ async def test_a_training_moves_while_one_looks(rooms: Stage, browser: Tab) -> N
 
 
 async def test_the_keyboard_reaches_everything_and_shows_where_it_is(rooms: Stage, browser: Tab) -> None:
-    await rooms.posts.propose("nell")
+    await rooms.posts.propose("main", "nell")
     await rooms.store.add("nell", tweets_of("nell"))
     async with rooms.frontend() as page:
         for path in ("/", "/personas", "/personas/nell/data", "/accounts", "/accounts/nell", "/trainings", "/posts"):
@@ -173,7 +173,7 @@ async def test_a_persona_is_chosen_by_keyboard(rooms: Stage, browser: Tab) -> No
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
 async def test_nothing_is_wider_than_the_window(rooms: Stage, browser: Tab, width: int) -> None:
-    await rooms.posts.propose("nell")  # takes the long text and two more
+    await rooms.posts.propose("main", "nell")  # takes the long text and two more
     await rooms.store.add(LONG_HANDLE, tweets_of(LONG_HANDLE))
     await rooms.trainings.put(replace(training(1, TrainingState.FAILED), reason="long" * 100))
     async with rooms.frontend() as page:
@@ -197,7 +197,7 @@ async def test_nothing_is_wider_than_the_window(rooms: Stage, browser: Tab, widt
 
 
 async def test_a_label_stands_at_every_field(rooms: Stage, browser: Tab) -> None:
-    await rooms.posts.propose("nell")
+    await rooms.posts.propose("main", "nell")
     async with rooms.frontend("password") as page:
         await browser.show(page.url)
         unlabelled = (

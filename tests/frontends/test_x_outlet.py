@@ -27,15 +27,15 @@ async def x(clock: FakeClock) -> AsyncIterator[LoopbackX]:
 
 def outlet(x: LoopbackX, database: Database, clock: FakeClock, cap: str = "1.00") -> XOutlet:
     @asynccontextmanager
-    async def client() -> AsyncIterator[XClient]:
-        keys = x.keys
+    async def client(account: str) -> AsyncIterator[XClient]:
+        keys = x.keys_of("nell" if account == "main" else account)
         own = XKeys(
             keys.bearer_token, keys.consumer_key, keys.consumer_secret, keys.access_token, keys.access_token_secret
         )
         async with XClient(own, x.api_base) as opened:
             yield opened
 
-    return XOutlet(client, Ledger(database, Prices(), Decimal(cap), clock))
+    return XOutlet(client, ["main"], Ledger(database, Prices(), Decimal(cap), clock))
 
 
 async def outcomes(outlet: XOutlet, *ids: str) -> list[str | None]:
@@ -73,6 +73,16 @@ async def test_the_cap_holds_for_deleting_too(x: LoopbackX, database: Database, 
     with pytest.raises(BudgetExceeded):
         await outcomes(outlet(x, database, clock, "0.02"), *(post.id for post in posts))
     assert len(x.timeline("nell")) == 1
+
+
+async def test_each_post_is_deleted_with_the_keys_of_its_own_account(
+    x: LoopbackX, database: Database, clock: FakeClock
+) -> None:
+    posts = [x.post_as("nell", "one of ours"), x.post_as("ada", "another of ours")]
+    said = [Said(platform="x", channel=channel, id=post.id) for channel, post in zip(("", "ada"), posts, strict=True)]
+    async with aclosing(outlet(x, database, clock).take_back(said, "forgotten-1")) as taken_back:
+        assert [each.outcome async for each in taken_back] == [DELETED, DELETED]
+    assert not x.timeline("nell") and not x.timeline("ada")
 
 
 async def test_trouble_that_passes_is_raised(x: LoopbackX, database: Database, clock: FakeClock) -> None:

@@ -31,6 +31,7 @@ from bot.training.trainings import TrainingPoint, TrainingResult, TrainingState
 from bot.tweets.reading import read
 from tests.fakes import FakeSpeaker
 from tests.frontends.web_stage import FakeTrainings, Stage, stage, training
+from tests.posting import sent
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 STEPS = 120
@@ -74,12 +75,11 @@ async def fill(rooms: Stage, trainings: FakeTrainings) -> None:
         for handle, tweets in (await asyncio.to_thread(read, archive)).tweets.items():
             await rooms.store.add(handle, tweets)
     for _ in range(5):
-        await rooms.posts.propose("lighthouse_nell")
+        await rooms.posts.propose("main", "lighthouse_nell")
     await rooms.posts.approve(1, "web")
     await rooms.posts.refuse(2, "web", "Too close to last week's.")
     await rooms.posts.approve(3, "web")
-    await rooms.posts.sending(3)
-    await rooms.posts.sent(3, "1987654321098765432")
+    await sent(rooms.database, lambda: datetime.now(UTC), 3, "1987654321098765432")
     now = datetime.now(UTC)
     reasons = {
         TrainingState.PUBLISHED: BETTER,

@@ -16,7 +16,7 @@ from typing import Self
 
 import aiohttp
 
-from bot.config import Generation, Prices, Replies, Web
+from bot.config import Generation, Prices, Replies, Web, X
 from bot.config import Training as Settings
 from bot.database import Database
 from bot.errors import Refused
@@ -277,7 +277,7 @@ def stage(
         speaker=speaker,
         clock=clock,
         conversation=Conversation(database, shelf, speaker, Generation(), settings, clock),
-        posts=Posts(database, speaker, sampling, drafts=3, approval=True, clock=clock),
+        posts=Posts(database, speaker, sampling, drafts=3, accounts={"main": X()}, clock=clock),
         purchases=Purchases(database, TweetStore(database, clock), ledger, trainings, collector, clock),
         ledger=ledger,
         trainings=trainings,

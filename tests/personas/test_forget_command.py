@@ -28,10 +28,14 @@ async def folder(tmp_path: Path) -> Path:
 
 async def sent(folder: Path, platform_id: str) -> None:
     async with Database(folder / "data" / "mockingbird.db") as database, database.transaction() as transaction:
-        await transaction.run(
+        number = await transaction.insert(
             "INSERT INTO posts (persona, version, seed, text, novelty, state, created_at, platform_id) "
             "VALUES ('nell', 'v1', 1, 'a post', 0.9, 'sent', '2026-11-01T12:00:00+00:00', ?)",
             (platform_id,),
+        )
+        await transaction.run(
+            "INSERT INTO post_parts (post_id, number, text, platform_id) VALUES (?, 1, 'a post', ?)",
+            (number, platform_id),
         )
 
 

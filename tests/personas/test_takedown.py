@@ -38,6 +38,7 @@ from bot.tweets.charges import Charges
 from bot.tweets.store import Basis
 from tests.fakes import FakeClock
 from tests.forgetting_stage import SECRET, Town, town
+from tests.posting import handed_over as on_its_way
 from tests.processes import ROOT, environment, write_config
 from tests.shelves import manifest
 from tests.training.material import sentences
@@ -66,8 +67,8 @@ async def people(place: Town) -> None:
 async def test_everything_that_was_learned_goes_and_everybody_else_stays(place: Town) -> None:
     await place.answer("nell", "1", "1001")
     await place.post("nell", "555")
-    await place.posts.propose("nell")
-    await place.posts.propose("otis")
+    await place.posts.propose("main", "nell")
+    await place.posts.propose("main", "otis")
     await place.conversation.set_channel_persona(Platform.DISCORD, "7", "keeper")
     done = await place.takedowns.forget("@Nell", "command")
     assert done.finished_at is not None
@@ -107,7 +108,7 @@ async def test_no_byte_of_it_is_left(tmp_path: Path, clock: FakeClock) -> None:
         await place.settle("otis")
         place.publish("nell_of_the_lamp", "nell_of_the_lamp")
         await place.answer("nell_of_the_lamp", "1", "1001")
-        await place.posts.propose("nell_of_the_lamp")
+        await place.posts.propose("main", "nell_of_the_lamp")
         training = await place.trainings.request(["nell_of_the_lamp"])
         (tmp_path / "trainings" / str(training.id)).mkdir(parents=True)
         (tmp_path / "trainings" / str(training.id) / "tweets.json").write_text("nell_of_the_lamp number 17")
@@ -241,7 +242,7 @@ async def test_an_answer_that_is_being_made_meanwhile_is_not_given(place: Town) 
     asked = asyncio.create_task(
         place.conversation.answer(Incoming(Platform.DISCORD, "5", "7", "99", "nell: are you there?"))
     )
-    proposed = asyncio.create_task(place.posts.propose("nell"))
+    proposed = asyncio.create_task(place.posts.propose("main", "nell"))
     await asyncio.wait_for(place.speaker.asking.wait(), 10)
     await asyncio.sleep(0.05)
     await place.takedowns.forget("nell", "command")
@@ -277,12 +278,12 @@ async def test_what_is_on_its_way_is_waited_for_and_what_was_cut_off_is_not(
 ) -> None:
     """Nothing is deleted as long as its id may still come; a process that died while sending holds nothing up."""
     monkeypatch.setattr("bot.replies.conversation._LOOKS", 2)
-    post = await place.posts.propose("nell")
+    post = await place.posts.propose("main", "nell")
     await place.posts.approve(post.id, "web")
-    assert await place.posts.sending(post.id)
+    outbox, part = await on_its_way(place.database, place.takedowns._clock, post.id)
     with pytest.raises(Busy, match="is being sent"):
         await place.takedowns.forget("nell", "command")
-    await place.posts.sent(post.id, "555")
+    await outbox.arrived(part, "555")
     asked = Incoming(Platform.DISCORD, "1", "7", "99", "otis: hello")
     assert await place.conversation.answer(asked) is not None
     with pytest.raises(Busy, match="is being sent"):
@@ -492,10 +493,10 @@ async def test_what_was_left_standing_can_be_taken_back_later(place: Town) -> No
 
 
 async def test_a_post_that_may_stand_is_listed_without_an_id(place: Town) -> None:
-    post = await place.posts.propose("nell")
+    post = await place.posts.propose("main", "nell")
     await place.posts.approve(post.id, "web")
-    assert await place.posts.sending(post.id)
-    await place.posts.unknown(post.id, "the connection broke")
+    outbox, part = await on_its_way(place.database, place.takedowns._clock, post.id)
+    await outbox.doubtful(part, "the connection broke")
     done = await place.takedowns.forget("nell", "command", delete_posts=True)
     assert done.receipt.said == (Said(platform="x", channel="", id=None),)
     assert await place.posts.recent() == []
@@ -514,7 +515,7 @@ async def test_an_export_holds_all_of_one_account_and_nobody_else(place: Town, t
     await place.answer("duo", "2", "1002")
     await place.answer("keeper", "3", "1003")
     await place.post("nell", "555")
-    await place.posts.propose("duo")
+    await place.posts.propose("main", "duo")
     await place.trainings.request(["nell", "otis"], "duo")
     await place.store.set_basis("nell", Basis.PERMISSION, "her e-mail of 2026-11-01")
     path = tmp_path / "nell.zip"

@@ -193,9 +193,8 @@ class AnswerDesk:
         if not self._on_x:  # it was when the button was shown
             raise Refused("X is switched off here, so nothing is sent there.")
         said = kept.said
-        post = await self._posts.submit(
-            said.persona, said.version, said.seed, said.text, said.novelty, f"discord:{interaction.user.id}"
-        )
+        account, by = self._posts.account_of(said.persona), f"discord:{interaction.user.id}"
+        post = await self._posts.submit(account, said.persona, said.version, said.seed, said.text, said.novelty, by)
         await say_privately(interaction, texts_answers.submitted(post.id))
 
     def _version(self, kept: Kept) -> str | None:

@@ -52,5 +52,6 @@ class ApprovalPage:
         return Notice(f"Post {number} is refused and will not go out.", is_problem=False)
 
     async def _propose(self, request: web.Request) -> Notice:
-        post: Post = await self._posts.propose(await field(request, "persona"))
+        persona = await field(request, "persona")
+        post: Post = await self._posts.propose(self._posts.account_of(persona), persona)
         return Notice(f"{post.persona} wrote post {post.id}.", is_problem=False)

@@ -1,30 +1,35 @@
-"""The account on X: a proposal at each interval, and what was approved goes out, once.
+"""An account on X that posts by itself: a proposal when its schedule says so, and what was approved goes out, once.
 
-Outcome: `run` proposes a post whenever the interval since the last proposal has passed (a service that was down makes
-one, not a burst) and sends what the approval list lets through, the oldest first, within the month's cap.
+Outcome: `run` proposes a post whenever one is due (a service that was down makes one, not a burst) and sends what the
+approval list lets through, the oldest first, within the month's cap, outside quiet hours, and no more in a day than the
+settings allow.
 
 A post is never sent twice. It is marked before it is handed to X; where X's answer is missing, because the service was
-stopped or the connection broke, it is `unknown` with the reason, and a person looks at the account. Its price, that of
-a post with a link where it holds one, stands in the ledger before it is sent and goes when X said no.
+stopped or the connection broke, nothing else goes out until the account's own timeline has shown whether it stands
+there. Where it can't be looked at, everything waits.
 
-What it does not know: mentions, threads, pictures, deleting, and whether an unknown post stands on X.
+What it does not know: mentions.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from pathlib import Path
 
 import structlog
 
 from bot.config import X
 from bot.errors import BudgetExceeded, Busy, MockingbirdError, XError, XPostRefused, XRateLimited, XUnreachable
-from bot.replies.posts import Post, Posts
-from bot.tweets.costs import Call, Ledger
+from bot.frontends.x.sending import Sender
+from bot.frontends.x.timeline import OwnTimeline
+from bot.replies.outbox import Outbox
+from bot.replies.post import Post
+from bot.replies.posts import Posts
+from bot.replies.schedule import Schedule
+from bot.tweets.costs import Ledger
 from bot.tweets.x_api import XClient
 
 _LOOK_EVERY = timedelta(seconds=5)  # for posts that were approved meanwhile
@@ -33,29 +38,42 @@ _LATER = timedelta(minutes=15)  # as long as X's windows
 _MUCH_LATER = timedelta(hours=1)  # a cap, or X's protection against spam
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
-# What X may make a link of, and charge more for: an address, or anything like a host. At worst too much is reckoned.
-_LINK = re.compile(r"https?://\S|[^\W_]\.[^\W\d_]{2}", re.IGNORECASE)
-
 log = structlog.get_logger(__name__)
 
 
 class XFrontend:
-    """Posts for one persona; `await run()` in a task of its own, cancel it to stop."""
+    """One account; `await run()` in a task of its own, cancel it to stop."""
 
     def __init__(
-        self, client: XClient, posts: Posts, ledger: Ledger, settings: X, clock: Callable[[], datetime]
+        self,
+        client: XClient,
+        posts: Posts,
+        outbox: Outbox,
+        ledger: Ledger,
+        settings: X,
+        pictures: Path,
+        clock: Callable[[], datetime],
+        owns_app: bool = True,
     ) -> None:
-        """`clock` gives UTC."""
+        """`client` has the account's keys, `pictures` is a folder, `clock` gives UTC. `owns_app` is told by nobody but
+        the settings: whether the account owns the app of its keys, which makes reads of its own posts cheaper.
+        """
         self._client = client
         self._posts = posts
-        self._ledger = ledger
+        self._outbox = outbox
+        self.account = outbox.account
         self._persona = settings.persona
-        self._interval = timedelta(minutes=settings.post_every_minutes)
+        self._schedule = Schedule.of(outbox.account, settings)
+        self._sender = Sender(client, outbox, ledger, pictures)
+        self._timeline = OwnTimeline(client, outbox, ledger, owns_app, clock)
         self._answers = settings.reply_to_mentions
         self._clock = clock
+        self._began = clock()
         self._bell = asyncio.Event()
         self._send_after = _LONG_AGO
         self._propose_after = _LONG_AGO
+        self._notice_after = _LONG_AGO
+        self._last_try: datetime | None = None  # to propose, in vain
         self._said = ""  # the last trouble in the log, so that it stands there once
 
     def wake(self) -> None:
@@ -64,13 +82,15 @@ class XFrontend:
 
     async def run(self) -> None:
         """Propose and send until cancelled. Without a user's keys posting is off: says so and returns."""
-        unknown = await self._posts.recover()
+        unknown = await self._outbox.recover()
         if unknown:
-            log.warning("posts may be on X or not; look at the account and at the list", posts=unknown)
+            log.warning(
+                "posts may be on X or not; the timeline is looked at first", account=self.account, posts=unknown
+            )
         if self._answers:
             log.warning("[x] reply_to_mentions has no effect in this version")
         if not self._client.can_post:
-            log.info("posting to X is off: the four keys of a user are not set")
+            log.info("posting to X is off: the four keys of a user are not set", account=self.account)
             return
         while True:
             look_at = await self.turn()
@@ -81,13 +101,13 @@ class XFrontend:
 
     async def turn(self) -> datetime:
         """Propose if it is time to, send what may be sent; the moment (UTC) of the next look."""
+        await self._outbox.expire()
         due = await self._proposal_due()
         if due is not None and due <= self._clock():
             await self._propose()
             due = await self._proposal_due()
-        for post in await self._posts.to_send():
-            if self._send_after <= self._clock():
-                await self._send(post)
+        if self._send_after <= self._clock():
+            await self._work_on_x()
         look_at = self._clock() + _LOOK_EVERY
         return look_at if due is None else min(due, look_at)
 
@@ -95,90 +115,81 @@ class XFrontend:
 
     async def _proposal_due(self) -> datetime | None:
         """When the next proposal is to be made; None when none is wanted."""
-        if not self._interval or not self._persona:
+        if not self._persona:
             return None
-        last = await self._posts.last_created_at(self._persona)
-        return max(self._propose_after, last + self._interval) if last else self._propose_after
+        now = self._clock()
+        last = max(filter(None, (await self._outbox.last_turn(), self._last_try)), default=None)
+        today = await self._outbox.turns_since(self._schedule.day_of(now)[0])
+        due = self._schedule.next_due(last, self._began, now, today)
+        return max(due, self._propose_after) if due else None
 
     async def _propose(self) -> None:
         try:
-            post = await self._posts.propose(self._persona, urgent=False)
+            post = await self._posts.propose(self.account, self._persona, urgent=False)
         except MockingbirdError as error:
-            wait = timedelta(seconds=error.retry_after_s) if isinstance(error, Busy) else self._interval
-            self._propose_after = self._clock() + wait
-            log.warning("no post was proposed", persona=self._persona, reason=str(error))
+            if isinstance(error, Busy):
+                self._propose_after = self._clock() + timedelta(seconds=error.retry_after_s)
+            else:
+                self._last_try = self._clock()
+            log.warning("no post was proposed", account=self.account, persona=self._persona, reason=str(error))
         else:
             log.info("a post was proposed", persona=post.persona, post=post.id, state=post.state.value)
 
     # Sending
 
-    async def _send(self, post: Post) -> None:
-        price = self._price(post.text)
-        what = f"Post {post.id}"
+    async def _work_on_x(self) -> None:
+        """Settle what is in doubt first; without that nothing goes out."""
         try:
-            async with self._ledger.hold("post", post.persona, price, what, resource=what) as call:
-                if await self._posts.sending(post.id):
-                    await self._deliver(post, call, price)
+            if not await self._timeline.settle():
+                self._send_after = self._clock() + _SOON
+                return
+            await self._sender.take_back()
+            for post in await self._outbox.to_send():
+                await self._send(post)
         except BudgetExceeded as error:
             self._pause(_MUCH_LATER, error)
-
-    async def _deliver(self, post: Post, call: Call, price: Decimal) -> None:
-        """Hand a post over to X and write down what became of it, even when cancelled meanwhile.
-
-        Cancelled before X has answered, the post stays `sending`, which `recover` turns into `unknown` at the next
-        start, and its price stays in the ledger.
-        """
-        try:
-            platform_id = await self._client.post(post.text)
-        except MockingbirdError as error:
-            await _to_its_end(self._note_failure(post, call, price, error))
-        else:
-            await _to_its_end(self._note_success(post, call, price, platform_id))
-            self._said = ""
-            log.info("a post was sent", persona=post.persona, post=post.id)
-
-    async def _note_success(self, post: Post, call: Call, price: Decimal, platform_id: str) -> None:
-        await self._posts.sent(post.id, platform_id)
-        await call.settle(1, price)
-
-    async def _note_failure(self, post: Post, call: Call, price: Decimal, error: MockingbirdError) -> None:
-        if isinstance(error, XUnreachable) and error.outcome_unknown:
-            await call.settle(1, price)  # it may be on the bill
-            await self._posts.unknown(post.id, str(error))
-        else:
-            for_good = type(error) in (XPostRefused, XError)  # X's no to this text, or a no that it does not explain
-            await call.settle(0, Decimal(0))
-            await self._posts.not_sent(post.id, str(error), again=not for_good)
-        if isinstance(error, XPostRefused):
-            log.warning("X refused a post", persona=post.persona, post=post.id, reason=str(error))
-        else:
+        except XError as error:
             self._pause(_wait_after(error, self._clock()), error)
+        else:
+            self._said = ""
+            await self._notice_what_is_gone()
+
+    async def _notice_what_is_gone(self) -> None:
+        """Once a day; where that fails it has time, and posting goes on."""
+        if self._clock() < self._notice_after:
+            return
+        try:
+            gone = await self._timeline.notice_what_is_gone()
+        except (BudgetExceeded, XError) as error:
+            self._notice_after = self._clock() + _MUCH_LATER
+            log.warning("it was not looked for posts that are gone", account=self.account, reason=str(error))
+        else:
+            if gone:
+                log.warning("posts are gone from X", account=self.account, posts=gone)
+
+    async def _send(self, post: Post) -> None:
+        now = self._clock()
+        has_begun = await self._outbox.has_begun(post.id)
+        today = 0 if has_begun else await self._outbox.begun_since(self._schedule.day_of(now)[0])
+        if self._schedule.paused or self._schedule.open_from(now, now, today) > now:
+            return
+        try:
+            await self._sender.send(post)
+        except XPostRefused as error:
+            log.warning("X refused a post", persona=post.persona, post=post.id, reason=str(error))
 
     def _pause(self, wait: timedelta, error: MockingbirdError) -> None:
         self._send_after = self._clock() + wait
         if str(error) != self._said:
             self._said = str(error)
-            log.warning("posting pauses", until=self._send_after.isoformat(timespec="seconds"), reason=str(error))
-
-    def _price(self, text: str) -> Decimal:
-        prices = self._ledger.prices
-        return prices.post_create_with_url if _LINK.search(text) else prices.post_create
+            until = self._send_after.isoformat(timespec="seconds")
+            log.warning("posting pauses", account=self.account, until=until, reason=str(error))
 
 
 def _wait_after(error: MockingbirdError, now: datetime) -> timedelta:
     """How long nothing is sent."""
     if isinstance(error, XRateLimited) and error.resets_at is not None:
         return max(error.resets_at - now, _SOON)  # X's clock and ours may differ
-    if isinstance(error, XUnreachable) and not error.outcome_unknown:
+    if isinstance(error, XUnreachable):
         return _SOON
     return _MUCH_LATER if type(error) is XError else _LATER
-
-
-async def _to_its_end(work: Coroutine[None, None, None]) -> None:
-    """Run it to its end even when cancelled, and pass the cancellation on then."""
-    task = asyncio.create_task(work, name="what became of a post")
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise

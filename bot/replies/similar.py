@@ -1,0 +1,112 @@
+"""What our accounts have said so far, to say it never again: X forbids posts that are alike, on one account or several.
+
+Two texts are alike when they have the same words in the same order, or share a run of more than `MAX_RUN` words, or
+overlap by `ALIKE` or more of their distinct words (Jaccard). With fewer than `FEWEST_WORDS` distinct words one word
+more or less says something else ("The lamp is lit." and "The lamp is out."), so there only the same words count.
+
+The threshold is lower than that for copies of real tweets (0.8, `bot.generation.novelty`): a copy of a tweet is known
+by its wording, while X looks at what is said. At 0.6 two posts of twelve words have nine in common. Words are compared
+without case, punctuation, links and handles.
+
+Each text is taken apart once and kept, about a kilobyte for each; a look compares with all of them, which takes a
+millisecond for a thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.database import Transaction
+from bot.generation.novelty import MAX_RUN, words
+
+ALIKE = 0.6  # share of distinct words in both, of those in either
+FEWEST_WORDS = 6
+
+_STANDS = "EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL)"  # some of it does
+_POSTS = "SELECT id, text FROM posts WHERE id != ? AND ({}) ORDER BY id"
+_COUNTED = _POSTS.format(f"state NOT IN ('refused', 'expired') OR {_STANDS}")
+_SAID = _POSTS.format(f"state IN ('sending', 'sent', 'unknown', 'deleted') OR {_STANDS}")
+
+
+@dataclass(frozen=True, slots=True)
+class _TakenApart:
+    """What is compared of a text."""
+
+    text: str
+    said: tuple[str, ...]  # its words in their order; the text itself where it has none
+    distinct: frozenset[str]
+    runs: frozenset[int]  # of hashes
+
+
+class Similar:
+    """Compares texts, and remembers how each is taken apart."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, _TakenApart] = {}
+
+    def nearest(self, text: str, posts: Iterable[tuple[int, str]]) -> int | None:
+        """The number of a post that is alike, of these with their texts; None where the text is new beside all."""
+        new = _taken_apart(text)
+        return next((number for number, earlier in posts if _alike(new, self._of(number, earlier))), None)
+
+    def forget(self) -> None:
+        """Let go of all texts."""
+        self._known.clear()
+
+    def _of(self, number: int, text: str) -> _TakenApart:
+        known = self._known.get(number)
+        if known is None or known.text != text:
+            known = self._known[number] = _taken_apart(text)
+        return known
+
+
+class SaidBefore:
+    """The same over the table of posts, of all accounts. Asked within a transaction, so that no two say it at once."""
+
+    def __init__(self) -> None:
+        self._similar = Similar()
+
+    async def like_an_earlier_one(self, transaction: Transaction, text: str, number: int = 0) -> int | None:
+        """The number of a post that the text is like: one that was said, is on its way, or waits; also one that was
+        refused, where it has the very same text. `number` is the post that has the text (0: none yet).
+        """
+        same = await transaction.one("SELECT id FROM posts WHERE text = ? AND id != ?", (text, number))
+        return int(same["id"]) if same else await self._nearest(transaction, _COUNTED, text, number)
+
+    async def like_what_was_said(self, transaction: Transaction, text: str, number: int) -> int | None:
+        """The number of another post that the text is like, of those that stand or stood on X, or may."""
+        return await self._nearest(transaction, _SAID, text, number)
+
+    def forget(self) -> None:
+        """Let go of all texts."""
+        self._similar.forget()
+
+    async def _nearest(self, transaction: Transaction, sql: str, text: str, number: int) -> int | None:
+        rows = await transaction.all(sql, (number,))
+        return self._similar.nearest(text, [(row["id"], row["text"]) for row in rows])
+
+
+def are_alike(one: str, other: str) -> bool:
+    """Whether the two say substantially the same."""
+    return _alike(_taken_apart(one), _taken_apart(other))
+
+
+def _taken_apart(text: str) -> _TakenApart:
+    said = tuple(words(text)) or (text.strip(),)
+    runs = frozenset(hash(said[start : start + MAX_RUN + 1]) for start in range(len(said) - MAX_RUN))
+    return _TakenApart(text, said, frozenset(said), runs)
+
+
+def _alike(one: _TakenApart, other: _TakenApart) -> bool:
+    if one.said == other.said:
+        return True
+    fewer, more = sorted((len(one.distinct), len(other.distinct)))
+    if fewer < FEWEST_WORDS:
+        return False
+    if not one.runs.isdisjoint(other.runs):
+        return True
+    if fewer < ALIKE * more:  # they can't overlap by so much
+        return False
+    both = len(one.distinct & other.distinct)
+    return both >= ALIKE * (fewer + more - both)
