@@ -6,10 +6,9 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -17,49 +16,9 @@ from oauthlib.oauth1 import Client as OAuthClient
 
 from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX, Moment, XAccount, XKeys, XRefusal
+from tests.loopback.x_stage import NOON, Caller, Clock, described_in, ids
 
-NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TIMELINE = "GET /2/users/:id/tweets"
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-class Caller:
-    """A client without any knowledge of X: signed or bearer requests, the status and the parsed body."""
-
-    def __init__(self, x: LoopbackX, session: aiohttp.ClientSession) -> None:
-        self.x = x
-        self.session = session
-        self.headers: Any = {}  # of the last answer
-
-    async def read(self, path: str, token: str | None = None, **query: str) -> tuple[int, Any]:
-        headers = {"Authorization": f"Bearer {token or self.x.keys.bearer_token}"}
-        async with self.session.get(self.x.api_base + path, params=query, headers=headers) as answer:
-            self.headers = answer.headers
-            return answer.status, await answer.json()
-
-    async def act(
-        self, method: str, path: str, body: object = None, keys: XKeys | None = None, **query: str
-    ) -> tuple[int, Any]:
-        keys = keys or self.x.keys
-        client = OAuthClient(keys.consumer_key, keys.consumer_secret, keys.access_token, keys.access_token_secret)
-        address = self.x.api_base + path + ("?" + "&".join(f"{k}={v}" for k, v in query.items()) if query else "")
-        url, headers, _ = client.sign(address, method)
-        async with self.session.request(method, url, json=body, headers=headers) as answer:
-            self.headers = answer.headers
-            return answer.status, await answer.json()
-
-    async def post(self, text: str, reply_to: str | None = None) -> tuple[int, Any]:
-        reply = {} if reply_to is None else {"reply": {"in_reply_to_tweet_id": reply_to}}
-        return await self.act("POST", "/2/tweets", {"text": text, **reply})
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +31,6 @@ def contract() -> Iterator[OpenAPIContract | None]:
 def post_contract() -> Iterator[OpenAPIContract | None]:
     """The one for the newer vocabulary."""
     yield described_in("x-api-v2.167_docs_2026-08-22.json")
-
-
-def described_in(name: str) -> OpenAPIContract | None:
-    folder = os.environ.get("MOCKINGBIRD_TEST_SPECS")
-    return OpenAPIContract.load(Path(folder) / name) if folder else None
 
 
 @pytest.fixture
@@ -108,10 +62,6 @@ def fill(x: LoopbackX, handle: str, count: int) -> list[str]:
     """`count` posts, a minute apart, the last one an hour before noon; their ids, the oldest first."""
     start = NOON - timedelta(hours=1, minutes=count)
     return [x.post_as(handle, f"number {n}", created_at=start + timedelta(minutes=n)).id for n in range(count)]
-
-
-def ids(document: Any) -> list[str]:
-    return [post["id"] for post in document.get("data", [])]
 
 
 # Users

@@ -13,7 +13,7 @@ import structlog
 
 from bot.errors import XError
 from bot.loopback.x import LoopbackX, XRefusal
-from bot.loopback.x_vocabulary import in_post_words
+from bot.loopback.x.vocabulary import in_post_words
 from bot.tweets.x_api import XClient
 from bot.tweets.x_bodies import POST, TWEET, VOCABULARIES, Vocabulary, read_page
 from tests.fakes import FakeClock

@@ -31,9 +31,13 @@ class XRefusal(StrEnum):
     CLIENT_NOT_ENROLLED = "403 client not enrolled"
     APP_ONLY_FORBIDDEN = "403 a bearer token is not accepted here"
     READ_ONLY_APP = "403 the app may not write"
+    SCOPE_MISSING = "403 scope missing"
+    ACCOUNT_SUSPENDED = "403 the account of these keys is suspended"
+    ACCOUNT_LOCKED = "403 the account of these keys is locked"
     DUPLICATE = "403 duplicate content"
     REPLY_NOT_ALLOWED = "403 reply not allowed"
     NOT_PERMITTED = "403 not permitted"
+    NO_SUCH_ADDRESS = "404 not found"
     NOT_FOUND = "200 with errors: not found"
     SUSPENDED = "200 with errors: suspended"
     PROTECTED = "200 with errors: protected"
@@ -41,8 +45,12 @@ class XRefusal(StrEnum):
     DAY_OF_POSTS = "429 posts of a day"
     DAILY_CAP = "429 daily cap"
     MONTHLY_CAP = "429 monthly cap"
+    TOO_MANY_STREAMS = "429 too many streams"
+    INTERNAL_ERROR = "500 internal error"
+    BAD_GATEWAY = "502 as a web page"
     OVER_CAPACITY = "503 as a web page"
     UNAVAILABLE = "503 as JSON"
+    GATEWAY_TIMEOUT = "504 as a web page"
     WEB_PAGE = "200 as a web page"  # what a captive portal or a proxy sends
     ANSWER_LOST = "done, then the connection breaks"
 
@@ -118,6 +126,20 @@ FIXED: Mapping[XRefusal, tuple[int, Document | None]] = {
             _TYPES + "oauth1-permissions",
         ),
     ),
+    XRefusal.SCOPE_MISSING: (403, problem(403, "Forbidden", "Forbidden")),
+    XRefusal.ACCOUNT_SUSPENDED: (
+        403,
+        problem(403, "Forbidden", "Your account is suspended and is not permitted to access this feature."),
+    ),
+    XRefusal.ACCOUNT_LOCKED: (
+        403,
+        problem(
+            403,
+            "Forbidden",
+            "To protect our users from spam and other malicious activity, this account is temporarily locked. Please "
+            "log in to https://x.com to unlock your account.",
+        ),
+    ),
     XRefusal.DUPLICATE: (
         403,
         problem(403, "Forbidden", "You are not allowed to create a Tweet with duplicate content."),
@@ -132,12 +154,25 @@ FIXED: Mapping[XRefusal, tuple[int, Document | None]] = {
         ),
     ),
     XRefusal.NOT_PERMITTED: (403, problem(403, "Forbidden", "You are not permitted to perform this action.")),
+    XRefusal.NO_SUCH_ADDRESS: (404, problem(404, "Not Found", "Not Found")),
     XRefusal.WINDOW: (429, problem(429, "Too Many Requests", "Too Many Requests")),
     XRefusal.DAY_OF_POSTS: (429, problem(429, "Too Many Requests", "Too Many Requests")),
     XRefusal.DAILY_CAP: (429, _capped("Daily")),
     XRefusal.MONTHLY_CAP: (429, _capped("Monthly")),
+    XRefusal.TOO_MANY_STREAMS: (
+        429,
+        {
+            "title": "ConnectionException",
+            "detail": "This stream is currently at the maximum allowed connection limit.",
+            "connection_issue": "TooManyConnections",
+            "type": _TYPES + "streaming-connection",
+        },
+    ),
+    XRefusal.INTERNAL_ERROR: (500, problem(500, "Internal Server Error", "Internal Server Error")),
+    XRefusal.BAD_GATEWAY: (502, None),
     XRefusal.UNAVAILABLE: (503, problem(503, "Service Unavailable", "Service Unavailable")),
     XRefusal.OVER_CAPACITY: (503, None),
+    XRefusal.GATEWAY_TIMEOUT: (504, None),
     XRefusal.WEB_PAGE: (200, None),
 }
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from bot.loopback.x_answers import Document, XRefusal, problem, without_empty
-from bot.loopback.x_content import PostState, XContent, timestamp
-from bot.loopback.x_routes import Answer, Refused
+from bot.loopback.x.answers import Document, XRefusal, problem, without_empty
+from bot.loopback.x.content import XContent
+from bot.loopback.x.posts import PostState, timestamp
+from bot.loopback.x.routes import Answer, Call, Caller, Handler, Refused
 
 _UPLOAD_LASTS = timedelta(minutes=15)
 _RESULTS_LAST = timedelta(days=7)
@@ -34,47 +35,59 @@ class _Job:
 class ComplianceJobs:
     """All jobs of the app. One is in progress when it is first asked for after the upload, and complete afterwards."""
 
-    def __init__(self, content: XContent, clock: Callable[[], datetime]) -> None:
+    def __init__(self, content: XContent, clock: Callable[[], datetime], api_base: Callable[[], str]) -> None:
+        """`api_base` tells where the server listens: the job's addresses lead there."""
         self._content = content
         self._clock = clock
+        self._api_base = api_base
         self._jobs: dict[str, _Job] = {}
 
-    def create(self, body: Document, api_base: str) -> Answer:
+    def handlers(self) -> dict[str, Handler]:
+        """What answers each route."""
+        return {
+            "POST /2/compliance/jobs": self._create,
+            "GET /2/compliance/jobs/:id": self._show,
+            "PUT /2/compliance/jobs/:id/upload": self._upload,
+            "GET /2/compliance/jobs/:id/results": self._results,
+        }
+
+    def _create(self, call: Call, _: Caller) -> Answer:
         """Begin a job, unless one is under way."""
         if any(self._status(job) in ("created", "in_progress") for job in self._jobs.values()):
             busy = problem(409, "Conflict", "A compliance job of this type is already active.")
             raise Refused(Answer(409, busy))
-        job = _Job(str(1_500 + len(self._jobs)), body.get("name", ""), self._clock(), secrets.token_urlsafe(16))
+        name = (call.body or {}).get("name", "")
+        job = _Job(str(1_500 + len(self._jobs)), name, self._clock(), secrets.token_urlsafe(16))
         self._jobs[job.id] = job
-        return Answer(200, {"data": self._document(job, api_base)})
+        return Answer(200, {"data": self._document(job)})
 
-    def show(self, job_id: str, api_base: str) -> Answer:
+    def _show(self, call: Call, _: Caller) -> Answer:
         """How a job stands."""
-        job = self._jobs.get(job_id)
+        job = self._jobs.get(call.parameters["id"])
         if job is None:
             return Answer(404, problem(404, "Not Found", "Not Found"))
-        document = self._document(job, api_base)
+        document = self._document(job)
         job.looks += job.ids is not None
         return Answer(200, {"data": document})
 
-    def upload(self, job_id: str, token: str, text: str) -> Answer:
+    def _upload(self, call: Call, _: Caller) -> Answer:
         """Take the ids."""
-        job = self._allowed(job_id, token)
+        job = self._allowed(call)
         if self._status(job) != "created":
             raise Refused(Answer(403, problem(403, "Forbidden", "The upload URL has expired.")))
-        job.ids = text.split()
+        job.ids = call.text.split()
         return Answer(200, None, text="")
 
-    def results(self, job_id: str, token: str) -> Answer:
+    def _results(self, call: Call, _: Caller) -> Answer:
         """The lines of a complete job."""
-        job = self._allowed(job_id, token)
+        job = self._allowed(call)
         if self._status(job) != "complete":
             raise Refused(Answer(403, problem(403, "Forbidden", "The download URL is not valid.")))
         return Answer(200, None, text="".join(json.dumps(line) + "\n" for line in self._lines(job)))
 
-    def _allowed(self, job_id: str, token: str) -> _Job:
-        job = self._jobs.get(job_id)
-        if job is None or job.token != token:
+    def _allowed(self, call: Call) -> _Job:
+        job = self._jobs.get(call.parameters["id"])
+        if job is None or job.token != call.query.get("token", ""):
             raise Refused(Answer.of(XRefusal.UNAUTHORIZED))
         return job
 
@@ -83,8 +96,8 @@ class ComplianceJobs:
             return "created" if self._clock() < job.created_at + _UPLOAD_LASTS else "expired"
         return "complete" if job.looks else "in_progress"
 
-    def _document(self, job: _Job, api_base: str) -> Document:
-        address = f"{api_base}/2/compliance/jobs/{job.id}"
+    def _document(self, job: _Job) -> Document:
+        address = f"{self._api_base()}/2/compliance/jobs/{job.id}"
         return without_empty(
             {
                 "id": job.id,

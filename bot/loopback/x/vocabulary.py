@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from bot.loopback.x_answers import Document
+from bot.loopback.x.answers import Document
 
 TWEET, POST = "tweet", "post"
 
@@ -29,6 +29,11 @@ def spoken(query: Mapping[str, str]) -> str:
     """The vocabulary of a request; the older one where nothing tells."""
     expansions = query.get("expansions", "").split(",")
     return POST if "post.fields" in query or not set(_EXPANSIONS).isdisjoint(expansions) else TWEET
+
+
+def is_neutral(query: Mapping[str, str]) -> bool:
+    """Whether a request names nothing that only one of the vocabularies has."""
+    return spoken(query) == TWEET and "tweet.fields" not in query and "referenced_tweets" not in str(query)
 
 
 def in_tweet_words(query: Mapping[str, str], understood: Collection[str]) -> dict[str, str]:
