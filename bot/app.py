@@ -57,11 +57,13 @@ from bot.training.pushing import HUB, HubOutlet, Pushes
 from bot.training.tracking import Trackers
 from bot.training.trainings import Training, Trainings
 from bot.tweets.blocked import Blocklist
+from bot.tweets.budget import budget_of
 from bot.tweets.cleaning import Profile
 from bot.tweets.collecting import Collector
 from bot.tweets.compliance import ComplianceCheck
 from bot.tweets.costs import Ledger
 from bot.tweets.counts import AccountCounts
+from bot.tweets.forecast import Forecast
 from bot.tweets.reading import Batches, Skips, opened
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.tweet import Source, Tweet
@@ -92,6 +94,7 @@ class Rooms:
     store: TweetStore
     shelf: Shelf
     ledger: Ledger
+    forecast: Forecast
     trainings: Trainings
     evaluator: Evaluator
     evaluations: Evaluations
@@ -124,7 +127,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
     """What is made of what."""
     data, keep = config.paths.data, config.shelf.keep_versions
     shelf = Shelf(config.paths.models)
-    ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now)
+    ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now, budget_of(config.x))
     speaker = Speaker(shelf, store, config.generation, config.safety)
     conversation = Conversation(database, shelf, speaker, config.generation, config.replies, now)
     sampling = Sampling.from_settings(config.generation)
@@ -155,6 +158,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
         store=store,
         shelf=shelf,
         ledger=ledger,
+        forecast=Forecast(database, ledger, config.x, config.prices, now),
         trainings=trainings,
         evaluator=evaluator,
         evaluations=evaluations,
@@ -649,6 +653,7 @@ async def _web(stack: AsyncExitStack, rooms: Rooms, purchases: Purchases) -> Web
         rooms.decisions,
         rooms.speaker.refusals,
         drain,
+        forecast=rooms.forecast,
     )
     return await stack.enter_async_context(page)
 
