@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -25,8 +26,9 @@ from bot.tweets.cleaning import Profile, Verdict
 from bot.tweets.collecting import Collector, Progress
 from bot.tweets.costs import Month, cents, dollars
 from bot.tweets.counts import AccountCounts
+from bot.tweets.fetching_plan import FetchPlan
 from bot.tweets.forecast import Outlook
-from bot.tweets.store import Basis
+from bot.tweets.store import Account, Basis
 from bot.tweets.tweet import normalise_handle
 
 PATIENCE_S = 2.0  # until a bar is shown
@@ -144,6 +146,37 @@ def _month_so_far(spent: Decimal, config: Config) -> str:
 
 def _prices(prices: Prices) -> str:
     return f"{dollars(prices.post_read)} a post, {dollars(prices.owned_read)} where it is the keys' own"
+
+
+@cli.command()
+@json_option
+@command
+async def accounts(config: Config, as_json: bool) -> None:
+    """Whose tweets are here: how each account stands on X, how often it is fetched, and what that costs a month."""
+    async with app.open_rooms(config) as rooms:
+        listed = await rooms.store.accounts()
+        plans = {plan.handle: plan for plan in await rooms.forecast.plans()}
+    if as_json:
+        print_json({"accounts": [_account_json(each, plans.get(each.handle)) for each in listed]})
+        return
+    for each in listed:
+        plan = plans.get(each.handle)
+        remark = f"It {each.remark}. " if each.remark else ""
+        text = f"@{each.handle}: {remark}{plan.sentence if plan else 'It is not fetched on schedule.'}"
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _account_json(account: Account, plan: FetchPlan | None) -> dict[str, object]:
+    return {
+        "handle": account.handle,
+        "basis": account.basis,
+        "standing": account.standing,
+        "now_called": account.now_called,
+        "posts_a_day": cents(plan.posts_a_day) if plan else None,
+        "fetched_every_hours": plan.every / timedelta(hours=1) if plan else None,
+        "next_fetch_at": plan.next_at.isoformat() if plan and plan.next_at else None,
+        "usd_a_month": cents(plan.usd_a_month) if plan else None,
+    }
 
 
 @cli.command()

@@ -16,8 +16,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from bot.config import Prices, X, x_accounts
-from bot.database import Database
+from bot.database import Database, Row
 from bot.tweets.costs import Ledger
+from bot.tweets.fetching_plan import FetchPlan, affordable, interval, next_fetch, usd_a_month
 from bot.tweets.tweet import Source
 
 # Which accounts are fetched on schedule: those that were asked for once, unless X said since that they are closed.
@@ -42,20 +43,27 @@ class Followed:
 async def followed(database: Database) -> Followed:
     """How many accounts are followed, and how much they post: each in the 30 days before its newest stored post."""
     handles = [row["handle"] for row in await database.all(f"SELECT handle FROM accounts WHERE {ON_SCHEDULE}")]
-    recent = stored = 0
+    together, stored = Decimal(0), 0
     for handle in handles:
-        newest = await database.one("SELECT max(created_at) AS at FROM tweets WHERE handle = ?", (handle,))
-        if newest is None or newest["at"] is None:
-            continue
-        since = (datetime.fromisoformat(newest["at"]) - _SPAN).astimezone(UTC).isoformat()
+        together += await rate(database, handle)
         row = await database.one(
-            "SELECT count(*) AS posts, (SELECT count(*) FROM tweets WHERE handle = ? AND source = ?) AS stored "
-            "FROM tweets WHERE handle = ? AND created_at > ?",
-            (handle, Source.X_API, handle, since),
+            "SELECT count(*) AS stored FROM tweets WHERE handle = ? AND source = ? AND created_at IS NOT NULL",
+            (handle, Source.X_API),
         )
-        recent += row["posts"] if row else 0
         stored += row["stored"] if row else 0
-    return Followed(len(handles), Decimal(recent) / _SPAN.days, stored)
+    return Followed(len(handles), together, stored)
+
+
+async def rate(database: Database, handle: str) -> Decimal:
+    """How many posts an account writes in a day: in the 30 days before its newest stored post."""
+    newest = await database.one("SELECT max(created_at) AS at FROM tweets WHERE handle = ?", (handle,))
+    if newest is None or newest["at"] is None:
+        return Decimal(0)
+    since = (datetime.fromisoformat(newest["at"]) - _SPAN).astimezone(UTC).isoformat()
+    row = await database.one(
+        "SELECT count(*) AS posts FROM tweets WHERE handle = ? AND created_at > ?", (handle, since)
+    )
+    return Decimal(row["posts"] if row else 0) / _SPAN.days
 
 
 def a_day(accounts: Followed, settings: X, prices: Prices) -> Decimal:
@@ -117,6 +125,33 @@ class Forecast:
         end = min(spent + usd_a_day * days_left(now), max(spent, month.cap))
         return Outlook(scheduled, others, end, runs_out(month.left, usd_a_day, now))
 
+    async def plans(self) -> list[FetchPlan]:
+        """When each account that is followed is fetched, and what that costs."""
+        share = await self._affordable()
+        rows = await self._database.all(f"SELECT * FROM accounts WHERE {ON_SCHEDULE} ORDER BY handle")
+        return [await self._plan(row, share) for row in rows]
+
+    async def next_fetch_at(self, handle: str) -> datetime:
+        """When an account that has just been fetched is to be fetched again."""
+        every = interval(await rate(self._database, handle), await self._affordable(), self._least)
+        return self._clock().astimezone(UTC) + every
+
+    async def _plan(self, row: Row, share: Decimal) -> FetchPlan:
+        posts = await rate(self._database, row["handle"])
+        fetched_at, planned = (_moment(row[name]) for name in ("fetched_at", "next_fetch_at"))
+        next_at = next_fetch(fetched_at, planned, self._least) if fetched_at and self._least else None
+        usd = usd_a_month(posts, self._prices.post_read)
+        return FetchPlan(row["handle"], posts, interval(posts, share, self._least), next_at, usd)
+
+    async def _affordable(self) -> Decimal:
+        month = await self._ledger.month()
+        usd_a_day = (await followed(self._database)).posts_a_day * self._prices.post_read
+        return affordable(month.left_for_reading, usd_a_day, days_left(self._clock()))
+
+    @property
+    def _least(self) -> timedelta:
+        return timedelta(minutes=self._settings.fetch_interval_minutes)
+
     async def _others(self, now: datetime) -> Decimal:
         since = (now - _LATELY).isoformat()
         marks = ", ".join("?" * len(_SCHEDULED))
@@ -129,6 +164,10 @@ class Forecast:
 def days_left(now: datetime) -> Decimal:
     """Days until the month (UTC) ends."""
     return Decimal(str((_month_end(now) - now.astimezone(UTC)) / timedelta(days=1)))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _month_end(now: datetime) -> datetime:

@@ -30,6 +30,7 @@ from bot.tweets.x_bodies import (
     TimelinePage,
     Vocabulary,
     XUser,
+    read_handles,
     read_job,
     read_job_results,
     read_missing,
@@ -314,15 +315,16 @@ class XClient:
         )
         return read_page(document, handle, owned=owned)
 
-    async def standings(self, user_ids: Sequence[str]) -> dict[str, Standing]:
-        """How up to 100 accounts stand, by id; one of which X says nothing is left out.
+    async def standings(self, user_ids: Sequence[str]) -> tuple[dict[str, Standing], dict[str, str]]:
+        """How up to 100 accounts stand, by id, and what those that are shown are called now; one of which X says
+        nothing is left out.
 
         Costs one user read for each account that is shown, open or protected.
         """
         document = await self._tweepy.get_users(
             ids=list(user_ids), user_fields=["protected"], user_auth=self._reads_as_user()
         )
-        return read_standings(document)
+        return read_standings(document), read_handles(document)
 
     async def posts(self, post_ids: Sequence[str], *, handle: str) -> tuple[TimelinePage, frozenset[str]]:
         """Up to 100 posts of one account that still stand, and the ids of those that are shown no more.

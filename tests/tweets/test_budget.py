@@ -66,7 +66,7 @@ async def test_reads_leave_the_reserve_to_posts_and_the_error_names_it(database:
     for purpose in sorted(PUBLISHING):
         await paid(costs, purpose, "0.075")
     month = await costs.month()
-    assert (month.spent, month.left, month.left_for_reading) == (1, 0, 0)
+    assert (month.spent, month.left, month.left_for_reading) == (Decimal(1), Decimal(0), Decimal(0))
     with pytest.raises(BudgetExceeded):
         await paid(costs, "post", "0.001")
 
@@ -148,7 +148,7 @@ async def test_a_month_ends_at_what_is_scheduled_and_what_else_there_was_lately(
     assert (outlook.month_end, outlook.runs_out) == (Decimal("0.570") + 10 * Decimal("0.040"), None)
     clock.advance(days=8)
     later = await Forecast(database, costs, settings, Prices(), clock).outlook()
-    assert (later.others_a_day, later.month_end) == (0, Decimal("0.570") + 2 * Decimal("0.030"))
+    assert (later.others_a_day, later.month_end) == (Decimal(0), Decimal("0.570") + 2 * Decimal("0.030"))
 
 
 async def test_no_month_is_said_to_end_above_the_cap(database: Database, clock: FakeClock) -> None:

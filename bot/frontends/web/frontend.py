@@ -95,7 +95,7 @@ class WebFrontend:
             PersonasPage(renderer, shelf, store, trainings, purchases, decisions, refusals),
             PurchasePage(renderer, purchases, self._closing),
             CostsPage(renderer, ledger, forecast),
-            AccountsPage(renderer, store),
+            AccountsPage(renderer, store, forecast),
             DataPage(renderer, shelf, store, explorer),
             TrainingsPage(renderer, trainings, self._closing),
             ApprovalPage(renderer, posts, shelf),
