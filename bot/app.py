@@ -21,6 +21,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from filelock import FileLock, Timeout
 
+from bot import doctor
 from bot.config import MAIN, Config, X, secret, x_accounts
 from bot.database import Database
 from bot.errors import ConfigError, MockingbirdError, NotPermitted, Refused
@@ -352,6 +353,20 @@ async def log_out(rooms: Rooms, account: str) -> str:
         told = f"X could not be told: take the app's access back in the account's settings on X. ({error})"
     await logins.forget(account)
     return f"{account} (@{login.handle}) is logged out, and its tokens are deleted here. {told}"
+
+
+async def x_findings(config: Config, ask_x: bool) -> list[doctor.Finding]:
+    """How our accounts are connected with X, and, asked for, what X has counted. Nothing is changed or paid."""
+    path = config.paths.data / "mockingbird.db"
+    if not path.is_file():
+        return await doctor.connections(config, None)
+    async with Database(path) as database:
+        found = await doctor.connections(config, x_logins(config, database))
+        if ask_x:
+            ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now)
+            async with open_x(config, database) as client:
+                found.append(await doctor.usage(client, ledger))
+        return found
 
 
 def _x_settings(config: Config, account: str) -> X:

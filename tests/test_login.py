@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -63,6 +64,11 @@ async def ended(child: asyncio.subprocess.Process) -> Outcome:
     async with asyncio.timeout(LONGEST_S):
         out, err = await child.communicate()
     return Outcome(child.returncode or 0, out.decode(), err.decode())
+
+
+def findings(outcome: Outcome) -> dict[str, dict[str, str]]:
+    """What doctor has found, by what it is about."""
+    return {each["about"]: each for each in json.loads(outcome.out)["findings"]}
 
 
 def everything(folder: Path) -> str:
@@ -129,6 +135,20 @@ async def test_a_logout_works_while_x_is_down_and_says_what_is_left_to_do(tmp_pa
         x.fail_next("POST /2/oauth2/revoke", XRefusal.UNAVAILABLE)
         outcome = await mockingbird(config, "logout", "x", extra=extra)
         assert (outcome.code, "X could not be told" in outcome.out) == (0, True)
+
+
+async def test_doctor_says_how_an_account_is_connected_and_what_x_has_counted(tmp_path: Path) -> None:
+    async with stage(tmp_path) as (x, config, extra):
+        await log_in(x, config, extra)
+        bearer = {**extra, "X_BEARER_TOKEN": x.keys.bearer_token}
+        found = findings(await mockingbird(config, "doctor", "--json", "--ask-x", extra=bearer))
+        assert "Logged in as @Nell" in found["x account main"]["text"]
+        assert found["x account main"]["grade"] == "ok"
+        assert found["[x] posts read"]["text"] == "X has counted 0 posts as read this month, the ledger 0."
+        without = {name: value for name, value in extra.items() if name != "MOCKINGBIRD_TOKEN_KEY"}
+        found = findings(await mockingbird(config, "doctor", "--json", extra=without))
+        assert found["x account main"]["grade"] == "wrong"
+        assert "MOCKINGBIRD_TOKEN_KEY" in found["x account main"]["text"]
 
 
 async def test_an_unknown_account_is_named_before_anything_is_asked(tmp_path: Path) -> None:

@@ -29,11 +29,16 @@ async def prepare(config: Config) -> None:
 
 
 @cli.command("doctor")
+@click.option("--ask-x", is_flag=True, help="Ask X as well how many posts it has counted; that costs nothing.")
 @json_option
 @click.pass_obj
-def doctor_(config: Config, as_json: bool) -> None:
+def doctor_(config: Config, ask_x: bool, as_json: bool) -> None:
     """Check settings, keys, disk, base and shelf, and say what to do about each finding."""
-    findings = [*doctor.examine(config), *asyncio.run(doctor.money(config, app.now()))]
+    findings = [
+        *doctor.examine(config),
+        *asyncio.run(doctor.money(config, app.now())),
+        *asyncio.run(app.x_findings(config, ask_x)),
+    ]
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:

@@ -337,6 +337,15 @@ class XClient:
         missing = read_missing(document) & set(post_ids)
         return read_page({key: value for key, value in document.items() if key != "errors"}, handle), missing
 
+    async def posts_read(self) -> int:
+        """How many posts X has counted as read by the app's project since its month began. Costs nothing."""
+        self._need_bearer("Asking X what it has counted")
+        answer = await self._tweepy.request("GET", "/2/usage/tweets")
+        usage = str((answer.document.get("data") or {}).get("project_usage", ""))
+        if not usage.isdecimal():
+            raise XError("X does not say how many posts it has counted; look at the console.")
+        return int(usage)
+
     async def create_job(self) -> ComplianceJob:
         """Begin to ask which of many posts are still there; the ids are then to be uploaded within 15 minutes.
 
@@ -395,9 +404,9 @@ class XClient:
             raise ConfigError(f"Reading from X needs the variable that [x] bearer_token_env names, or {USER_KEYS}.")
         return True
 
-    def _need_bearer(self) -> None:
+    def _need_bearer(self, purpose: str = "Asking X for a compliance job") -> None:
         if not self._keys.bearer_token:
-            raise ConfigError("Compliance jobs of X need the variable that [x] bearer_token_env names; set it.")
+            raise ConfigError(f"{purpose} needs the variable that [x] bearer_token_env names; set it.")
 
     def _need_user_keys(self, purpose: str) -> None:
         if not self.can_post:

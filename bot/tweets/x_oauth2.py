@@ -125,7 +125,7 @@ def _read(document: dict[str, Any], asked_at: datetime, refresh_token: str) -> T
     return Tokens(
         access_token=str(token["access_token"]),
         refresh_token=str(token.get("refresh_token") or refresh_token),
-        scopes=tuple(sorted(str(token.get("scope") or " ".join(SCOPES)).split())),
+        scopes=tuple(sorted(token.get("scope") or SCOPES)),  # oauthlib has split it
         expires_at=(asked_at + lasts).astimezone(UTC),
     )
 

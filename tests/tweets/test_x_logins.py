@@ -21,7 +21,16 @@ from bot.errors import ConfigError, DiskFull, XKeysRefused, XLoginEnded, XRateLi
 from bot.loopback.x import LoopbackX, Moment, XRefusal
 from bot.tweets.x_api import XClient, XKeys
 from bot.tweets.x_logins import EARLY, Logins, UserTokens
-from bot.tweets.x_oauth2 import OAuth2App, Tokens, consent_address, new_verifier, renewed, revoke, tokens_for_code
+from bot.tweets.x_oauth2 import (
+    SCOPES,
+    OAuth2App,
+    Tokens,
+    consent_address,
+    new_verifier,
+    renewed,
+    revoke,
+    tokens_for_code,
+)
 from bot.tweets.x_windows import Windows
 from tests.fakes import FakeClock
 from tests.tweets.desk import contracts
@@ -103,7 +112,9 @@ def renewals(x: LoopbackX) -> int:
 async def test_whoever_is_logged_in_posts_without_any_key(
     x: LoopbackX, database: Database, clock: FakeClock, tmp_path: Path
 ) -> None:
-    login = await user_tokens(x, await kept(x, database, clock), clock, tmp_path)
+    logins = await kept(x, database, clock)
+    login = await user_tokens(x, logins, clock, tmp_path)
+    assert set((await logins.tokens("main")).scopes) == set(SCOPES)
     async with client(x, login, clock) as nell:
         await nell.post("The fog speaks first.")
         assert (nell.can_post, nell.own_id, (await nell.me()).handle) == (True, x.account("Nell").id, "Nell")
