@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -21,9 +22,10 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from filelock import FileLock, Timeout
 
+from bot import doctor
 from bot.config import MAIN, Config, X, secret, x_accounts
 from bot.database import Database
-from bot.errors import ConfigError, MockingbirdError, NotPermitted
+from bot.errors import ConfigError, MockingbirdError, NotPermitted, Refused
 from bot.forgetting import rooms_to_empty
 from bot.frontends.discord import sync as discord_sync
 from bot.frontends.discord.frontend import DiscordFrontend
@@ -32,6 +34,7 @@ from bot.frontends.discord.outlet import DiscordOutlet
 from bot.frontends.discord.services import Services
 from bot.frontends.web.frontend import WebFrontend
 from bot.frontends.x.frontend import XFrontend
+from bot.frontends.x.login import logged_in
 from bot.frontends.x.outlet import XOutlet
 from bot.generation.draft import Sampling
 from bot.generation.engine import Engine
@@ -61,16 +64,20 @@ from bot.training.tracking import Trackers
 from bot.training.trainings import Training, Trainings
 from bot.tweets import importing
 from bot.tweets.blocked import Blocklist
+from bot.tweets.budget import budget_of
 from bot.tweets.cleaning import Profile
 from bot.tweets.collecting import Collector
 from bot.tweets.compliance import ComplianceCheck
 from bot.tweets.costs import Ledger
 from bot.tweets.counts import AccountCounts
-from bot.tweets.forecast import a_day, followed
+from bot.tweets.forecast import Forecast, a_day, followed
 from bot.tweets.reading import Skips
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.x_api import XClient, XKeys
 from bot.tweets.x_bodies import VOCABULARIES
+from bot.tweets.x_logins import JustLoggedIn, Login, Logins, UserTokens
+from bot.tweets.x_oauth2 import OAuth2App, Tokens, new_verifier, renewed, revoke
+from bot.tweets.x_windows import Windows
 
 LOOK_S = 1.0  # how often the service looks for takedowns, which another process may have begun
 WAIT_S = 900.0  # before another try with a takedown that has to wait
@@ -95,6 +102,7 @@ class Rooms:
     store: TweetStore
     shelf: Shelf
     ledger: Ledger
+    forecast: Forecast
     trainings: Trainings
     evaluator: Evaluator
     evaluations: Evaluations
@@ -127,7 +135,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
     """What is made of what."""
     data, keep = config.paths.data, config.shelf.keep_versions
     shelf = Shelf(config.paths.models)
-    ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now)
+    ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now, budget_of(config.x))
     speaker = Speaker(shelf, store, config.generation, config.safety)
     conversation = Conversation(database, shelf, speaker, config.generation, config.replies, now)
     sampling = Sampling.from_settings(config.generation)
@@ -159,6 +167,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
         store=store,
         shelf=shelf,
         ledger=ledger,
+        forecast=Forecast(database, ledger, config.x, config.prices, now),
         trainings=trainings,
         evaluator=evaluator,
         evaluations=evaluations,
@@ -171,7 +180,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
         posts=posts,
         pushes=pushes,
         blocklist=blocklist,
-        takedowns=Takedowns(database, store, blocklist, emptied, _outlets(config, ledger), data, now),
+        takedowns=Takedowns(database, store, blocklist, emptied, _outlets(config, database, ledger), data, now),
         emptied=emptied,
     )
 
@@ -206,10 +215,10 @@ def _adoptions(
     return Adoptions(shelf, store, data, base, config.training, evaluator, built, now, decisions)
 
 
-def _outlets(config: Config, ledger: Ledger) -> dict[str, Outlet]:
+def _outlets(config: Config, database: Database, ledger: Ledger) -> dict[str, Outlet]:
     """Where something that was said may stand, and has to be taken back."""
     return {
-        Platform.X: XOutlet(lambda account: open_x(config, account), list(x_accounts(config.x)), ledger),
+        Platform.X: XOutlet(lambda account: open_x(config, database, account), list(x_accounts(config.x)), ledger),
         Platform.DISCORD: DiscordOutlet(config.discord),
         HUB: HubOutlet(config.hub),
     }
@@ -267,11 +276,12 @@ async def open_engines(rooms: Rooms, progress: Callable[[str], None]) -> AsyncIt
 @asynccontextmanager
 async def open_collector(rooms: Rooms) -> AsyncIterator[Collector]:
     """What fetches from X on request."""
-    async with open_x(rooms.config) as client:
+    async with open_x(rooms.config, rooms.database) as client:
         yield Collector(client, rooms.store, rooms.database, rooms.ledger, rooms.config.x, now)
 
 
 def _x_keys(settings: X) -> XKeys:
+    """The keys of an account, which the environment holds under the names that its settings give."""
     return XKeys(
         bearer_token=secret(settings.bearer_token_env),
         consumer_key=secret(settings.consumer_key_env),
@@ -281,17 +291,101 @@ def _x_keys(settings: X) -> XKeys:
     )
 
 
-@asynccontextmanager
-async def open_x(config: Config, account: str = MAIN) -> AsyncIterator[XClient]:
-    """The client for X with the keys that the environment holds for an account of ours. Raises `ConfigError`."""
-    settings = x_accounts(config.x).get(account)
-    if settings is None:
+def oauth2_app(settings: X) -> OAuth2App:
+    """The app by which accounts are logged in. Raises `ConfigError` when its client id is not set."""
+    client_id = secret(settings.oauth2_client_id_env)
+    if client_id is None:
         raise ConfigError(
-            f"There is no account {account!r} any more. Put [x.accounts.{account}] back into the settings."
+            f"A login needs the client id of the app in the variable {settings.oauth2_client_id_env}; set it "
+            "(docs/x.md says where it stands)."
         )
-    keys = _x_keys(settings)
-    async with XClient(keys, config.x.api_base, VOCABULARIES[config.x.vocabulary]) as client:
+    return OAuth2App(client_id, secret(settings.oauth2_client_secret_env), settings.api_base, settings.login_base)
+
+
+def x_logins(config: Config, database: Database) -> Logins:
+    """The logins of our accounts on X."""
+    variable = config.x.token_key_env
+    return Logins(database, secret(variable), variable, now)
+
+
+@asynccontextmanager
+async def open_x(config: Config, database: Database, account: str = MAIN) -> AsyncIterator[XClient]:
+    """The client for X with the login of the account where somebody has logged it in, else with its keys."""
+    settings = _x_settings(config, account)
+    logins = x_logins(config, database)
+    login = await logins.find(account)
+    tokens: UserTokens | None = None
+    if login is not None:
+        lock = config.paths.data / "x-logins.lock"
+        tokens = UserTokens(login, logins, partial(_renewed, settings), lock, now)
+    words = VOCABULARIES[settings.vocabulary]
+    async with XClient(_x_keys(settings), settings.api_base, words, login=tokens, windows=Windows(now)) as client:
         yield client
+
+
+async def log_in(rooms: Rooms, account: str, show: Callable[[str], None]) -> Login:
+    """Log an account of ours in on X: `show` is told the address where a person agrees. Costs one user read.
+
+    Raises `UsageError` where there is no such account or nowhere to keep tokens, and what X answers.
+    """
+    config, settings = rooms.config, _x_settings(rooms.config, account)
+    app, logins = oauth2_app(settings), x_logins(config, rooms.database)
+    await logins.require_place()
+    await rooms.ledger.check(config.prices.user_read, "Asking X whose login it is")
+    tokens = await logged_in(app, settings.login_port, secrets.token_urlsafe(32), new_verifier(), show, now)
+    price, what = config.prices.user_read, "Asking X whose login it is"
+    async with (
+        XClient(_x_keys(settings), settings.api_base, login=JustLoggedIn(tokens)) as client,
+        rooms.ledger.hold("look up", account, price, what) as call,
+    ):
+        user = await client.me()
+        await call.settle(1, price)
+    await logins.keep(account, user.id, user.handle, tokens)
+    kept = await logins.find(account)
+    assert kept is not None
+    return kept
+
+
+async def log_out(rooms: Rooms, account: str) -> str:
+    """Forget the login of an account of ours, and tell X; what became of it, in a sentence. Raises `Refused`."""
+    settings, logins = _x_settings(rooms.config, account), x_logins(rooms.config, rooms.database)
+    login = await logins.find(account)
+    if login is None:
+        raise Refused(f"The account {account} is not logged in. `mockingbird doctor` says how each is connected.")
+    try:
+        tokens = await logins.tokens(account)
+        for token in (tokens.refresh_token, tokens.access_token):
+            await revoke(oauth2_app(settings), token)
+        told = "X was told."
+    except MockingbirdError as error:
+        told = f"X could not be told: take the app's access back in the account's settings on X. ({error})"
+    await logins.forget(account)
+    return f"{account} (@{login.handle}) is logged out, and its tokens are deleted here. {told}"
+
+
+async def x_findings(config: Config, ask_x: bool) -> list[doctor.Finding]:
+    """How our accounts are connected with X, and, asked for, what X has counted. Nothing is changed or paid."""
+    path = config.paths.data / "mockingbird.db"
+    if not path.is_file():
+        return await doctor.connections(config, None)
+    async with Database(path) as database:
+        found = await doctor.connections(config, x_logins(config, database))
+        if ask_x:
+            ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now)
+            async with open_x(config, database) as client:
+                found.append(await doctor.usage(client, ledger))
+        return found
+
+
+def _x_settings(config: Config, account: str) -> X:
+    accounts = x_accounts(config.x)
+    if account not in accounts:
+        raise ConfigError(f"There is no account {account} in the settings; known are {', '.join(accounts)}.")
+    return accounts[account]
+
+
+async def _renewed(settings: X, refresh_token: str) -> Tokens:
+    return await renewed(oauth2_app(settings), refresh_token, now)
 
 
 async def import_file(
@@ -516,7 +610,7 @@ async def _sweep(rooms: Rooms, bell: Bell) -> None:
 
 async def _x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> _X:
     settings = rooms.config.x
-    client = await stack.enter_async_context(open_x(rooms.config))
+    client = await stack.enter_async_context(open_x(rooms.config, rooms.database))
     collector = Collector(client, rooms.store, rooms.database, rooms.ledger, settings, now, retraining.ring)
     check = ComplianceCheck(client, rooms.store, rooms.database, rooms.ledger, settings, now)
     frontends = [await _x_account(stack, rooms, name) for name in x_accounts(settings)]
@@ -526,7 +620,7 @@ async def _x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> _X:
 async def _x_account(stack: AsyncExitStack, rooms: Rooms, name: str) -> XFrontend:
     """The front end of one account, with keys of its own."""
     config = rooms.config
-    client = await stack.enter_async_context(open_x(config, name))
+    client = await stack.enter_async_context(open_x(config, rooms.database, name))
     accounts = x_accounts(config.x)
     shares_app = accounts[name].consumer_key_env == config.x.consumer_key_env
     return XFrontend(
@@ -615,6 +709,7 @@ async def _web(stack: AsyncExitStack, rooms: Rooms, purchases: Purchases) -> Web
         rooms.decisions,
         rooms.speaker.refusals,
         drain,
+        forecast=rooms.forecast,
     )
     return await stack.enter_async_context(page)
 

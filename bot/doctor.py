@@ -1,6 +1,7 @@
 """`mockingbird doctor`: looks at everything the service will need and says what to do about each finding.
 
-It reads settings, environment, disk, database and shelf, and asks Discord where that is switched on. It costs nothing.
+It reads settings, environment, disk, database and shelf, asks Discord where that is switched on, and X for `usage`,
+where somebody wants that. It costs nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import datetime
 from decimal import ROUND_UP, Decimal
 from enum import StrEnum
 
-from bot.config import Config, secret
+from bot.config import Config, X, secret, x_accounts
 from bot.database import Database
 from bot.errors import DiscordUnreachable, MockingbirdError
 from bot.frontends.discord.inspection import inspect
@@ -26,8 +27,13 @@ from bot.shelf.bases import Base, find_base
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
 from bot.tweets.costs import Ledger, dollars
-from bot.tweets.forecast import a_day, followed, runs_out
+from bot.tweets.forecast import Forecast
+from bot.tweets.x_api import XClient
+from bot.tweets.x_logins import Login, Logins
+from bot.tweets.x_oauth2 import SCOPES
 
+READING_POSTS = ("fetch", "mentions")  # purposes in the ledger whose units are posts
+_LABEL = "Label the account as automated and name bot and operator in its bio (docs/x.md)."
 LEAST_DISK = 2 * 2**30  # bytes; a base with its graph is half of it
 
 
@@ -66,12 +72,14 @@ async def money(config: Config, now: datetime) -> list[Finding]:
     if not config.x.enabled or not path.is_file():
         return []
     async with Database(path) as database:
-        month = await Ledger(database, config.prices, config.x.monthly_budget_usd, lambda: now).month()
-        usd = a_day(await followed(database), config.x, config.prices)
+        ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, lambda: now)
+        month = await ledger.month()
+        outlook = await Forecast(database, ledger, config.x, config.prices, lambda: now).outlook()
     spent = f"{dollars(month.spent + month.under_way)} of this month's cap of {dollars(month.cap)} are spent"
-    end = runs_out(month.left, usd, now)
+    end = outlook.runs_out
     if end is None:
         return [Finding("[x] monthly_budget_usd", Grade.OK, f"{spent}; the rest lasts.")]
+    usd = outlook.scheduled_a_day + outlook.others_a_day
     rate = dollars(usd.quantize(Decimal("0.01"), ROUND_UP))
     text = (
         f"{spent}. At about {rate} a day nothing is left on {end.day} {end:%B}, and then nothing is fetched or posted. "
@@ -115,6 +123,80 @@ async def wishes(config: Config, now: datetime) -> list[Finding]:
         return []
     text = f"People wish that these are not imitated: {', '.join(handles)}. `mockingbird forget HANDLE` does it."
     return [Finding("wishes", Grade.NOTE, text)]
+
+
+async def connections(
+    config: Config, logins: Logins | None, environment: Mapping[str, str] = os.environ
+) -> list[Finding]:
+    """How each account of ours is connected with X: by a login or by keys, whose, until when. Nothing where X is off.
+
+    `logins` is None where there is no database yet.
+    """
+    if not config.x.enabled:
+        return []
+    kept = {login.account: login for login in await logins.all()} if logins else {}
+    found = []
+    for name, settings in x_accounts(config.x).items():
+        if logins and name in kept:
+            found.append(await _login(kept[name], settings, logins, environment))
+        else:
+            found.append(_keys(name, settings, environment))
+    return found
+
+
+async def _login(login: Login, settings: X, logins: Logins, environment: Mapping[str, str]) -> Finding:
+    about = f"x account {login.account}"
+    try:
+        await logins.tokens(login.account)
+    except MockingbirdError as error:
+        return Finding(about, Grade.WRONG, str(error))
+    if secret(settings.oauth2_client_id_env, environment) is None:
+        text = f"Logged in as @{login.handle}, but {settings.oauth2_client_id_env} is empty, so it can't be renewed."
+        return Finding(about, Grade.WRONG, f"{text} Put the app's client id into it.")
+    missing = [scope for scope in SCOPES if scope not in login.scopes]
+    if missing:
+        text = f"Logged in as @{login.handle}, without {', '.join(missing)}. Log in again and agree to all of it."
+        return Finding(about, Grade.NOTE, text)
+    where = "keyring" if login.in_keyring else "database, encrypted"
+    return Finding(
+        about,
+        Grade.OK,
+        f"Logged in as @{login.handle} since {login.at:%Y-%m-%d} ({where}), may do {', '.join(login.scopes)}; the "
+        f"token is good until {login.expires_at:%Y-%m-%d %H:%M} UTC and is renewed by itself. {_LABEL}",
+    )
+
+
+def _keys(name: str, settings: X, environment: Mapping[str, str]) -> Finding:
+    variables = (
+        settings.consumer_key_env,
+        settings.consumer_secret_env,
+        settings.access_token_env,
+        settings.access_token_secret_env,
+    )
+    about = f"x account {name}"
+    missing = [variable for variable in variables if secret(variable, environment) is None]
+    if missing:
+        text = f"No posting: {', '.join(missing)} not set. Set them, or log in: mockingbird login x --account {name}"
+        return Finding(about, Grade.NOTE, text)
+    owner = (secret(settings.access_token_env, environment) or "").partition("-")[0]
+    whose = f" of the account with the id {owner}" if owner.isdecimal() else ""
+    return Finding(about, Grade.OK, f"Keys{whose} for posting are set; they do not expire. {_LABEL}")
+
+
+async def usage(client: XClient, ledger: Ledger) -> Finding:
+    """What X has counted as read against what the ledger has: asks X, which costs nothing."""
+    about = "[x] posts read"
+    try:
+        counted = await client.posts_read()
+    except MockingbirdError as error:
+        return Finding(about, Grade.NOTE, f"X could not be asked what it has counted: {error}")
+    ours = sum(entry.units for entry in (await ledger.month()).entries if entry.purpose in READING_POSTS)
+    text = f"X has counted {counted:,} posts as read this month, the ledger {ours:,}."
+    if counted <= ours:
+        return Finding(about, Grade.OK, text)
+    return Finding(
+        about, Grade.NOTE, f"{text} Something else uses the same app, or X's month began earlier; look at its console."
+    )
 
 
 def application_id(token: str) -> int | None:
@@ -208,19 +290,10 @@ def _x(config: Config, environment: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("x", Grade.NOTE, "Off. docs/x.md says what it costs and what X asks for.")
         return
     settings = config.x
-    reading = [settings.bearer_token_env]
-    posting = [
-        settings.consumer_key_env,
-        settings.consumer_secret_env,
-        settings.access_token_env,
-        settings.access_token_secret_env,
-    ]
-    for purpose, variables in (("reading", reading), ("posting", posting)):
-        missing = [variable for variable in variables if secret(variable, environment) is None]
-        if missing:
-            yield Finding("x", Grade.NOTE, f"No {purpose}: {', '.join(missing)} not set.")
-        else:
-            yield Finding("x", Grade.OK, f"Keys for {purpose} are set.")
+    if secret(settings.bearer_token_env, environment) is None:
+        yield Finding("x", Grade.NOTE, f"No bearer token for reading: {settings.bearer_token_env} not set.")
+    else:
+        yield Finding("x", Grade.OK, "The bearer token for reading is set.")
     if not settings.i_have_permission_to_train:
         text = "Fetching to train is off until [x] i_have_permission_to_train is true. An own archive needs none."
         yield Finding("x", Grade.NOTE, text)

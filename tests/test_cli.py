@@ -89,7 +89,7 @@ async def test_bad_input_is_a_sentence_and_an_exit_code_and_changes_nothing(conf
         assert "Traceback" not in outcome.err
         assert outcome.out == ""
     counts = await mockingbird(config, "personas", "--json")
-    assert json.loads(counts.out) == {"personas": []}
+    assert json.loads(counts.out) == {"personas": [], "remarks": {}, "next_training": {}}
 
 
 async def test_too_few_tweets_are_refused_before_anything_is_trained(config: Path, tmp_path: Path) -> None:

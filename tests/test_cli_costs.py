@@ -139,3 +139,16 @@ async def test_doctor_says_what_the_month_has_cost_and_when_the_cap_will_not_las
     found = {finding["about"]: finding for finding in json.loads(short.out)["findings"]}
     assert found["[x] monthly_budget_usd"]["grade"] == "note"
     assert "At about $0.06 a day nothing is left on" in found["[x] monthly_budget_usd"]["text"]
+
+
+async def test_accounts_are_listed_with_how_often_each_is_fetched_and_what_that_costs(
+    tmp_path: Path, x: LoopbackX
+) -> None:
+    config = config_at(tmp_path, x)
+    await run(config, x, "fetch", "ada", "--yes")
+    [ada] = json.loads((await run(config, x, "accounts", "--json")).out)["accounts"]
+    assert (ada["handle"], ada["standing"], ada["fetched_every_hours"] >= 6) == ("ada", "", True)
+    assert ada["next_fetch_at"] is not None
+    shown = words((await run(config, x, "accounts")).out)
+    assert "@ada: About" in shown and "a month." in shown
+    assert "the month will end at about" in words((await run(config, x, "costs")).out)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,9 +24,11 @@ from bot.errors import UsageError
 from bot.personas.consent import require_note
 from bot.tweets.cleaning import Profile, Verdict
 from bot.tweets.collecting import Collector, Progress
-from bot.tweets.costs import Month, dollars
+from bot.tweets.costs import Month, cents, dollars
 from bot.tweets.counts import AccountCounts
-from bot.tweets.store import Basis
+from bot.tweets.fetching_plan import FetchPlan
+from bot.tweets.forecast import Outlook
+from bot.tweets.store import Account, Basis
 from bot.tweets.tweet import normalise_handle
 
 PATIENCE_S = 2.0  # until a bar is shown
@@ -146,6 +149,37 @@ def _prices(prices: Prices) -> str:
 
 
 @cli.command()
+@json_option
+@command
+async def accounts(config: Config, as_json: bool) -> None:
+    """Whose tweets are here: how each account stands on X, how often it is fetched, and what that costs a month."""
+    async with app.open_rooms(config) as rooms:
+        listed = await rooms.store.accounts()
+        plans = {plan.handle: plan for plan in await rooms.forecast.plans()}
+    if as_json:
+        print_json({"accounts": [_account_json(each, plans.get(each.handle)) for each in listed]})
+        return
+    for each in listed:
+        plan = plans.get(each.handle)
+        remark = f"It {each.remark}. " if each.remark else ""
+        text = f"@{each.handle}: {remark}{plan.sentence if plan else 'It is not fetched on schedule.'}"
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _account_json(account: Account, plan: FetchPlan | None) -> dict[str, object]:
+    return {
+        "handle": account.handle,
+        "basis": account.basis,
+        "standing": account.standing,
+        "now_called": account.now_called,
+        "posts_a_day": cents(plan.posts_a_day) if plan else None,
+        "fetched_every_hours": plan.every / timedelta(hours=1) if plan else None,
+        "next_fetch_at": plan.next_at.isoformat() if plan and plan.next_at else None,
+        "usd_a_month": cents(plan.usd_a_month) if plan else None,
+    }
+
+
+@cli.command()
 @click.option("--month", metavar="YYYY-MM", help="Another month than this one.")
 @json_option
 @command
@@ -157,6 +191,7 @@ async def costs(config: Config, month: str | None, as_json: bool) -> None:
         shown = await rooms.ledger.month(month)
         is_now = shown.month == (await rooms.ledger.month()).month
         months = await rooms.ledger.months()
+        outlook = await rooms.forecast.outlook() if is_now else None
     if as_json:
         print_json(
             {
@@ -164,19 +199,32 @@ async def costs(config: Config, month: str | None, as_json: bool) -> None:
                 "lines": [asdict(entry) for entry in shown.entries],
                 "by_purpose": shown.by_purpose(),
                 "by_account": shown.by_account(),
+                "by_own_account": shown.by_own_account(),
+                "by_day": dict(shown.days),
                 "spent": shown.spent,
                 "unanswered": shown.unanswered,
                 "under_way": shown.under_way,
                 "cap": shown.cap if is_now else None,
                 "left": shown.left if is_now else None,
+                "left_for_reading": shown.left_for_reading if is_now else None,
+                "month_end": cents(outlook.month_end) if outlook else None,
                 "months": [{"month": name, "usd": usd} for name, usd in months],
             }
         )
         return
     _print_month(shown, is_now)
+    if outlook:
+        out.print(_outlook(outlook), highlight=False)
     others = [f"{name} {dollars(usd)}" for name, usd in months if name != shown.month]
     if others:
         out.print(f"Other months: {', '.join(others)}.", highlight=False)
+
+
+def _outlook(outlook: Outlook) -> str:
+    a_day = f"{dollars(cents(outlook.scheduled_a_day))} a day as scheduled"
+    others = f"{dollars(cents(outlook.others_a_day))} for everything else, as in the last seven days"
+    empty = f" Nothing is left on {outlook.runs_out}." if outlook.runs_out else ""
+    return f"At {a_day} and {others}, the month will end at about {dollars(cents(outlook.month_end))}.{empty}"
 
 
 def _print_month(month: Month, is_now: bool) -> None:
@@ -186,9 +234,16 @@ def _print_month(month: Month, is_now: bool) -> None:
         table.add_row(entry.purpose, entry.about, *numbers)
     if month.entries:
         out.print(table)
-        for title, sums in (("By purpose", month.by_purpose()), ("By account", month.by_account())):
+        for title, sums in (
+            ("By purpose", month.by_purpose()),
+            ("By account", month.by_account()),
+            ("By account of ours", month.by_own_account()),
+            ("By day", dict(month.days)),
+        ):
             out.print(f"{title}: {', '.join(f'{name} {dollars(usd)}' for name, usd in sums.items())}.", highlight=False)
     rest = f" of the cap of {dollars(month.cap)}; {dollars(month.left)} are left" if is_now else ""
+    if is_now and month.reserved:
+        rest += f", {dollars(month.reserved)} of these for posting alone"
     out.print(f"{month.month}: {dollars(month.spent)} spent{rest}.", highlight=False)
     if month.under_way:
         out.print(f"Under way: calls that may cost {dollars(month.under_way)} at most.", highlight=False)

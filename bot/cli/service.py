@@ -29,11 +29,12 @@ async def prepare(config: Config) -> None:
 
 
 @cli.command("doctor")
+@click.option("--ask-x", is_flag=True, help="Ask X as well how many posts it has counted; that costs nothing.")
 @json_option
 @click.pass_obj
-def doctor_(config: Config, as_json: bool) -> None:
+def doctor_(config: Config, ask_x: bool, as_json: bool) -> None:
     """Check settings, keys, disk, base and shelf, and say what to do about each finding."""
-    findings = asyncio.run(_findings(config))
+    findings = asyncio.run(_findings(config, ask_x))
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:
@@ -45,12 +46,13 @@ def doctor_(config: Config, as_json: bool) -> None:
         sys.exit(2)
 
 
-async def _findings(config: Config) -> list[doctor.Finding]:
+async def _findings(config: Config, ask_x: bool) -> list[doctor.Finding]:
     now = app.now()
     return [
         *doctor.examine(config),
         *await doctor.discord_answers(config),
         *await doctor.money(config, now),
+        *await app.x_findings(config, ask_x),
         *await doctor.wishes(config, now),
     ]
 

@@ -149,10 +149,21 @@ async def personas(config: Config, as_json: bool) -> None:
     """Everybody on the shelf, with the version in use."""
     async with app.open_rooms(config) as rooms:
         current = [rooms.shelf.current(name) for name in rooms.shelf.personas()]
+        remarks = {each.persona: await rooms.store.remarks(each.handles) for each in current}
+        outlooks = {each.persona: (await rooms.trainings.outlook(each.persona)).sentence for each in current}
     if as_json:
-        print_json({"personas": [manifest.model_dump(mode="json") for manifest in current]})
+        print_json(
+            {
+                "personas": [manifest.model_dump(mode="json") for manifest in current],
+                "remarks": remarks,
+                "next_training": outlooks,
+            }
+        )
     elif current:
         _print_versions(current, None)
+        for name in remarks:
+            text = " ".join([*remarks[name], f"Next training: {outlooks[name]}"])
+            out.print(f"{name}: {text}", markup=False, highlight=False, soft_wrap=True)
     else:
         note("No persona yet. `mockingbird train HANDLE` makes one.")
 

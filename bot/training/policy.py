@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.config import Judging, Retraining
+from bot.errors import ConfigError
 from bot.shelf.manifest import Manifest, Metrics
 
 # Why a persona whose version in use is a blend does not learn by itself: its place is taken only by who wants that.
@@ -20,20 +25,61 @@ class Decision:
     reason: str
 
 
-def due(new_tweets: int, hours_since_last: float, settings: Retraining) -> Decision:
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is known about a persona's next training."""
+
+    decision: Decision  # whether it is due by itself, and why
+    seconds: float | None  # that it would take on this machine; None when nobody can tell yet
+
+    @property
+    def sentence(self) -> str:
+        """For people: the reason, and what it would take."""
+        if self.seconds is None:
+            return self.decision.reason
+        minutes = max(1, round(self.seconds / 60))
+        return f"{self.decision.reason} A training would take about {minutes:,} min here, and no money."
+
+
+def due(new_tweets: int, seen: int, hours_since_last: float, settings: Retraining, now: datetime) -> Decision:
     """Whether a persona with so many tweets that its newest version has not seen should learn again now.
 
-    `hours_since_last` counts from its last training, whatever came of it.
+    `seen` is how many tweets that version was made from; `hours_since_last` counts from its last training, whatever
+    came of it; `now` is UTC.
     """
     if not settings.enabled:
         return Decision(False, "Retraining is off.")
-    if new_tweets < settings.min_new_tweets:
-        return Decision(False, f"{new_tweets:,} of {settings.min_new_tweets:,} new tweets have come.")
+    enough = enough_new(seen, settings)
+    if new_tweets < enough:
+        return Decision(False, f"{new_tweets:,} of {enough:,} new tweets have come.")
     if hours_since_last < settings.min_hours_between:
         return Decision(
             False, f"It learned {hours_since_last:.1f} hours ago; {settings.min_hours_between:g} must pass."
         )
+    if is_quiet(now, settings.quiet_hours, settings.time_zone):
+        return Decision(False, f"{new_tweets:,} new tweets have come; it learns after the quiet hours.")
     return Decision(True, f"{new_tweets:,} new tweets have come since it learned {hours_since_last:.1f} hours ago.")
+
+
+def enough_new(seen: int, settings: Retraining) -> int:
+    """How many new tweets make a persona learn again: so many, and such a share of what it has learned from."""
+    return max(settings.min_new_tweets, math.ceil(Decimal(str(settings.min_new_share)) * seen))
+
+
+def is_quiet(now: datetime, quiet_hours: str, time_zone: str) -> bool:
+    """Whether a moment lies in hours such as "22:00-07:00" of that time zone; never where none are named.
+
+    Both ends the same are the whole day. Raises `ConfigError` where there is no such time zone.
+    """
+    if not quiet_hours:
+        return False
+    try:
+        here = now.astimezone(ZoneInfo(time_zone))
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigError(f"There is no time zone {time_zone!r}; name one such as Europe/Berlin or UTC.") from error
+    begin, _, end = quiet_hours.partition("-")
+    at = f"{here:%H:%M}"
+    return begin <= at < end if begin < end else at >= begin or at < end
 
 
 def publish(metrics: Metrics, tolerance: float, limits: Judging) -> Decision:

@@ -263,17 +263,22 @@ class Trainings:
         return requested
 
     async def _is_due(self, persona: str) -> bool:
+        decision = (await self.outlook(persona)).decision
+        log.debug("is a persona due", persona=persona, due=decision.yes, reason=decision.reason)
+        return decision.yes
+
+    async def outlook(self, persona: str) -> policy.Outlook:
+        """Whether a persona will learn again now and why, and how long it would take; that costs time and no money."""
         if self._shelf.current(persona).blended_from:
-            log.debug("is a persona due", persona=persona, due=False, reason=policy.BLENDED)
-            return False
+            return policy.Outlook(policy.Decision(False, policy.BLENDED), None)
         newest = [each for each in self._shelf.versions(persona) if not each.blended_from][-1]
         ended = await self._table.last_ended(persona)
         last = max(newest.created, ended) if ended else newest.created
         hours = (self._clock() - last).total_seconds() / 3600
+        seen = sum(count.kept for count in newest.counts)
         new_tweets = await self._new_tweets(newest)
-        decision = policy.due(new_tweets, hours, self._retraining)
-        log.debug("is a persona due", persona=persona, due=decision.yes, reason=decision.reason)
-        return decision.yes
+        decision = policy.due(new_tweets, seen, hours, self._retraining, self._clock())
+        return policy.Outlook(decision, Pace.by(await self._table.earlier()).of(seen + new_tweets))
 
     async def _new_tweets(self, newest: Manifest) -> int:
         """Tweets that the version has not seen. What was stored after it was made may still be what it was made of:

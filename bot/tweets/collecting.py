@@ -9,7 +9,10 @@ What the account wrote itself is fetched whole. Retweets come cut off: nothing i
 whole would double the price. What an imported archive holds is not paid for again: fetching begins after its newest
 post. A page without times is paid and not stored; on one without references retweets are known by their first letters.
 
-What it does not know: accounts that were renamed. Posts and accounts that are gone by now are `compliance`'s.
+How often an account is fetched is `fetching_plan`'s. One that was renamed is fetched on by its id and stays under the
+name that it had.
+
+What it does not know: posts and accounts that are gone by now; these are `compliance`'s.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ from bot.tweets.blocked import require_free
 from bot.tweets.charges import Charges
 from bot.tweets.costs import Call, Ledger
 from bot.tweets.counts import AccountCounts
-from bot.tweets.forecast import ON_SCHEDULE
+from bot.tweets.fetching_plan import next_fetch
+from bot.tweets.forecast import ON_SCHEDULE, Forecast
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.tweet import Source, normalise_handle
 from bot.tweets.x_api import PAGE_SIZE, XClient
@@ -122,6 +126,7 @@ class Collector:
         self._on_stored = on_stored
         self._interval = timedelta(minutes=settings.fetch_interval_minutes)
         self._charges = Charges(clock)
+        self._forecast = Forecast(database, ledger, settings, ledger.prices, clock)
         self._turn = asyncio.Lock()
         self._bell = asyncio.Event()
         self._not_before: dict[str, datetime] = {}  # after trouble, by handle
@@ -256,10 +261,11 @@ class Collector:
         )
 
     async def _due(self, handle: str) -> datetime:
-        row = await self._database.one("SELECT fetched_at, page_token FROM accounts WHERE handle = ?", (handle,))
+        row = await self._database.one("SELECT * FROM accounts WHERE handle = ?", (handle,))
         moments = [self._clock()]
         if row is not None and row["fetched_at"] and not row["page_token"]:
-            moments = [datetime.fromisoformat(row["fetched_at"]) + self._interval]
+            planned = datetime.fromisoformat(row["next_fetch_at"]) if row["next_fetch_at"] else None
+            moments = [next_fetch(datetime.fromisoformat(row["fetched_at"]), planned, self._interval)]
         if handle in self._not_before:
             moments.append(self._not_before[handle])
         if self._window_ends is not None:
@@ -312,7 +318,8 @@ class Collector:
         async with self._database.transaction() as transaction:
             await self._store.add_within(transaction, handle, ())
             await transaction.run(
-                "UPDATE accounts SET platform_id = ?1, checked_at = NULL, basis = coalesce(basis, ?2), "
+                "UPDATE accounts SET platform_id = ?1, checked_at = NULL, standing = '', now_called = NULL, "
+                "basis = coalesce(basis, ?2), "
                 "basis_note = iif(basis IS NULL, ?3, basis_note) WHERE handle = ?4",
                 (user.id, basis, "[x] i_have_permission_to_train", handle),
             )
@@ -330,12 +337,19 @@ class Collector:
                 place, done = await self._step(place, done, tokens)
                 progress(done)
                 if place.token is None:
+                    await self._plan(done.handle)
                     return done
         finally:
             if done.pages:
                 await self._store.judge(done.handle)
             if done.new:
                 self._on_stored()
+
+    async def _plan(self, handle: str) -> None:
+        """Note when it is worth looking again; without that note it is after the shortest time."""
+        next_at = (await self._forecast.next_fetch_at(handle)).isoformat()
+        async with self._database.transaction() as transaction:
+            await transaction.run("UPDATE accounts SET next_fetch_at = ? WHERE handle = ?", (next_at, handle))
 
     async def _step(self, place: _Place, done: Progress, tokens: Set[str | None]) -> tuple[_Place, Progress]:
         """Read and store one page; `tokens` are those of the pages before."""

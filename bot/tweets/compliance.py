@@ -131,18 +131,22 @@ class ComplianceCheck:
         what, resource = f"Checking {about}", "accounts " + " ".join(sorted(ids))
         about = rows[0]["handle"] if len(rows) == 1 else about
         async with self._ledger.hold(PURPOSE, about, len(ids) * price, what, len(ids), resource) as call:
-            standings = await self._client.standings(list(ids))
+            standings, names = await self._client.standings(list(ids))
             shown = [each for each, standing in standings.items() if standing in (Standing.OPEN, Standing.PROTECTED)]
             async with self._database.transaction() as transaction:
                 billed = len(await self._charges.users(transaction, shown))
                 await call.settle(billed, billed * price, transaction)
                 removed = {
-                    each: await self._close(transaction, ids[each])
+                    each: await self._close(transaction, ids[each], standing)
                     for each, standing in standings.items()
                     if each in ids and standing is not Standing.OPEN
                 }
                 seen = [(self._now(), ids[each]) for each in standings if each in ids]
                 await transaction.run_many("UPDATE accounts SET checked_at = ? WHERE handle = ?", seen)
+                open_ones = [each for each, standing in standings.items() if standing is Standing.OPEN and each in ids]
+                renamed = [each for each in open_ones if await self._rename(transaction, ids[each], names.get(each))]
+        for each in renamed:
+            log.info("an account was renamed; it is fetched on by its id", handle=ids[each], now_called=names[each])
         for each, count in removed.items():
             log.warning(
                 "an account is closed; what was fetched of it is removed",
@@ -153,13 +157,22 @@ class ComplianceCheck:
                 advice="it is fetched again only when somebody asks for it",
             )
 
-    async def _close(self, transaction: Transaction, handle: str) -> int:
+    async def _rename(self, transaction: Transaction, handle: str, name: str | None) -> bool:
+        """Note what an open account is called now; whether that is news. Its tweets stay under the name that it had."""
+        is_other = name is not None and name.lower() != handle
+        changed = await transaction.run(
+            "UPDATE accounts SET standing = ?1, now_called = ?2 WHERE handle = ?3 AND now_called IS NOT ?2",
+            ("renamed" if is_other else "", name if is_other else None, handle),
+        )
+        return is_other and changed > 0
+
+    async def _close(self, transaction: Transaction, handle: str, standing: Standing) -> int:
         """Remove what was fetched of the account, and take it off the schedule (`ON_SCHEDULE`); how many tweets."""
         rows = await transaction.all("SELECT key FROM tweets WHERE handle = ? AND source = ?", (handle, Source.X_API))
         await transaction.run(
             "UPDATE accounts SET since_id = NULL, page_token = NULL, page_newest_id = NULL, fetched_at = NULL, "
-            "checked_at = ? WHERE handle = ?",
-            (self._now(), handle),
+            "checked_at = ?, next_fetch_at = NULL, standing = ? WHERE handle = ?",
+            (self._now(), standing.value, handle),
         )
         return await self._store.discard_within(transaction, handle, [row["key"] for row in rows])
 

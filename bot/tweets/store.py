@@ -33,6 +33,13 @@ class Basis(StrEnum):
     INVENTED = "invented"  # nobody's: written for examples
 
 
+_REMARKS = {
+    "protected": "is protected by now: it is not fetched any more",
+    "suspended": "is suspended by X: it is not fetched any more",
+    "gone": "is deleted from X: it is not fetched any more",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """What is noted about an account beside its tweets."""
@@ -40,6 +47,15 @@ class Account:
     handle: str  # lower case, no @
     basis: Basis | None  # why it may be learned; None when nobody has said so
     fetched_at: datetime | None  # UTC; end of the last complete fetch from X, None when there was none
+    standing: str = ""  # what X says: renamed, protected, suspended, gone; empty when all is well or nobody has asked
+    now_called: str | None = None  # by X, where it was renamed
+
+    @property
+    def remark(self) -> str:
+        """What people have to know about how the account stands; empty when there is nothing."""
+        if self.standing == "renamed":
+            return f"is called @{self.now_called} by now"
+        return _REMARKS.get(self.standing, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +171,23 @@ class TweetStore:
 
     async def accounts(self) -> list[Account]:
         """What is noted about each account that was ever added, in alphabetical order."""
-        rows = await self._database.all("SELECT handle, basis, fetched_at FROM accounts ORDER BY handle")
+        rows = await self._database.all("SELECT * FROM accounts ORDER BY handle")
         return [
             Account(
                 handle=row["handle"],
                 basis=Basis(row["basis"]) if row["basis"] else None,
                 fetched_at=datetime.fromisoformat(row["fetched_at"]) if row["fetched_at"] else None,
+                standing=row["standing"],
+                now_called=row["now_called"],
             )
             for row in rows
         ]
+
+    async def remarks(self, handles: Sequence[str]) -> list[str]:
+        """What people have to know about how these accounts stand on X, a sentence for each that there is one for."""
+        accounts = {each.handle: each for each in await self.accounts()}
+        known = [accounts[handle] for handle in handles if handle in accounts]
+        return [f"@{each.handle} {each.remark}." for each in known if each.remark]
 
     async def portrait(self, handle: str) -> Portrait:
         """What the account is like, from all that is stored of it. Raises `UnknownHandle`, `PortraitFailed`."""

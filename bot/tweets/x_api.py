@@ -15,7 +15,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -31,6 +31,7 @@ from bot.tweets.x_bodies import (
     TimelinePage,
     Vocabulary,
     XUser,
+    read_handles,
     read_job,
     read_job_results,
     read_missing,
@@ -39,6 +40,7 @@ from bot.tweets.x_bodies import (
     read_user,
 )
 from bot.tweets.x_refusals import CONSOLE, USER_KEYS, Answer, broken_connection, refusal
+from bot.tweets.x_windows import Windows
 
 API_BASE = "https://api.x.com"
 
@@ -76,6 +78,19 @@ class XKeys:
         return tuple(key for key in keys if key)
 
 
+class UserToken(Protocol):
+    """The access token of an account that was logged in by OAuth 2.0: see `x_logins`."""
+
+    user_id: str  # X's
+    seen: tuple[str, ...]  # tokens that must never be shown
+
+    async def current(self) -> str:
+        """One that is good for some minutes yet. Raises `XLoginEnded`, `XUnreachable`."""
+
+    async def renewed(self, refused: str) -> str:
+        """One other than `refused`, which X does not take."""
+
+
 class _ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no types
     """tweepy's client with our session, our host, our errors, our vocabulary, and without its logging of headers.
 
@@ -84,7 +99,13 @@ class _ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no
     """
 
     def __init__(
-        self, keys: XKeys, api_base: str, session: aiohttp.ClientSession, vocabulary: Vocabulary = TWEET
+        self,
+        keys: XKeys,
+        api_base: str,
+        session: aiohttp.ClientSession,
+        vocabulary: Vocabulary = TWEET,
+        login: UserToken | None = None,
+        windows: Windows | None = None,
     ) -> None:
         super().__init__(
             keys.bearer_token,
@@ -99,6 +120,8 @@ class _ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no
         self._keys = keys
         self._api_base = api_base
         self._vocabulary = vocabulary
+        self._login = login
+        self._windows = windows
 
     async def request(
         self,
@@ -114,15 +137,32 @@ class _ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no
             sorted((renamed.get(name, name), value) for name, value in (params or {}).items()), quote_via=quote
         )
         address = self._api_base + route + (f"?{query}" if query else "")
-        headers = {"User-Agent": self.user_agent, "Authorization": f"Bearer {self.bearer_token}"}
-        if user_auth:
-            signer = Signer(self.consumer_key, self.consumer_secret, self.access_token, self.access_token_secret)
-            address, headers, _ = signer.sign(address, method, headers={"User-Agent": self.user_agent})
-        answer = await self._send(method, address, headers, json)
+        who = "user" if user_auth else "app"
+        if self._windows is not None:
+            self._windows.require(who, method, route)
+        answer = await self._as(user_auth, method, address, json)
+        if self._windows is not None:
+            self._windows.note(who, method, route, answer.headers)
         error = refusal(answer)
         if error is not None:
             raise error
         return answer
+
+    async def _as(self, user_auth: bool, method: str, address: str, body: object) -> Answer:
+        """The answer to a request of the app or of the user, who is logged in or has keys."""
+        headers = {"User-Agent": self.user_agent}
+        if not user_auth:
+            return await self._send(method, address, headers | _bearer(self.bearer_token), body)
+        if self._login is None:
+            signer = Signer(self.consumer_key, self.consumer_secret, self.access_token, self.access_token_secret)
+            address, headers, _ = signer.sign(address, method, headers=headers)
+            return await self._send(method, address, headers, body)
+        token = await self._login.current()
+        answer = await self._send(method, address, headers | _bearer(token), body)
+        if answer.status != HTTPStatus.UNAUTHORIZED:
+            return answer
+        token = await self._login.renewed(token)  # nothing was done: X did not know who asks
+        return await self._send(method, address, headers | _bearer(token), body)
 
     async def transfer(self, method: str, address: str, body: bytes | None = None) -> str:
         """Send or fetch a file at an address that X gave out; its text.
@@ -155,9 +195,13 @@ class _ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no
                 text = (await response.read()).decode("utf-8", "replace")
         except (aiohttp.ClientError, TimeoutError) as error:
             raise broken_connection(error, host, writes) from error
-        for key in self._keys.values:
+        for key in (*self._keys.values, *(self._login.seen if self._login else ())):
             text = text.replace(key, "…")
         return Answer(response.status, response.headers, response.content_type, _parsed(text), host, writes), text
+
+
+def _bearer(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _parsed(text: str) -> Any:
@@ -175,11 +219,24 @@ class XClient:
     """
 
     def __init__(
-        self, keys: XKeys, api_base: str = API_BASE, vocabulary: Vocabulary = TWEET, *, timeout_s: float = 30.0
+        self,
+        keys: XKeys,
+        api_base: str = API_BASE,
+        vocabulary: Vocabulary = TWEET,
+        *,
+        timeout_s: float = 30.0,
+        login: UserToken | None = None,
+        windows: Windows | None = None,
     ) -> None:
-        """`api_base` is an address such as https://api.x.com, else `ConfigError`; `timeout_s` is for one request."""
+        """`api_base` is an address such as https://api.x.com, else `ConfigError`; `timeout_s` is for one request.
+
+        `login` takes the place of the four keys of a user. `windows` remembers how many requests X takes yet, so that
+        one that it would refuse is not sent; without it each is.
+        """
         self.vocabulary = vocabulary  # in which posts are asked for
         self._keys = keys
+        self._login = login
+        self._windows = windows
         self._api_base = _address(api_base)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(_CONNECT_S, timeout_s))
         self._session: aiohttp.ClientSession | None = None
@@ -188,7 +245,9 @@ class XClient:
     async def __aenter__(self) -> Self:
         _cap_logging(("tweepy", "oauthlib"))
         self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
-        self._tweepy = _ReroutedClient(self._keys, self._api_base, self._session, self.vocabulary)
+        self._tweepy = _ReroutedClient(
+            self._keys, self._api_base, self._session, self.vocabulary, self._login, self._windows
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -197,12 +256,14 @@ class XClient:
 
     @property
     def can_post(self) -> bool:
-        """Whether the keys of a user are there; without them posting and deleting are refused with `ConfigError`."""
-        return self._keys.can_post
+        """Whether a user's keys or login are there; without, posting and deleting are refused with `ConfigError`."""
+        return self._login is not None or self._keys.can_post
 
     @property
     def own_id(self) -> str | None:
         """The id of the account that posts and whose own timeline is read at the lower price; None without its keys."""
+        if self._login is not None:
+            return self._login.user_id or None
         return self._keys.own_id if self._keys.can_post else None
 
     async def user(self, handle: str) -> XUser:
@@ -255,15 +316,16 @@ class XClient:
         )
         return read_page(document, handle, owned=owned)
 
-    async def standings(self, user_ids: Sequence[str]) -> dict[str, Standing]:
-        """How up to 100 accounts stand, by id; one of which X says nothing is left out.
+    async def standings(self, user_ids: Sequence[str]) -> tuple[dict[str, Standing], dict[str, str]]:
+        """How up to 100 accounts stand, by id, and what those that are shown are called now; one of which X says
+        nothing is left out.
 
         Costs one user read for each account that is shown, open or protected.
         """
         document = await self._tweepy.get_users(
             ids=list(user_ids), user_fields=["protected"], user_auth=self._reads_as_user()
         )
-        return read_standings(document)
+        return read_standings(document), read_handles(document)
 
     async def posts(self, post_ids: Sequence[str], *, handle: str) -> tuple[TimelinePage, frozenset[str]]:
         """Up to 100 posts of one account that still stand, and the ids of those that are shown no more.
@@ -275,6 +337,15 @@ class XClient:
             document = {**document, "meta": {}, "data": []}
         missing = read_missing(document) & set(post_ids)
         return read_page({key: value for key, value in document.items() if key != "errors"}, handle), missing
+
+    async def posts_read(self) -> int:
+        """How many posts X has counted as read by the app's project since its month began. Costs nothing."""
+        self._need_bearer("Asking X what it has counted")
+        answer = await self._tweepy.request("GET", "/2/usage/tweets")
+        usage = str((answer.document.get("data") or {}).get("project_usage", ""))
+        if not usage.isdecimal():
+            raise XError("X does not say how many posts it has counted; look at the console.")
+        return int(usage)
 
     async def create_job(self) -> ComplianceJob:
         """Begin to ask which of many posts are still there; the ids are then to be uploaded within 15 minutes.
@@ -349,17 +420,17 @@ class XClient:
     def _reads_as_user(self) -> bool:
         if self._keys.bearer_token:
             return False
-        if not self._keys.can_post:
+        if not self.can_post:
             raise ConfigError(f"Reading from X needs the variable that [x] bearer_token_env names, or {USER_KEYS}.")
         return True
 
-    def _need_bearer(self) -> None:
+    def _need_bearer(self, purpose: str = "Asking X for a compliance job") -> None:
         if not self._keys.bearer_token:
-            raise ConfigError("Compliance jobs of X need the variable that [x] bearer_token_env names; set it.")
+            raise ConfigError(f"{purpose} needs the variable that [x] bearer_token_env names; set it.")
 
     def _need_user_keys(self, purpose: str) -> None:
-        if not self._keys.can_post:
-            raise ConfigError(f"{purpose} needs {USER_KEYS}; set them.")
+        if not self.can_post:
+            raise ConfigError(f"{purpose} needs {USER_KEYS}, or a login (mockingbird login x); set them.")
 
 
 def _address(api_base: str) -> str:

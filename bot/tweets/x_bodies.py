@@ -148,6 +148,11 @@ def read_standings(document: Document) -> dict[str, Standing]:
     return standings
 
 
+def read_handles(document: Document) -> dict[str, str]:
+    """What each account that a body shows is called now, by id."""
+    return {user["id"]: str(user["username"]) for user in document.get("data", ()) if user.get("username")}
+
+
 def unavailable_account(document: Document, handle: str) -> MockingbirdError:
     """What the `errors` of a 200 say about an account: protected, suspended, or not there."""
     standings = {_standing(error) for error in _errors(document)}

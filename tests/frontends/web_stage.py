@@ -27,6 +27,7 @@ from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
 from bot.training.decisions import Decisions
 from bot.training.exploring import Explorer
+from bot.training.policy import Decision, Outlook
 from bot.training.purchases import Purchases
 from bot.training.trainings import Training, TrainingPoint, TrainingState
 from bot.tweets.collecting import Collector
@@ -83,6 +84,9 @@ class FakeTrainings:
         made = replace(training(len(self.all) + 1, persona=name or "-".join(handles)), handles=tuple(handles))
         await self.put(made)
         return made
+
+    async def outlook(self, persona: str) -> Outlook:
+        return Outlook(Decision(False, "3 of 50 new tweets have come."), 240.0)
 
     def check_name(self, handles: Sequence[str], name: str | None) -> None:
         """Any name will do."""

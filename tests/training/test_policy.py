@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import pytest
 
 from bot.config import Judging, Retraining
+from bot.errors import ConfigError
 from bot.shelf.figures import Copies, Figures, Toxicity
 from bot.shelf.manifest import Metrics
-from bot.training.policy import due, publish
+from bot.training.policy import Outlook, due, is_quiet, publish
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)  # 21:00 in Tokyo
 
 
 @pytest.mark.parametrize(
@@ -21,7 +25,44 @@ def test_a_persona_is_due_after_enough_tweets_and_time(
 ) -> None:
     """Both, and only where retraining is on."""
     rules = Retraining(enabled=enabled, min_new_tweets=50, min_hours_between=24.0)
-    assert due(new_tweets, hours, rules).yes is expected
+    assert due(new_tweets, 1_000, hours, rules, NOON).yes is expected
+
+
+@pytest.mark.parametrize(("seen", "share", "enough"), [(3_200, 0.02, 64), (100, 0.02, 50), (3_200, 0.0, 50)])
+def test_enough_new_tweets_are_so_many_and_such_a_share_of_those_before(seen: int, share: float, enough: int) -> None:
+    rules = Retraining(min_new_tweets=50, min_new_share=share)
+    assert not due(enough - 1, seen, 48.0, rules, NOON).yes
+    assert due(enough, seen, 48.0, rules, NOON).yes
+
+
+@pytest.mark.parametrize(
+    ("hours", "zone", "quiet"),
+    [
+        ("", "UTC", False),
+        ("12:00-13:00", "UTC", True),
+        ("11:00-12:00", "UTC", False),
+        ("22:00-12:30", "UTC", True),
+        ("22:00-07:00", "UTC", False),
+        ("22:00-07:00", "Asia/Tokyo", False),
+        ("21:00-07:00", "Asia/Tokyo", True),
+        ("08:00-08:00", "UTC", True),
+    ],
+)
+def test_in_quiet_hours_nothing_is_learned_by_itself(hours: str, zone: str, quiet: bool) -> None:
+    rules = Retraining(quiet_hours=hours, time_zone=zone)
+    assert due(50, 100, 48.0, rules, NOON).yes is not quiet
+    assert is_quiet(NOON, hours, zone) is quiet
+
+
+def test_an_unknown_time_zone_is_named() -> None:
+    with pytest.raises(ConfigError, match="Mars/Olympus"):
+        is_quiet(NOON, "22:00-07:00", "Mars/Olympus")
+
+
+def test_what_a_training_takes_is_said_with_when_it_is_due() -> None:
+    decision = due(3, 100, 48.0, Retraining(), NOON)
+    assert Outlook(decision, None).sentence == "3 of 50 new tweets have come."
+    assert "about 4 min here, and no money" in Outlook(decision, 250.0).sentence
 
 
 @pytest.mark.parametrize(

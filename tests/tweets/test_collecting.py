@@ -28,6 +28,7 @@ from bot.errors import (
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
 from bot.tweets.cleaning import Profile
 from bot.tweets.collecting import DEPTH, Progress
+from bot.tweets.fetching_plan import LONGEST
 from bot.tweets.store import Basis
 from bot.tweets.tweet import Source, Tweet
 from tests.cut_off import cut_off
@@ -378,11 +379,11 @@ async def test_every_account_that_was_fetched_once_is_fetched_when_it_is_due(
     for handle in ("ada", "mockingbird"):
         await desk.collector.fetch(handle)
     noon, requests = clock.now, len(x.requests)
-    assert await desk.collector.round() == noon + timedelta(hours=1)
+    assert await desk.collector.round() == noon + LONGEST
     assert len(x.requests) == requests
-    clock.advance(minutes=61)
+    clock.now = noon + LONGEST
     fill(x, clock, "Ada", 2)
-    assert await desk.collector.round() == clock.now + timedelta(hours=1)
+    assert await desk.collector.round() == clock.now + LONGEST
     assert len(x.requests) == requests + 2
     assert len(await desk.texts("ada")) == 2
 
@@ -390,12 +391,12 @@ async def test_every_account_that_was_fetched_once_is_fetched_when_it_is_due(
 async def test_a_round_says_in_the_log_what_it_may_cost(x: LoopbackX, clock: FakeClock, desk: Desk) -> None:
     fill(x, clock, "Ada", 150)  # one a minute
     await desk.collector.fetch("ada")
-    clock.advance(minutes=61)
+    clock.advance(days=2)  # for ten of five a day
     with capture_logs() as logs:
         await desk.collector.round()
         await desk.collector.round()  # nobody is due
     [said] = [entry for entry in logs if entry["event"] == "fetching what is new"]
-    assert (said["accounts"], said["expected_usd"]) == (1, "0.305")
+    assert (said["accounts"], said["expected_usd"]) == (1, "0.750")
     assert (said["month_usd"], said["cap_usd"]) == ("0.760", "100.00")
 
 
@@ -404,7 +405,7 @@ async def test_a_window_that_is_used_up_pauses_everything_until_it_ends(
 ) -> None:
     for handle in ("ada", "mockingbird"):
         await desk.collector.fetch(handle)
-    clock.advance(hours=2)
+    clock.advance(days=3)
     fill(x, clock, "Ada", 150)
     x.fail_next(TIMELINE, XRefusal.WINDOW)
     limited_at = clock.now
@@ -425,7 +426,7 @@ async def test_trouble_with_one_account_does_not_keep_the_others_waiting(
     for handle in ("ada", "mockingbird"):
         await desk.collector.fetch(handle)
     x.add_account(replace(x.account("Ada"), suspended=True))
-    clock.advance(hours=2)
+    clock.advance(days=3)
     fill(x, clock, "Mockingbird", 1)
     assert await desk.collector.round() == clock.now + timedelta(hours=1)
     assert len(await desk.texts("mockingbird")) == 1
@@ -443,7 +444,7 @@ async def test_trouble_that_may_pass_is_tried_again_sooner(
     x: LoopbackX, clock: FakeClock, desk: Desk, refusal: XRefusal, exception: type[MockingbirdError], minutes: int
 ) -> None:
     await desk.collector.fetch("ada")
-    clock.advance(hours=2)
+    clock.advance(days=3)
     x.fail_next(TIMELINE, refusal, times=2)
     assert await desk.collector.round() == clock.now + timedelta(minutes=minutes)
     with pytest.raises(exception):
@@ -455,7 +456,7 @@ async def test_the_running_collector_fetches_when_the_bell_rings(x: LoopbackX, c
     running = asyncio.create_task(desk.collector.run())
     async with asyncio.timeout(10):
         for _ in range(2):
-            clock.advance(hours=1)
+            clock.advance(days=3)
             fill(x, clock, "Ada", 1)
             desk.collector.wake()
             await desk.rung.get()

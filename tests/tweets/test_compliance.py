@@ -10,9 +10,11 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from bot.loopback.x import LoopbackX, XRefusal
 from bot.tweets.forecast import followed
@@ -399,3 +401,64 @@ async def test_an_archive_that_comes_later_makes_fetched_tweets_its_owners(
     clock.advance(hours=12)
     await desk.check.round()
     assert await desk.texts("ada") == texts[:2]
+
+
+# How accounts stand
+
+
+async def test_an_account_that_was_renamed_is_fetched_on_under_the_name_that_it_had(
+    x: LoopbackX, clock: FakeClock, desk: Desk
+) -> None:
+    fill(x, clock, "Ada", 3)
+    await desk.collector.fetch("ada")
+    ada = x.account("Ada")
+    x.add_account(replace(ada, handle="Countess"))
+    clock.advance(days=1)
+    with capture_logs() as logs:
+        await desk.check.round()
+        clock.advance(days=1)
+        await desk.check.round()
+    assert [line["now_called"] for line in logs if "renamed" in line["event"]] == ["Countess"]
+    assert await desk.store.remarks(["ada"]) == ["@ada is called @Countess by now."]
+    clock.advance(days=3)
+    fill(x, clock, "Countess", 2)
+    await desk.collector.round()
+    assert len(await desk.texts("ada")) == 5
+    x.add_account(ada)
+    clock.advance(days=1)
+    await desk.check.round()
+    assert await desk.store.remarks(["ada"]) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [({"protected": True}, "protected"), ({"suspended": True}, "suspended"), ({"gone": True}, "deleted")],
+)
+async def test_what_became_of_an_account_is_said_and_it_is_fetched_no_more(
+    x: LoopbackX, clock: FakeClock, desk: Desk, change: dict[str, Any], word: str
+) -> None:
+    fill(x, clock, "Ada", 3)
+    await desk.collector.fetch("ada")
+    if "gone" in change:
+        x.close_account("Ada")
+    else:
+        x.add_account(replace(x.account("Ada"), **change))
+    clock.advance(days=1)
+    await desk.check.round()
+    [remark] = await desk.store.remarks(["ada"])
+    assert word in remark and "not fetched any more" in remark
+    assert (await desk.collector.handles(), await desk.texts("ada")) == ([], [])
+
+
+async def test_an_account_that_opens_again_is_said_to_be_well_once_it_is_fetched_again(
+    x: LoopbackX, clock: FakeClock, desk: Desk
+) -> None:
+    fill(x, clock, "Ada", 3)
+    await desk.collector.fetch("ada")
+    ada = x.account("Ada")
+    x.add_account(replace(ada, protected=True))
+    clock.advance(days=1)
+    await desk.check.round()
+    x.add_account(ada)
+    await desk.collector.fetch("ada")
+    assert (await desk.store.remarks(["ada"]), len(await desk.texts("ada"))) == ([], 3)

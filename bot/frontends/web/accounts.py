@@ -11,6 +11,7 @@ from bot.frontends.web.pictures import Column, Columns, Part, columns, proportio
 from bot.frontends.web.rendering import Renderer
 from bot.tweets.cleaning import Verdict
 from bot.tweets.counts import AccountCounts
+from bot.tweets.forecast import Forecast
 from bot.tweets.languages import NAMES
 from bot.tweets.portrait import LENGTH_STEP, LONGEST_STEP, Lengths, Portrait, periods, why
 from bot.tweets.store import Account, Basis, TweetStore
@@ -49,9 +50,10 @@ class Share:
 class AccountsPage:
     """Shows accounts; changes nothing."""
 
-    def __init__(self, renderer: Renderer, store: TweetStore) -> None:
+    def __init__(self, renderer: Renderer, store: TweetStore, forecast: Forecast | None = None) -> None:
         self._renderer = renderer
         self._store = store
+        self._forecast = forecast
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Where these pages are found."""
@@ -60,7 +62,12 @@ class AccountsPage:
     async def show(self, request: web.Request) -> web.Response:
         """All of them."""
         listed = [self._listed(each, await self._store.counts(each.handle)) for each in await self._store.accounts()]
-        return await self._renderer.page(request, "accounts.html", listed=listed)
+        return await self._renderer.page(request, "accounts.html", listed=listed, plans=await self._plans())
+
+    async def _plans(self) -> dict[str, str]:
+        """For each account that is followed when it is fetched and what that costs, in words."""
+        plans = await self._forecast.plans() if self._forecast else []
+        return {plan.handle: plan.sentence for plan in plans}
 
     async def show_one(self, request: web.Request) -> web.Response:
         """One account's portrait."""

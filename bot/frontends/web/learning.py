@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from bot.training.policy import Outlook
 from bot.training.trainings import Training, TrainingPoint
 
 
@@ -28,3 +29,6 @@ class Learning(Protocol):
 
     async def cancel(self, number: int) -> None:
         """End that training without a version."""
+
+    async def outlook(self, persona: str) -> Outlook:
+        """Whether the persona will learn again now and why, and how long that would take."""

@@ -95,6 +95,10 @@ class PersonasPage:
             "personas.html",
             cards=cards,
             decided=decided,
+            outlooks={
+                card.name: (await self._trainings.outlook(card.name)).sentence for card in cards if card.manifest
+            },
+            remarks={card.name: await self._store.remarks(card.manifest.handles) for card in cards if card.manifest},
             refusals={card.name: in_words(self._refusals.get(card.name, {})) for card in cards},
             accounts=accounts,
             known=known,
