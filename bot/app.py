@@ -7,6 +7,7 @@ engine, the front ends, the scheduler and the tasks, each with a name and an own
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +21,9 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from filelock import FileLock, Timeout
 
-from bot.config import Config, secret
+from bot.config import MAIN, Config, X, secret, x_accounts
 from bot.database import Database
-from bot.errors import ConfigError, MockingbirdError, NotPermitted
+from bot.errors import ConfigError, MockingbirdError, NotPermitted, Refused
 from bot.forgetting import rooms_to_empty
 from bot.frontends.discord import sync as discord_sync
 from bot.frontends.discord.frontend import DiscordFrontend
@@ -30,6 +31,7 @@ from bot.frontends.discord.outlet import DiscordOutlet
 from bot.frontends.discord.services import Services
 from bot.frontends.web.frontend import WebFrontend
 from bot.frontends.x.frontend import XFrontend
+from bot.frontends.x.login import logged_in
 from bot.frontends.x.outlet import XOutlet
 from bot.generation.draft import Sampling
 from bot.generation.engine import Engine
@@ -55,16 +57,21 @@ from bot.training.pushing import HUB, HubOutlet, Pushes
 from bot.training.tracking import Trackers
 from bot.training.trainings import Training, Trainings
 from bot.tweets.blocked import Blocklist
+from bot.tweets.budget import budget_of
 from bot.tweets.cleaning import Profile
 from bot.tweets.collecting import Collector
 from bot.tweets.compliance import ComplianceCheck
 from bot.tweets.costs import Ledger
 from bot.tweets.counts import AccountCounts
+from bot.tweets.forecast import Forecast
 from bot.tweets.reading import Batches, Skips, opened
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.tweet import Source, Tweet
 from bot.tweets.x_api import XClient, XKeys
 from bot.tweets.x_bodies import VOCABULARIES
+from bot.tweets.x_logins import JustLoggedIn, Login, Logins, UserTokens
+from bot.tweets.x_oauth2 import OAuth2App, Tokens, new_verifier, renewed, revoke
+from bot.tweets.x_windows import Windows
 
 LOOK_S = 1.0  # how often the service looks for takedowns, which another process may have begun
 WAIT_S = 900.0  # before another try with a takedown that has to wait
@@ -87,6 +94,7 @@ class Rooms:
     store: TweetStore
     shelf: Shelf
     ledger: Ledger
+    forecast: Forecast
     trainings: Trainings
     evaluator: Evaluator
     evaluations: Evaluations
@@ -119,7 +127,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
     """What is made of what."""
     data, keep = config.paths.data, config.shelf.keep_versions
     shelf = Shelf(config.paths.models)
-    ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now)
+    ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now, budget_of(config.x))
     speaker = Speaker(shelf, store, config.generation, config.safety)
     conversation = Conversation(database, shelf, speaker, config.generation, config.replies, now)
     sampling = Sampling.from_settings(config.generation)
@@ -150,6 +158,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
         store=store,
         shelf=shelf,
         ledger=ledger,
+        forecast=Forecast(database, ledger, config.x, config.prices, now),
         trainings=trainings,
         evaluator=evaluator,
         evaluations=evaluations,
@@ -162,7 +171,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
         posts=posts,
         pushes=pushes,
         blocklist=blocklist,
-        takedowns=Takedowns(database, store, blocklist, emptied, _outlets(config, ledger), data, now),
+        takedowns=Takedowns(database, store, blocklist, emptied, _outlets(config, database, ledger), data, now),
         emptied=emptied,
     )
 
@@ -197,10 +206,10 @@ def _adoptions(
     return Adoptions(shelf, store, data, base, config.training, evaluator, built, now, decisions)
 
 
-def _outlets(config: Config, ledger: Ledger) -> dict[str, Outlet]:
+def _outlets(config: Config, database: Database, ledger: Ledger) -> dict[str, Outlet]:
     """Where something that was said may stand, and has to be taken back."""
     return {
-        Platform.X: XOutlet(lambda: open_x(config), ledger),
+        Platform.X: XOutlet(lambda: open_x(config, database), ledger),
         Platform.DISCORD: DiscordOutlet(config.discord),
         HUB: HubOutlet(config.hub),
     }
@@ -258,26 +267,102 @@ async def open_engines(rooms: Rooms, progress: Callable[[str], None]) -> AsyncIt
 @asynccontextmanager
 async def open_collector(rooms: Rooms) -> AsyncIterator[Collector]:
     """What fetches from X on request."""
-    async with open_x(rooms.config) as client:
+    async with open_x(rooms.config, rooms.database) as client:
         yield Collector(client, rooms.store, rooms.database, rooms.ledger, rooms.config.x, now)
 
 
-def _x_keys(config: Config) -> XKeys:
+def _x_keys(settings: X) -> XKeys:
+    """The keys of an account, which the environment holds under the names that its settings give."""
     return XKeys(
-        bearer_token=secret(config.x.bearer_token_env),
-        consumer_key=secret(config.x.consumer_key_env),
-        consumer_secret=secret(config.x.consumer_secret_env),
-        access_token=secret(config.x.access_token_env),
-        access_token_secret=secret(config.x.access_token_secret_env),
+        bearer_token=secret(settings.bearer_token_env),
+        consumer_key=secret(settings.consumer_key_env),
+        consumer_secret=secret(settings.consumer_secret_env),
+        access_token=secret(settings.access_token_env),
+        access_token_secret=secret(settings.access_token_secret_env),
     )
 
 
+def oauth2_app(settings: X) -> OAuth2App:
+    """The app by which accounts are logged in. Raises `ConfigError` when its client id is not set."""
+    client_id = secret(settings.oauth2_client_id_env)
+    if client_id is None:
+        raise ConfigError(
+            f"A login needs the client id of the app in the variable {settings.oauth2_client_id_env}; set it "
+            "(docs/x.md says where it stands)."
+        )
+    return OAuth2App(client_id, secret(settings.oauth2_client_secret_env), settings.api_base, settings.login_base)
+
+
+def x_logins(config: Config, database: Database) -> Logins:
+    """The logins of our accounts on X."""
+    variable = config.x.token_key_env
+    return Logins(database, secret(variable), variable, now)
+
+
 @asynccontextmanager
-async def open_x(config: Config) -> AsyncIterator[XClient]:
-    """The client for X with the keys that the environment holds."""
-    keys = _x_keys(config)
-    async with XClient(keys, config.x.api_base, VOCABULARIES[config.x.vocabulary]) as client:
+async def open_x(config: Config, database: Database, account: str = MAIN) -> AsyncIterator[XClient]:
+    """The client for X with the login of the account where somebody has logged it in, else with its keys."""
+    settings = _x_settings(config, account)
+    logins = x_logins(config, database)
+    login = await logins.find(account)
+    tokens: UserTokens | None = None
+    if login is not None:
+        lock = config.paths.data / "x-logins.lock"
+        tokens = UserTokens(login, logins, partial(_renewed, settings), lock, now)
+    words = VOCABULARIES[settings.vocabulary]
+    async with XClient(_x_keys(settings), settings.api_base, words, login=tokens, windows=Windows(now)) as client:
         yield client
+
+
+async def log_in(rooms: Rooms, account: str, show: Callable[[str], None]) -> Login:
+    """Log an account of ours in on X: `show` is told the address where a person agrees. Costs one user read.
+
+    Raises `UsageError` where there is no such account or nowhere to keep tokens, and what X answers.
+    """
+    config, settings = rooms.config, _x_settings(rooms.config, account)
+    app, logins = oauth2_app(settings), x_logins(config, rooms.database)
+    await logins.require_place()
+    await rooms.ledger.check(config.prices.user_read, "Asking X whose login it is")
+    tokens = await logged_in(app, settings.login_port, secrets.token_urlsafe(32), new_verifier(), show, now)
+    price, what = config.prices.user_read, "Asking X whose login it is"
+    async with (
+        XClient(_x_keys(settings), settings.api_base, login=JustLoggedIn(tokens)) as client,
+        rooms.ledger.hold("look up", account, price, what) as call,
+    ):
+        user = await client.me()
+        await call.settle(1, price)
+    await logins.keep(account, user.id, user.handle, tokens)
+    kept = await logins.find(account)
+    assert kept is not None
+    return kept
+
+
+async def log_out(rooms: Rooms, account: str) -> str:
+    """Forget the login of an account of ours, and tell X; what became of it, in a sentence. Raises `Refused`."""
+    settings, logins = _x_settings(rooms.config, account), x_logins(rooms.config, rooms.database)
+    login = await logins.find(account)
+    if login is None:
+        raise Refused(f"The account {account} is not logged in. `mockingbird doctor` says how each is connected.")
+    try:
+        tokens = await logins.tokens(account)
+        for token in (tokens.refresh_token, tokens.access_token):
+            await revoke(oauth2_app(settings), token)
+        told = "X was told."
+    except MockingbirdError as error:
+        told = f"X could not be told: take the app's access back in the account's settings on X. ({error})"
+    await logins.forget(account)
+    return f"{account} (@{login.handle}) is logged out, and its tokens are deleted here. {told}"
+
+
+def _x_settings(config: Config, account: str) -> X:
+    accounts = x_accounts(config.x)
+    if account not in accounts:
+        raise ConfigError(f"There is no account {account} in the settings; known are {', '.join(accounts)}.")
+    return accounts[account]
+
+
+async def _renewed(settings: X, refresh_token: str) -> Tokens:
+    return await renewed(oauth2_app(settings), refresh_token, now)
 
 
 async def import_file(
@@ -504,7 +589,7 @@ async def _retrain(rooms: Rooms, bell: Bell) -> None:
 
 async def _x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> _X:
     settings = rooms.config.x
-    client = await stack.enter_async_context(open_x(rooms.config))
+    client = await stack.enter_async_context(open_x(rooms.config, rooms.database))
     collector = Collector(client, rooms.store, rooms.database, rooms.ledger, settings, now, retraining.ring)
     check = ComplianceCheck(client, rooms.store, rooms.database, rooms.ledger, settings, now)
     return _X(collector, check, XFrontend(client, rooms.posts, rooms.ledger, settings, now))
@@ -568,6 +653,7 @@ async def _web(stack: AsyncExitStack, rooms: Rooms, purchases: Purchases) -> Web
         rooms.decisions,
         rooms.speaker.refusals,
         drain,
+        forecast=rooms.forecast,
     )
     return await stack.enter_async_context(page)
 

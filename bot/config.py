@@ -114,7 +114,10 @@ class Retraining(Section):
 
     enabled: bool = True
     min_new_tweets: Annotated[int, Field(ge=1)] = 50
+    min_new_share: Share = 0.02
     min_hours_between: Annotated[float, Field(ge=0)] = 24.0
+    quiet_hours: Annotated[str, Field(pattern=r"^(\d\d:\d\d-\d\d:\d\d)?$")] = ""
+    time_zone: str = "UTC"
     check_every_minutes: Annotated[float, Field(gt=0)] = 15.0
     tolerance: Annotated[float, Field(ge=0)] = 0.03
 
@@ -228,6 +231,8 @@ class X(Section):
     warn_at: Annotated[tuple[Share, ...], Field(strict=False)] = (0.5, 0.8, 0.95)
     oauth2_client_id_env: str = "X_CLIENT_ID"
     oauth2_client_secret_env: str = "X_CLIENT_SECRET"
+    login_base: str = "https://x.com"
+    login_port: Annotated[int, Field(ge=1, le=65535)] = 8723
     token_key_env: str = "MOCKINGBIRD_TOKEN_KEY"
     accounts: dict[str, XAccount] = {}
 
@@ -252,6 +257,7 @@ class Prices(Section):
     owned_read: Dollars = Decimal("0.001")
     post_create: Dollars = Decimal("0.015")
     post_create_with_url: Dollars = Decimal("0.200")
+    summoned_reply: Dollars = Decimal("0.010")
     post_delete: Dollars = Decimal("0.010")
     compliance_job: Dollars = Decimal("0.000")
 

@@ -23,7 +23,7 @@ from bot.shelf.bases import Base, find_base
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
 from bot.tweets.costs import Ledger, dollars
-from bot.tweets.forecast import a_day, followed, runs_out
+from bot.tweets.forecast import Forecast
 
 LEAST_DISK = 2 * 2**30  # bytes; a base with its graph is half of it
 
@@ -63,12 +63,14 @@ async def money(config: Config, now: datetime) -> list[Finding]:
     if not config.x.enabled or not path.is_file():
         return []
     async with Database(path) as database:
-        month = await Ledger(database, config.prices, config.x.monthly_budget_usd, lambda: now).month()
-        usd = a_day(await followed(database), config.x, config.prices)
+        ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, lambda: now)
+        month = await ledger.month()
+        outlook = await Forecast(database, ledger, config.x, config.prices, lambda: now).outlook()
     spent = f"{dollars(month.spent + month.under_way)} of this month's cap of {dollars(month.cap)} are spent"
-    end = runs_out(month.left, usd, now)
+    end = outlook.runs_out
     if end is None:
         return [Finding("[x] monthly_budget_usd", Grade.OK, f"{spent}; the rest lasts.")]
+    usd = outlook.scheduled_a_day + outlook.others_a_day
     rate = dollars(usd.quantize(Decimal("0.01"), ROUND_UP))
     text = (
         f"{spent}. At about {rate} a day nothing is left on {end.day} {end:%B}, and then nothing is fetched or posted. "

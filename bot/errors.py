@@ -131,6 +131,10 @@ class XKeysRefused(XError):
     """X does not accept the keys, or their app or account may not do this; only the operator can mend it."""
 
 
+class XLoginEnded(XKeysRefused):
+    """A login by OAuth 2.0 is worth nothing any more: it was taken back, or its refresh token was lost."""
+
+
 class XCreditsDepleted(XError):
     """The X app has no credits left."""
 

@@ -376,11 +376,14 @@ STEPS: tuple[str, ...] = (
         account TEXT PRIMARY KEY,
         user_id TEXT NOT NULL,
         handle TEXT NOT NULL,
-        sealed TEXT NOT NULL,                  -- both tokens, encrypted
-        expires_at TEXT NOT NULL,
+        sealed TEXT NOT NULL,                  -- both tokens, encrypted; empty: they are in the system's keyring
+        scopes TEXT NOT NULL,                  -- what they may do, with spaces in between
+        expires_at TEXT NOT NULL,              -- of the access token
+        ended INTEGER NOT NULL DEFAULT 0,      -- 1: X renews it no more; somebody has to log in again
         at TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     ALTER TABLE accounts ADD COLUMN standing TEXT NOT NULL DEFAULT '';  -- renamed, protected, suspended, deleted
+    ALTER TABLE accounts ADD COLUMN now_called TEXT;   -- by X, where it was renamed; its id stays
     ALTER TABLE accounts ADD COLUMN next_fetch_at TEXT;  -- when it is worth looking again
     """,
 )

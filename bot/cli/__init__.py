@@ -11,7 +11,7 @@ import sys
 import click
 from rich.markup import escape
 
-from bot.cli import accounts, adopting, blending, consent, drawing, exploring, hub, judging, service, voices
+from bot.cli import accounts, adopting, blending, consent, drawing, exploring, hub, judging, login, service, voices
 from bot.cli.terminal import cli, err
 from bot.errors import MockingbirdError
 
@@ -25,6 +25,7 @@ __all__ = [
     "exploring",
     "hub",
     "judging",
+    "login",
     "main",
     "service",
     "voices",

@@ -23,8 +23,9 @@ from bot.errors import UsageError
 from bot.personas.consent import require_note
 from bot.tweets.cleaning import Profile, Verdict
 from bot.tweets.collecting import Collector, Progress
-from bot.tweets.costs import Month, dollars
+from bot.tweets.costs import Month, cents, dollars
 from bot.tweets.counts import AccountCounts
+from bot.tweets.forecast import Outlook
 from bot.tweets.store import Basis
 from bot.tweets.tweet import normalise_handle
 
@@ -157,6 +158,7 @@ async def costs(config: Config, month: str | None, as_json: bool) -> None:
         shown = await rooms.ledger.month(month)
         is_now = shown.month == (await rooms.ledger.month()).month
         months = await rooms.ledger.months()
+        outlook = await rooms.forecast.outlook() if is_now else None
     if as_json:
         print_json(
             {
@@ -164,19 +166,32 @@ async def costs(config: Config, month: str | None, as_json: bool) -> None:
                 "lines": [asdict(entry) for entry in shown.entries],
                 "by_purpose": shown.by_purpose(),
                 "by_account": shown.by_account(),
+                "by_own_account": shown.by_own_account(),
+                "by_day": dict(shown.days),
                 "spent": shown.spent,
                 "unanswered": shown.unanswered,
                 "under_way": shown.under_way,
                 "cap": shown.cap if is_now else None,
                 "left": shown.left if is_now else None,
+                "left_for_reading": shown.left_for_reading if is_now else None,
+                "month_end": cents(outlook.month_end) if outlook else None,
                 "months": [{"month": name, "usd": usd} for name, usd in months],
             }
         )
         return
     _print_month(shown, is_now)
+    if outlook:
+        out.print(_outlook(outlook), highlight=False)
     others = [f"{name} {dollars(usd)}" for name, usd in months if name != shown.month]
     if others:
         out.print(f"Other months: {', '.join(others)}.", highlight=False)
+
+
+def _outlook(outlook: Outlook) -> str:
+    a_day = f"{dollars(cents(outlook.scheduled_a_day))} a day as scheduled"
+    others = f"{dollars(cents(outlook.others_a_day))} for everything else, as in the last seven days"
+    empty = f" Nothing is left on {outlook.runs_out}." if outlook.runs_out else ""
+    return f"At {a_day} and {others}, the month will end at about {dollars(cents(outlook.month_end))}.{empty}"
 
 
 def _print_month(month: Month, is_now: bool) -> None:
@@ -186,9 +201,16 @@ def _print_month(month: Month, is_now: bool) -> None:
         table.add_row(entry.purpose, entry.about, *numbers)
     if month.entries:
         out.print(table)
-        for title, sums in (("By purpose", month.by_purpose()), ("By account", month.by_account())):
+        for title, sums in (
+            ("By purpose", month.by_purpose()),
+            ("By account", month.by_account()),
+            ("By account of ours", month.by_own_account()),
+            ("By day", dict(month.days)),
+        ):
             out.print(f"{title}: {', '.join(f'{name} {dollars(usd)}' for name, usd in sums.items())}.", highlight=False)
     rest = f" of the cap of {dollars(month.cap)}; {dollars(month.left)} are left" if is_now else ""
+    if is_now and month.reserved:
+        rest += f", {dollars(month.reserved)} of these for posting alone"
     out.print(f"{month.month}: {dollars(month.spent)} spent{rest}.", highlight=False)
     if month.under_way:
         out.print(f"Under way: calls that may cost {dollars(month.under_way)} at most.", highlight=False)

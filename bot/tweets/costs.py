@@ -22,17 +22,24 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from functools import cache
 from typing import TypeVar
 
 import psutil
+import structlog
 
-from bot.config import Prices
+from bot.config import MAIN, Prices
 from bot.database import Database, Row, Transaction
-from bot.errors import BudgetExceeded, ConfigError, UnknownHandle, XError, XUnreachable
+from bot.errors import BudgetExceeded, ConfigError, MockingbirdError, UnknownHandle, XError, XUnreachable
+from bot.tweets.budget import Budget, Spent
 
 T = TypeVar("T")
+_WARNED = "costs-warned"  # marks in the database: with the month and the share behind it
+
+_LINES = "SELECT account, purpose, usd FROM costs WHERE at >= ?"  # a month, whose name sorts before its days
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Entry:
     calls: int
     units: int  # resources that X billed
     usd: Decimal  # US dollars
+    account: str = MAIN  # of ours, whose keys or login were used
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,8 @@ class Month:
     unanswered: Decimal  # US dollars of these for calls that ended without an answer: the most they can have cost
     under_way: Decimal  # US dollars, not among the entries: the most that calls under way can cost
     cap: Decimal  # US dollars that a month may cost
+    days: tuple[tuple[str, Decimal], ...] = ()  # "2026-11-30" and its US dollars, in order; days without any left out
+    reserved: Decimal = Decimal(0)  # US dollars of what is left that only posting may use
 
     @property
     def spent(self) -> Decimal:
@@ -66,6 +76,11 @@ class Month:
         """US dollars that further calls may cost."""
         return max(Decimal(0), self.cap - self.spent - self.under_way)
 
+    @property
+    def left_for_reading(self) -> Decimal:
+        """US dollars that further reads may cost."""
+        return max(Decimal(0), self.left - self.reserved)
+
     def by_purpose(self) -> dict[str, Decimal]:
         """US dollars for each purpose."""
         return _sums((entry.purpose, entry.usd) for entry in self.entries)
@@ -73,6 +88,10 @@ class Month:
     def by_account(self) -> dict[str, Decimal]:
         """US dollars for each account or persona."""
         return _sums((entry.about, entry.usd) for entry in self.entries)
+
+    def by_own_account(self) -> dict[str, Decimal]:
+        """US dollars for each account of ours."""
+        return _sums((entry.account, entry.usd) for entry in self.entries)
 
 
 class Call:
@@ -105,37 +124,57 @@ class Ledger:
     """The table of what was paid, and the gate in front of whatever costs something."""
 
     def __init__(
-        self, database: Database, prices: Prices, monthly_budget: Decimal, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        prices: Prices,
+        monthly_budget: Decimal,
+        clock: Callable[[], datetime],
+        budget: Budget | None = None,
     ) -> None:
-        """`monthly_budget` in US dollars; `clock` gives UTC."""
+        """`monthly_budget` in US dollars; `budget` holds it with all other limits, where there are any; `clock` gives
+        UTC.
+        """
         self.database = database
         self.prices = prices
         self.monthly_budget = monthly_budget
+        self.budget = budget or Budget(monthly_budget)
+        self._warned: set[str] = set()  # marks that stand in the database
         self._clock = clock
 
     # Paying
 
     async def check(self, expected: Decimal, what: str) -> None:
-        """Return when `expected` US dollars still fit under the cap, else raise `BudgetExceeded`.
+        """Return when `expected` US dollars for reading still fit under the cap, else raise `BudgetExceeded`.
 
         `what` begins the sentence: "Reading @nasa".
         """
-        self._require_room(expected, await self.month_total(), what)
+        rows = await self.database.all(_LINES, (self._this_month(),))
+        self._require_room(expected, _spent(rows), what, "fetch", MAIN)
 
     @asynccontextmanager
     async def hold(
-        self, purpose: str, about: str, most: Decimal, what: str, units: int = 1, resource: str = ""
+        self,
+        purpose: str,
+        about: str,
+        most: Decimal,
+        what: str,
+        units: int = 1,
+        resource: str = "",
+        account: str = MAIN,
     ) -> AsyncIterator[Call]:
         """Keep the `most` US dollars that the body's call can cost from everybody else; the body settles what it did.
 
-        `purpose` is look up, fetch, post or delete, `about` a handle or persona, `units` what `most` is reckoned for.
+        `purpose` is look up, fetch, check, post, reply, picture or delete: reads stop before `PUBLISHING` does.
+        `about` is a handle or persona, `units` what `most` is reckoned for, `account` the one of ours that asks.
         `resource` names what is on a day's bill once at most, such as a page of a timeline or a post of ours that is
         never sent twice; empty where each call is charged. `what` begins the sentence of `BudgetExceeded`: "Reading
-        @nasa". Where the body ends unsettled, the line goes when nothing
-        can be on the bill (X said no, nothing was asked), and stays when something may be.
+        @nasa". Where the body ends unsettled, the line goes when nothing can be on the bill (X said no, nothing was
+        asked), and stays when something may be. Shares of the cap that were passed are told once a month.
         """
         at = self._now()
-        reserving = asyncio.create_task(self._reserve(purpose, about, most, what, units, resource, at), name="reserve")
+        reserving = asyncio.create_task(
+            self._reserve(purpose, about, most, what, units, resource, at, account), name="reserve"
+        )
         try:
             line = await _to_its_end(reserving)
         except asyncio.CancelledError:
@@ -154,6 +193,7 @@ class Ledger:
             if not call.is_settled:
                 leaving = asyncio.create_task(self._leave(line, may_be_billed), name="leave a call's line")
                 await _to_its_end(leaving)
+        await self._warn()
 
     async def paid_today(self, purpose: str, about: str) -> bool:
         """Whether there is such a line of this UTC day; X charges for the same resource once a day."""
@@ -164,16 +204,17 @@ class Ledger:
         return row is not None
 
     async def _reserve(
-        self, purpose: str, about: str, most: Decimal, what: str, units: int, resource: str, at: str
+        self, purpose: str, about: str, most: Decimal, what: str, units: int, resource: str, at: str, account: str
     ) -> int:
         async with self.database.transaction() as transaction:
             if resource:
                 await self._take_the_place_of_earlier_calls(transaction, resource)
-            rows = await transaction.all("SELECT usd FROM costs WHERE at >= ?", (self._this_month(),))
-            self._require_room(most, _total(rows), what)
+            rows = await transaction.all(_LINES, (self._this_month(),))
+            self._require_room(most, _spent(rows), what, purpose, account)
             return await transaction.insert(
-                "INSERT INTO costs (at, purpose, about, units, usd, resource, holder) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (at, purpose, about, units, str(most), resource, _this_process()),
+                "INSERT INTO costs (at, purpose, about, units, usd, resource, holder, account) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (at, purpose, about, units, str(most), resource, _this_process(), account),
             )
 
     async def _take_the_place_of_earlier_calls(self, transaction: Transaction, resource: str) -> None:
@@ -193,13 +234,50 @@ class Ledger:
             else:
                 await transaction.run("DELETE FROM costs WHERE id = ? AND holder IS NOT NULL", (line,))
 
-    def _require_room(self, expected: Decimal, spent: Decimal, what: str) -> None:
-        if spent + expected > self.monthly_budget:
-            raise BudgetExceeded(
-                f"{what} may cost {dollars(expected)}, and {dollars(spent)} of this month's cap of "
-                f"{dollars(self.monthly_budget)} are spent, so it was not done; "
-                "raise [x] monthly_budget_usd or wait for the next month."
-            )
+    def _require_room(self, expected: Decimal, spent: Spent, what: str, purpose: str, account: str) -> None:
+        limit = self.budget.over(expected, purpose, account, spent)
+        if limit is None:
+            return
+        kept = f", {dollars(limit.kept)} are kept for posting" if limit.kept else ""
+        mend = "lower" if limit.kept else "raise"
+        raise BudgetExceeded(
+            f"{what} may cost {dollars(expected)}, and {dollars(limit.spent)} of this month's cap of "
+            f"{dollars(limit.cap)} are spent{kept}, so it was not done; "
+            f"{mend} {limit.setting} or wait for the next month."
+        )
+
+    # Warning
+
+    async def warnings(self) -> list[float]:
+        """The shares of this month's cap at which somebody was warned, in whatever process, the smallest first."""
+        prefix = f"{_WARNED} {self._this_month()} "
+        rows = await self.database.all("SELECT name FROM marks WHERE name LIKE ?", (f"{prefix}%",))
+        return sorted(float(row["name"].removeprefix(prefix)) for row in rows)
+
+    async def _warn(self) -> None:
+        """Say once a month, over restarts and processes, that a share is spent; trouble with that is not the call's."""
+        try:
+            spent = await self.month_total()
+            for share in self.budget.passed(spent):
+                if await self._is_news(f"{_WARNED} {self._this_month()} {share:g}"):
+                    log.warning(
+                        "a share of this month's cap for X is spent",
+                        share=share,
+                        spent=dollars(spent),
+                        cap=dollars(self.budget.cap),
+                        advice="mockingbird costs shows for what",
+                    )
+        except MockingbirdError as error:  # it is said with the next call
+            log.debug("no warning about costs", reason=str(error))
+
+    async def _is_news(self, mark: str) -> bool:
+        if mark in self._warned:
+            return False
+        async with self.database.transaction() as transaction:
+            insert = "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
+            is_new = await transaction.run(insert, (mark, self._now())) > 0
+        self._warned.add(mark)
+        return is_new
 
     # Looking
 
@@ -224,7 +302,9 @@ class Ledger:
         ended = [row for row in rows if row["holder"] not in running]
         unanswered = _total(row for row in ended if row["holder"] is not None)
         under_way = _total(row for row in rows if row["holder"] in running)
-        return Month(month, _entries(ended), unanswered, under_way, self.monthly_budget)
+        days = _sums((row["at"][: len("2026-11-30")], Decimal(row["usd"])) for row in ended)
+        reserved = self.budget.reserve_left(_spent(rows))
+        return Month(month, _entries(ended), unanswered, under_way, self.monthly_budget, tuple(days.items()), reserved)
 
     async def months(self) -> list[tuple[str, Decimal]]:
         """Each month in which something was paid, the newest first, with its US dollars."""
@@ -262,14 +342,23 @@ def dollars(usd: Decimal) -> str:
     return f"${usd:,.{places}f}"
 
 
+def cents(usd: Decimal) -> Decimal:
+    """An estimate, rounded up to whole cents."""
+    return usd.quantize(Decimal("0.01"), ROUND_UP)
+
+
 def _entries(rows: Iterable[Row]) -> tuple[Entry, ...]:
-    groups: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+    groups: defaultdict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[row["purpose"], row["about"]].append(row)
+        groups[row["purpose"], row["about"], row["account"]].append(row)
     return tuple(
-        Entry(purpose, about, len(group), sum(row["units"] for row in group), _total(group))
-        for (purpose, about), group in sorted(groups.items())
+        Entry(purpose, about, len(group), sum(row["units"] for row in group), _total(group), account)
+        for (purpose, about, account), group in sorted(groups.items())
     )
+
+
+def _spent(rows: Iterable[Row]) -> Spent:
+    return Spent.of((row["account"], row["purpose"], Decimal(row["usd"])) for row in rows)
 
 
 def _total(rows: Iterable[Row]) -> Decimal:

@@ -1,4 +1,8 @@
-"""What X will probably cost a day with the present settings, and whether the month's cap lasts. For `doctor`.
+"""What X will probably cost a day with the present settings, until the end of the month, and whether the cap lasts.
+
+A day costs what is scheduled (fetching, checking, posting) and what everything else cost on average in the last seven
+days: answers, reading mentions, look-ups and deletions, which nobody can schedule. The end of the month is what is
+spent by now and so many days more, at the cap at most.
 
 What it does not know: how much the accounts will post. It takes what they posted in the last 30 days that are stored.
 Posts with links, which cost more, are reckoned as without.
@@ -6,12 +10,14 @@ Posts with links, which cost more, are reckoned as without.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from bot.config import Prices, X
+from bot.config import Prices, X, x_accounts
 from bot.database import Database
+from bot.tweets.costs import Ledger
 from bot.tweets.tweet import Source
 
 # Which accounts are fetched on schedule: those that were asked for once, unless X said since that they are closed.
@@ -19,6 +25,8 @@ from bot.tweets.tweet import Source
 ON_SCHEDULE = "platform_id IS NOT NULL AND (fetched_at IS NOT NULL OR page_token IS NOT NULL OR checked_at IS NULL)"
 
 _SPAN = timedelta(days=30)
+_LATELY = timedelta(days=7)
+_SCHEDULED = ("fetch", "check", "post")  # purposes in the ledger
 _DAY_MINUTES = 24 * 60
 
 
@@ -59,9 +67,73 @@ def a_day(accounts: Followed, settings: X, prices: Prices) -> Decimal:
         lookups = accounts.stored * prices.post_read if settings.check_posts == "lookup" else Decimal(0)
         each = accounts.accounts * prices.user_read + lookups
         checking = each * min(Decimal(1), 24 / Decimal(str(settings.check_interval_hours)))  # charged once a day
-    if settings.post_every_minutes and settings.persona:
-        posting = _DAY_MINUTES / Decimal(str(settings.post_every_minutes)) * prices.post_create
+    for account in x_accounts(settings).values():
+        posting += posts_a_day(account) * prices.post_create
     return fetching + checking + posting
+
+
+def posts_a_day(account: X) -> Decimal:
+    """How many posts the schedule of an account of ours makes in a day."""
+    if not account.persona or account.paused:
+        return Decimal(0)
+    every = account.post_every_minutes
+    scheduled = Decimal(len(account.post_at)) + (_DAY_MINUTES / Decimal(str(every)) if every else 0)
+    return min(scheduled, Decimal(account.posts_per_day)) if account.posts_per_day else scheduled
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How the month will probably end."""
+
+    scheduled_a_day: Decimal  # US dollars
+    others_a_day: Decimal  # US dollars: what everything else cost a day lately
+    month_end: Decimal  # US dollars that the month will have cost, at the cap at most
+    runs_out: date | None  # the day (UTC) on which nothing is left; None when the month ends first
+
+
+class Forecast:
+    """Looks at what is stored and says how the month will end."""
+
+    def __init__(
+        self, database: Database, ledger: Ledger, settings: X, prices: Prices, clock: Callable[[], datetime]
+    ) -> None:
+        """`clock` gives UTC."""
+        self._database = database
+        self._ledger = ledger
+        self._settings = settings
+        self._prices = prices
+        self._clock = clock
+
+    async def outlook(self) -> Outlook:
+        """How this month will end with the present settings."""
+        now = self._clock().astimezone(UTC)
+        month = await self._ledger.month()
+        scheduled = Decimal(0)
+        if self._settings.enabled:
+            scheduled = a_day(await followed(self._database), self._settings, self._prices)
+        others = await self._others(now)
+        spent = month.spent + month.under_way
+        usd_a_day = scheduled + others
+        end = min(spent + usd_a_day * days_left(now), max(spent, month.cap))
+        return Outlook(scheduled, others, end, runs_out(month.left, usd_a_day, now))
+
+    async def _others(self, now: datetime) -> Decimal:
+        since = (now - _LATELY).isoformat()
+        marks = ", ".join("?" * len(_SCHEDULED))
+        rows = await self._database.all(
+            f"SELECT usd FROM costs WHERE at >= ? AND purpose NOT IN ({marks})", (since, *_SCHEDULED)
+        )
+        return sum((Decimal(row["usd"]) for row in rows), Decimal(0)) / _LATELY.days
+
+
+def days_left(now: datetime) -> Decimal:
+    """Days until the month (UTC) ends."""
+    return Decimal(str((_month_end(now) - now.astimezone(UTC)) / timedelta(days=1)))
+
+
+def _month_end(now: datetime) -> datetime:
+    first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first + timedelta(days=32)).replace(day=1)
 
 
 def runs_out(left: Decimal, usd_a_day: Decimal, now: datetime) -> date | None:
@@ -70,7 +142,7 @@ def runs_out(left: Decimal, usd_a_day: Decimal, now: datetime) -> date | None:
     if not usd_a_day:
         return None
     days = left / usd_a_day
-    month_ends = (now.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    month_ends = _month_end(now)
     if days >= (month_ends - now).days + 1:
         return None
     at = now + timedelta(days=float(days))

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -38,6 +38,7 @@ from bot.tweets.x_bodies import (
     read_user,
 )
 from bot.tweets.x_refusals import CONSOLE, USER_KEYS, Answer, broken_connection, refusal
+from bot.tweets.x_windows import Windows
 
 API_BASE = "https://api.x.com"
 
@@ -75,6 +76,19 @@ class XKeys:
         return tuple(key for key in keys if key)
 
 
+class UserToken(Protocol):
+    """The access token of an account that was logged in by OAuth 2.0: see `x_logins`."""
+
+    user_id: str  # X's
+    seen: tuple[str, ...]  # tokens that must never be shown
+
+    async def current(self) -> str:
+        """One that is good for some minutes yet. Raises `XLoginEnded`, `XUnreachable`."""
+
+    async def renewed(self, refused: str) -> str:
+        """One other than `refused`, which X does not take."""
+
+
 class _ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no types
     """tweepy's client with our session, our host, our errors, our vocabulary, and without its logging of headers.
 
@@ -83,7 +97,13 @@ class _ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no
     """
 
     def __init__(
-        self, keys: XKeys, api_base: str, session: aiohttp.ClientSession, vocabulary: Vocabulary = TWEET
+        self,
+        keys: XKeys,
+        api_base: str,
+        session: aiohttp.ClientSession,
+        vocabulary: Vocabulary = TWEET,
+        login: UserToken | None = None,
+        windows: Windows | None = None,
     ) -> None:
         super().__init__(
             keys.bearer_token,
@@ -98,6 +118,8 @@ class _ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no
         self._keys = keys
         self._api_base = api_base
         self._vocabulary = vocabulary
+        self._login = login
+        self._windows = windows
 
     async def request(
         self,
@@ -113,15 +135,32 @@ class _ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no
             sorted((renamed.get(name, name), value) for name, value in (params or {}).items()), quote_via=quote
         )
         address = self._api_base + route + (f"?{query}" if query else "")
-        headers = {"User-Agent": self.user_agent, "Authorization": f"Bearer {self.bearer_token}"}
-        if user_auth:
-            signer = Signer(self.consumer_key, self.consumer_secret, self.access_token, self.access_token_secret)
-            address, headers, _ = signer.sign(address, method, headers={"User-Agent": self.user_agent})
-        answer = await self._send(method, address, headers, json)
+        who = "user" if user_auth else "app"
+        if self._windows is not None:
+            self._windows.require(who, method, route)
+        answer = await self._as(user_auth, method, address, json)
+        if self._windows is not None:
+            self._windows.note(who, method, route, answer.headers)
         error = refusal(answer)
         if error is not None:
             raise error
         return answer
+
+    async def _as(self, user_auth: bool, method: str, address: str, body: object) -> Answer:
+        """The answer to a request of the app or of the user, who is logged in or has keys."""
+        headers = {"User-Agent": self.user_agent}
+        if not user_auth:
+            return await self._send(method, address, headers | _bearer(self.bearer_token), body)
+        if self._login is None:
+            signer = Signer(self.consumer_key, self.consumer_secret, self.access_token, self.access_token_secret)
+            address, headers, _ = signer.sign(address, method, headers=headers)
+            return await self._send(method, address, headers, body)
+        token = await self._login.current()
+        answer = await self._send(method, address, headers | _bearer(token), body)
+        if answer.status != HTTPStatus.UNAUTHORIZED:
+            return answer
+        token = await self._login.renewed(token)  # nothing was done: X did not know who asks
+        return await self._send(method, address, headers | _bearer(token), body)
 
     async def transfer(self, method: str, address: str, body: bytes | None = None) -> str:
         """Send or fetch a file at an address that X gave out; its text.
@@ -154,9 +193,13 @@ class _ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no
                 text = (await response.read()).decode("utf-8", "replace")
         except (aiohttp.ClientError, TimeoutError) as error:
             raise broken_connection(error, host, writes) from error
-        for key in self._keys.values:
+        for key in (*self._keys.values, *(self._login.seen if self._login else ())):
             text = text.replace(key, "…")
         return Answer(response.status, response.headers, response.content_type, _parsed(text), host, writes), text
+
+
+def _bearer(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _parsed(text: str) -> Any:
@@ -174,11 +217,24 @@ class XClient:
     """
 
     def __init__(
-        self, keys: XKeys, api_base: str = API_BASE, vocabulary: Vocabulary = TWEET, *, timeout_s: float = 30.0
+        self,
+        keys: XKeys,
+        api_base: str = API_BASE,
+        vocabulary: Vocabulary = TWEET,
+        *,
+        timeout_s: float = 30.0,
+        login: UserToken | None = None,
+        windows: Windows | None = None,
     ) -> None:
-        """`api_base` is an address such as https://api.x.com, else `ConfigError`; `timeout_s` is for one request."""
+        """`api_base` is an address such as https://api.x.com, else `ConfigError`; `timeout_s` is for one request.
+
+        `login` takes the place of the four keys of a user. `windows` remembers how many requests X takes yet, so that
+        one that it would refuse is not sent; without it each is.
+        """
         self.vocabulary = vocabulary  # in which posts are asked for
         self._keys = keys
+        self._login = login
+        self._windows = windows
         self._api_base = _address(api_base)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(_CONNECT_S, timeout_s))
         self._session: aiohttp.ClientSession | None = None
@@ -187,7 +243,9 @@ class XClient:
     async def __aenter__(self) -> Self:
         _cap_logging(("tweepy", "oauthlib"))
         self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
-        self._tweepy = _ReroutedClient(self._keys, self._api_base, self._session, self.vocabulary)
+        self._tweepy = _ReroutedClient(
+            self._keys, self._api_base, self._session, self.vocabulary, self._login, self._windows
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -196,12 +254,14 @@ class XClient:
 
     @property
     def can_post(self) -> bool:
-        """Whether the keys of a user are there; without them posting and deleting are refused with `ConfigError`."""
-        return self._keys.can_post
+        """Whether a user's keys or login are there; without, posting and deleting are refused with `ConfigError`."""
+        return self._login is not None or self._keys.can_post
 
     @property
     def own_id(self) -> str | None:
         """The id of the account that posts and whose own timeline is read at the lower price; None without its keys."""
+        if self._login is not None:
+            return self._login.user_id or None
         return self._keys.own_id if self._keys.can_post else None
 
     async def user(self, handle: str) -> XUser:
@@ -329,7 +389,7 @@ class XClient:
     def _reads_as_user(self) -> bool:
         if self._keys.bearer_token:
             return False
-        if not self._keys.can_post:
+        if not self.can_post:
             raise ConfigError(f"Reading from X needs the variable that [x] bearer_token_env names, or {USER_KEYS}.")
         return True
 
@@ -338,8 +398,8 @@ class XClient:
             raise ConfigError("Compliance jobs of X need the variable that [x] bearer_token_env names; set it.")
 
     def _need_user_keys(self, purpose: str) -> None:
-        if not self._keys.can_post:
-            raise ConfigError(f"{purpose} needs {USER_KEYS}; set them.")
+        if not self.can_post:
+            raise ConfigError(f"{purpose} needs {USER_KEYS}, or a login (mockingbird login x); set them.")
 
 
 def _address(api_base: str) -> str:

@@ -52,7 +52,7 @@ async def stage(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPa
             monkeypatch.setenv(name, "a key of the tests")
         outlets: dict[str, Outlet] = {
             "discord": DiscordOutlet(settings(ready)),
-            "x": XOutlet(lambda: app.open_x(Config()), ready.ledger),
+            "x": XOutlet(lambda: app.open_x(Config(), ready.database), ready.ledger),
         }
         takedowns = Takedowns(database, store, Blocklist(database, clock), rooms, outlets, tmp_path, clock)
         yield dataclasses.replace(ready, takedowns=takedowns)

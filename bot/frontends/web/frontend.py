@@ -38,6 +38,7 @@ from bot.training.decisions import Decisions
 from bot.training.exploring import Explorer
 from bot.training.purchases import Purchases
 from bot.tweets.costs import Ledger
+from bot.tweets.forecast import Forecast
 from bot.tweets.store import TweetStore
 
 MOST_BYTES = 64 * 1024  # of a request
@@ -74,6 +75,7 @@ class WebFrontend:
         refusals: Refusals,
         drain_seconds: float = 10.0,
         clock: Callable[[], datetime] = utc_now,
+        forecast: Forecast | None = None,
     ) -> None:
         self._settings = settings
         self._password = password
@@ -92,7 +94,7 @@ class WebFrontend:
             ChannelPage(renderer, self._chat, conversation, shelf, self._closing),
             PersonasPage(renderer, shelf, store, trainings, purchases, decisions, refusals),
             PurchasePage(renderer, purchases, self._closing),
-            CostsPage(renderer, ledger),
+            CostsPage(renderer, ledger, forecast),
             AccountsPage(renderer, store),
             DataPage(renderer, shelf, store, explorer),
             TrainingsPage(renderer, trainings, self._closing),

@@ -11,7 +11,8 @@ from bot.frontends.web.rendering import Renderer, see
 from bot.frontends.web.sessions import Notice
 from bot.frontends.web.streams import Event, send_events
 from bot.training.purchases import Purchase, Purchases, PurchaseState
-from bot.tweets.costs import Ledger
+from bot.tweets.costs import Ledger, cents
+from bot.tweets.forecast import Forecast
 
 
 class PurchasePage:
@@ -70,21 +71,25 @@ class PurchasePage:
 class CostsPage:
     """Shows the ledger."""
 
-    def __init__(self, renderer: Renderer, ledger: Ledger) -> None:
+    def __init__(self, renderer: Renderer, ledger: Ledger, forecast: Forecast | None = None) -> None:
         self._renderer = renderer
         self._ledger = ledger
+        self._forecast = forecast
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Where this page is found."""
         return [web.get("/costs", self.show), web.get(r"/costs/{month:\d{4}-\d{2}}", self.show)]
 
     async def show(self, request: web.Request) -> web.Response:
-        """A month: what was paid for what, and the totals of all months."""
+        """A month: what was paid for what, how it will probably end, and the totals of all months."""
         now = await self._ledger.month()
         shown = await self._ledger.month(request.match_info.get("month"))
         months = await self._ledger.months()
         is_now = shown.month == now.month
-        return await self._renderer.page(request, "costs.html", shown=shown, is_now=is_now, months=months)
+        outlook = await self._forecast.outlook() if is_now and self._forecast else None
+        return await self._renderer.page(
+            request, "costs.html", shown=shown, is_now=is_now, months=months, outlook=outlook, cents=cents
+        )
 
 
 def _number(request: web.Request) -> int:

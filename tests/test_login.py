@@ -1,0 +1,151 @@
+"""`mockingbird login x` as a user runs it: a process of its own, a browser, and X on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from cryptography.fernet import Fernet
+
+from bot.loopback.x import LoopbackX, XRefusal
+from tests.processes import LONGEST_S, Outcome, environment, mockingbird, write_config
+from tests.tweets.desk import contracts
+
+KEY = Fernet.generate_key().decode()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+@asynccontextmanager
+async def stage(folder: Path) -> AsyncIterator[tuple[LoopbackX, Path, Mapping[str, str]]]:
+    """X, a configuration, and the environment of its processes."""
+    port = free_port()
+    back = f"http://127.0.0.1:{port}/callback"
+    async with LoopbackX(["Nell", "Ada"], contracts()[0], redirect_uris=[back]) as x:
+        settings = {"enabled": True, "api_base": x.api_base, "login_base": x.api_base, "login_port": port}
+        config = write_config(folder, {"x": settings, "log": {"format": "json", "level": "debug"}})
+        secrets = {"X_CLIENT_ID": x.app.client_id, "X_CLIENT_SECRET": str(x.app.client_secret)}
+        yield x, config, secrets | {"MOCKINGBIRD_TOKEN_KEY": KEY}
+        assert x.violations == []
+
+
+@asynccontextmanager
+async def asked(config: Path, extra: Mapping[str, str]) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """A login that waits for somebody to agree, with the address that it shows."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "--config", str(config), "login", "x", "--no-browser"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(extra),
+    )
+    assert child.stderr is not None
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            while not (line := (await child.stderr.readline()).decode()).startswith("http"):
+                assert line, "the login ended without an address"
+        yield line.strip(), child
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.communicate()
+
+
+async def ended(child: asyncio.subprocess.Process) -> Outcome:
+    async with asyncio.timeout(LONGEST_S):
+        out, err = await child.communicate()
+    return Outcome(child.returncode or 0, out.decode(), err.decode())
+
+
+def everything(folder: Path) -> str:
+    """All that stands in files there."""
+    return "".join(path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file())
+
+
+async def visit(address: str) -> tuple[int, str]:
+    """A browser goes there."""
+    async with aiohttp.ClientSession() as browser, browser.get(address) as answer:
+        return answer.status, await answer.text()
+
+
+async def log_in(x: LoopbackX, config: Path, extra: Mapping[str, str], handle: str = "Nell") -> Outcome:
+    async with asked(config, extra) as (address, child):
+        status, text = await visit(x.consent(address, handle))
+        assert (status, "Done" in text) == (200, True)
+        return await ended(child)
+
+
+async def test_a_person_agrees_in_a_browser_and_the_tokens_are_kept_encrypted(tmp_path: Path) -> None:
+    async with stage(tmp_path) as (x, config, extra):
+        outcome = await log_in(x, config, extra)
+        assert (outcome.code, "main is logged in as @Nell" in outcome.out) == (0, True)
+        assert "loopback-access" not in everything(tmp_path) and "loopback-refresh" not in everything(tmp_path)
+        assert "loopback-" not in outcome.out + outcome.err.replace(x.app.client_id, "")
+        assert [str(each.usd) for each in x.charges] == ["0.010"]
+        costs = await mockingbird(config, "costs", extra=extra)
+        assert "$0.01" in costs.out
+
+
+async def test_a_stranger_with_another_state_changes_nothing(tmp_path: Path) -> None:
+    async with stage(tmp_path) as (x, config, extra), asked(config, extra) as (address, child):
+        target = x.consent(address, "Nell")
+        base = target.partition("?")[0]
+        assert (await visit(f"{base}?state=wrong&code=theirs"))[0] == 400
+        assert (await visit(f"{base}?code=theirs"))[0] == 400
+        assert (await visit(target))[0] == 200
+        assert (await ended(child)).code == 0
+
+
+async def test_whoever_says_no_is_not_logged_in(tmp_path: Path) -> None:
+    async with stage(tmp_path) as (x, config, extra), asked(config, extra) as (address, child):
+        await visit(x.decline(address))
+        outcome = await ended(child)
+        assert (outcome.code, "nothing was logged in" in " ".join(outcome.err.split())) == (2, True)
+        again = await mockingbird(config, "logout", "x", extra=extra)
+        assert (again.code, "is not logged in" in " ".join(again.err.split())) == (2, True)
+
+
+async def test_a_logout_tells_x_and_leaves_no_tokens(tmp_path: Path) -> None:
+    async with stage(tmp_path) as (x, config, extra):
+        await log_in(x, config, extra)
+        outcome = await mockingbird(config, "logout", "x", extra=extra)
+        assert (outcome.code, "X was told." in outcome.out) == (0, True)
+        assert sum(1 for each in x.requests if each.route == "POST /2/oauth2/revoke") == 2
+        again = await mockingbird(config, "logout", "x", extra=extra)
+        assert again.code == 2
+
+
+async def test_a_logout_works_while_x_is_down_and_says_what_is_left_to_do(tmp_path: Path) -> None:
+    async with stage(tmp_path) as (x, config, extra):
+        await log_in(x, config, extra)
+        x.fail_next("POST /2/oauth2/revoke", XRefusal.UNAVAILABLE)
+        outcome = await mockingbird(config, "logout", "x", extra=extra)
+        assert (outcome.code, "X could not be told" in outcome.out) == (0, True)
+
+
+async def test_an_unknown_account_is_named_before_anything_is_asked(tmp_path: Path) -> None:
+    async with stage(tmp_path) as (x, config, extra):
+        outcome = await mockingbird(config, "login", "x", "--account", "nobody", extra=extra)
+        assert (outcome.code, "known are main" in " ".join(outcome.err.split()), x.requests) == (2, True, [])
+
+
+@pytest.mark.parametrize("missing", ["X_CLIENT_ID", "MOCKINGBIRD_TOKEN_KEY"])
+async def test_what_a_login_needs_is_said_before_anything_is_asked(tmp_path: Path, missing: str) -> None:
+    async with stage(tmp_path) as (x, config, extra):
+        nothing = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+        given = {name: value for name, value in extra.items() if name != missing} | nothing
+        outcome = await mockingbird(config, "login", "x", "--no-browser", extra=given)
+        assert (outcome.code, missing in outcome.err, x.requests) == (2, True, [])
+
+
+async def test_a_new_key_is_one_that_encrypts(tmp_path: Path) -> None:
+    outcome = await mockingbird(write_config(tmp_path, {}), "login", "key")
+    assert Fernet(outcome.out.strip())
