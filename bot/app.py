@@ -32,6 +32,7 @@ from bot.frontends.discord.services import Services
 from bot.frontends.web.frontend import WebFrontend
 from bot.frontends.x.frontend import XFrontend
 from bot.frontends.x.login import logged_in
+from bot.frontends.x.mentions import XMentions
 from bot.frontends.x.outlet import XOutlet
 from bot.generation.draft import Sampling
 from bot.generation.engine import Engine
@@ -41,6 +42,7 @@ from bot.generation.samples import Order, sample
 from bot.generation.speaker import Speaker
 from bot.personas.takedown import Outlet, Room, Takedown, Takedowns
 from bot.replies.conversation import Conversation, Platform
+from bot.replies.mentions import Mentions
 from bot.replies.posts import Posts
 from bot.shelf.bases import Base
 from bot.shelf.forms import form_of, whole_model
@@ -539,6 +541,8 @@ async def _serve(stack: AsyncExitStack, config: Config) -> None:
             group.create_task(x.collector.run(), name="collector")
             group.create_task(x.check.run(), name="compliance check")
             group.create_task(x.frontend.run(), name="x")
+            for each in x.mentions:
+                group.create_task(each.run(), name=f"mentions of {each.account}")
             group.create_task(purchases.run(), name="purchases")
         if discord is not None:
             group.create_task(discord.run(), name="discord")
@@ -551,6 +555,7 @@ class _X:
     collector: Collector
     check: ComplianceCheck
     frontend: XFrontend
+    mentions: Sequence[XMentions]  # one for each account of ours that answers
 
 
 def _only_one(stack: AsyncExitStack, config: Config) -> None:
@@ -592,7 +597,32 @@ async def _x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> _X:
     client = await stack.enter_async_context(open_x(rooms.config, rooms.database))
     collector = Collector(client, rooms.store, rooms.database, rooms.ledger, settings, now, retraining.ring)
     check = ComplianceCheck(client, rooms.store, rooms.database, rooms.ledger, settings, now)
-    return _X(collector, check, XFrontend(client, rooms.posts, rooms.ledger, settings, now))
+    mentions = await _x_mentions(stack, rooms)
+    return _X(collector, check, XFrontend(client, rooms.posts, rooms.ledger, settings, now), mentions)
+
+
+async def _x_mentions(stack: AsyncExitStack, rooms: Rooms) -> list[XMentions]:
+    """What answers, for each account of ours whose settings say so."""
+    config = rooms.config
+    accounts = x_accounts(config.x)
+    if not any(settings.reply_to_mentions for settings in accounts.values()):
+        return []
+    clients = {name: await stack.enter_async_context(open_x(config, rooms.database, name)) for name in accounts}
+    ours = frozenset(client.own_id for client in clients.values() if client.own_id)
+    return [
+        XMentions(
+            clients[name],
+            Mentions(rooms.database, rooms.conversation.opt_outs, name, now),
+            rooms.conversation,
+            rooms.ledger,
+            settings,
+            ours,
+            now,
+            owns_app=name == MAIN or settings.consumer_key_env != config.x.consumer_key_env,
+        )
+        for name, settings in accounts.items()
+        if settings.reply_to_mentions
+    ]
 
 
 def open_purchases(rooms: Rooms, collector: Collector | None) -> Purchases:
@@ -671,6 +701,8 @@ def _scheduler(config: Config, retraining: Bell, x: _X | None) -> Iterator[None]
             (config.x.check_interval_hours * 60, x.check.wake),
             (config.x.post_every_minutes, x.frontend.wake),
         ]
+        accounts = x_accounts(config.x)
+        bells += [(accounts[each.account].mentions_every_minutes, each.wake) for each in x.mentions]
     for minutes, ring in bells:
         if minutes:
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bot.config import MAIN
 from bot.database import Database
 from bot.errors import UnknownHandle, UsageError
 from bot.personas.takedown import Room, Said, Subject, Takedown, Takedowns
@@ -102,12 +103,13 @@ class ConversationRoom(Room):
         return counts | {"channel settings": await self._conversation.channels.count_with(subject.personas)}
 
     async def said(self, subject: Subject) -> Iterable[Said]:
-        """Messages on Discord. What the web page showed was kept in memory only, and goes there."""
+        """Messages on Discord and replies on X. What the web page showed was kept in memory only, and goes there."""
         said = []
         for row in await self._conversation.said_as(subject.personas):
-            if row["platform"] == Platform.DISCORD:
+            if row["platform"] in (Platform.DISCORD, Platform.X):
                 ids: list[str | None] = [*str(row["answer_id"] or "").split()] or [None]
-                said += [Said(platform=Platform.DISCORD, channel=str(row["channel_id"]), id=each) for each in ids]
+                channel = _place(str(row["platform"]), str(row["channel_id"]))
+                said += [Said(platform=str(row["platform"]), channel=channel, id=each) for each in ids]
         return said
 
     async def remove(self, subject: Subject) -> None:
@@ -432,6 +434,11 @@ def _post(post: Post, subject: Subject) -> dict[str, Any]:
         "sent_at": post.sent_at.isoformat() if post.sent_at else None,
         "id on X": post.platform_id,
     }
+
+
+def _place(platform: str, channel_id: str) -> str:
+    """Where it was said: a channel, or an account of ours on X, of which the main one is not named."""
+    return "" if platform == Platform.X and channel_id == MAIN else channel_id
 
 
 def _called(persona: str, subject: Subject) -> str:

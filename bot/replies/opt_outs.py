@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.database import Database
+from bot.replies.incoming import Platform
+
+WANTS_NO_ANSWERS = "its author wants no answers"  # why a mention is left alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,14 @@ class OptOuts:
             await transaction.run(
                 "UPDATE messages SET author_id = '' WHERE platform = ? AND author_id = ?", (platform, author_id)
             )
+            if platform == Platform.X:
+                await transaction.run(
+                    "UPDATE x_mentions SET author_id = '', "
+                    "state = CASE WHEN state = 'waiting' AND wants = 'answer' THEN 'left alone' ELSE state END, "
+                    "reason = CASE WHEN state = 'waiting' AND wants = 'answer' THEN ? ELSE reason END "
+                    "WHERE author_id = ?",
+                    (WANTS_NO_ANSWERS, author_id),
+                )
             await transaction.run("DELETE FROM votes WHERE platform = ? AND voter_id = ?", (platform, author_id))
             await transaction.run(
                 "DELETE FROM guesses WHERE player_id = ? "

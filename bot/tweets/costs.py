@@ -195,6 +195,19 @@ class Ledger:
                 await _to_its_end(leaving)
         await self._warn()
 
+    async def settle_unanswered(self, resource: str, billed: bool) -> None:
+        """It was found out whether X has charged for the calls for this resource that ended without an answer: one
+        charge stands, or none.
+        """
+        async with self.database.transaction() as transaction:
+            rows = await transaction.all(
+                "SELECT id FROM costs WHERE resource = ? AND holder IS NOT NULL ORDER BY id", (resource,)
+            )
+            kept = [(row["id"],) for row in rows[-1:]] if billed else []
+            dropped = [(row["id"],) for row in rows[: len(rows) - len(kept)]]
+            await transaction.run_many("DELETE FROM costs WHERE id = ?", dropped)
+            await transaction.run_many("UPDATE costs SET holder = NULL WHERE id = ?", kept)
+
     async def paid_today(self, purpose: str, about: str) -> bool:
         """Whether there is such a line of this UTC day; X charges for the same resource once a day."""
         row = await self.database.one(
