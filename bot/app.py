@@ -35,6 +35,7 @@ from bot.frontends.discord.services import Services
 from bot.frontends.web.frontend import WebFrontend
 from bot.frontends.x.frontend import XFrontend
 from bot.frontends.x.login import logged_in
+from bot.frontends.x.mentions import XMentions
 from bot.frontends.x.outlet import XOutlet
 from bot.generation.draft import Sampling
 from bot.generation.engine import Engine
@@ -46,6 +47,7 @@ from bot.personas.takedown import Outlet, Room, Takedown, Takedowns
 from bot.replies.conversation import Conversation, Platform
 from bot.replies.duels import Duels
 from bot.replies.guessing import Guessing
+from bot.replies.mentions import Mentions
 from bot.replies.outbox import Outbox
 from bot.replies.posts import Posts
 from bot.shelf.bases import Base
@@ -541,6 +543,8 @@ async def _serve(stack: AsyncExitStack, config: Config) -> None:
             group.create_task(x.check.run(), name="compliance check")
             for frontend in x.frontends:
                 group.create_task(frontend.run(), name=f"x {frontend.account}")
+            for each in x.mentions:
+                group.create_task(each.run(), name=f"mentions of {each.account}")
             group.create_task(purchases.run(), name="purchases")
         if discord is not None:
             group.create_task(discord.run(), name="discord")
@@ -553,6 +557,7 @@ class _X:
     collector: Collector
     check: ComplianceCheck
     frontends: Sequence[XFrontend]  # one for each account of ours
+    mentions: Sequence[XMentions]  # one for each account of ours that answers
 
 
 def _only_one(stack: AsyncExitStack, config: Config) -> None:
@@ -609,30 +614,49 @@ async def _sweep(rooms: Rooms, bell: Bell) -> None:
 
 
 async def _x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> _X:
-    settings = rooms.config.x
-    client = await stack.enter_async_context(open_x(rooms.config, rooms.database))
-    collector = Collector(client, rooms.store, rooms.database, rooms.ledger, settings, now, retraining.ring)
-    check = ComplianceCheck(client, rooms.store, rooms.database, rooms.ledger, settings, now)
-    frontends = [await _x_account(stack, rooms, name) for name in x_accounts(settings)]
-    return _X(collector, check, frontends)
+    config, settings = rooms.config, rooms.config.x
+    accounts = x_accounts(settings)
+    clients = {name: await stack.enter_async_context(open_x(config, rooms.database, name)) for name in accounts}
+    main, ours = clients[MAIN], frozenset(client.own_id for client in clients.values() if client.own_id)
+    return _X(
+        Collector(main, rooms.store, rooms.database, rooms.ledger, settings, now, retraining.ring),
+        ComplianceCheck(main, rooms.store, rooms.database, rooms.ledger, settings, now),
+        [_x_posts(rooms, name, client) for name, client in clients.items()],
+        [_x_mentions(rooms, name, clients[name], ours) for name in accounts if accounts[name].reply_to_mentions],
+    )
 
 
-async def _x_account(stack: AsyncExitStack, rooms: Rooms, name: str) -> XFrontend:
-    """The front end of one account, with keys of its own."""
-    config = rooms.config
-    client = await stack.enter_async_context(open_x(config, rooms.database, name))
-    accounts = x_accounts(config.x)
-    shares_app = accounts[name].consumer_key_env == config.x.consumer_key_env
+def _x_posts(rooms: Rooms, name: str, client: XClient) -> XFrontend:
+    """What posts on one account."""
     return XFrontend(
         client,
         rooms.posts,
         Outbox(rooms.database, name, now),
         rooms.ledger,
-        accounts[name],
-        config.paths.data / PICTURES,
+        x_accounts(rooms.config.x)[name],
+        rooms.config.paths.data / PICTURES,
         now,
-        owns_app=name == MAIN or not shares_app,
+        owns_app=_owns_app(rooms.config, name),
     )
+
+
+def _x_mentions(rooms: Rooms, name: str, client: XClient, ours: frozenset[str]) -> XMentions:
+    """What answers on one account; `ours` are the ids of all our accounts."""
+    return XMentions(
+        client,
+        Mentions(rooms.database, rooms.conversation.opt_outs, name, now),
+        rooms.conversation,
+        rooms.ledger,
+        x_accounts(rooms.config.x)[name],
+        ours,
+        now,
+        owns_app=_owns_app(rooms.config, name),
+    )
+
+
+def _owns_app(config: Config, name: str) -> bool:
+    """Whether an account owns the app of its keys: to its owner alone X gives the lower price for own posts."""
+    return name == MAIN or x_accounts(config.x)[name].consumer_key_env != config.x.consumer_key_env
 
 
 def open_purchases(rooms: Rooms, collector: Collector | None) -> Purchases:
@@ -730,6 +754,8 @@ def _scheduler(config: Config, retraining: Bell, sweeping: Bell, x: _X | None) -
             (config.x.check_interval_hours * 60, x.check.wake),
             *((1.0, each.wake) for each in x.frontends),
         ]
+        accounts = x_accounts(config.x)
+        bells += [(accounts[each.account].mentions_every_minutes, each.wake) for each in x.mentions]
     for minutes, ring in bells:
         if minutes:
 

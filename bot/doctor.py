@@ -297,8 +297,26 @@ def _x(config: Config, environment: Mapping[str, str]) -> Iterator[Finding]:
     if not settings.i_have_permission_to_train:
         text = "Fetching to train is off until [x] i_have_permission_to_train is true. An own archive needs none."
         yield Finding("x", Grade.NOTE, text)
-    if settings.reply_to_mentions:
-        yield Finding("x", Grade.NOTE, "reply_to_mentions has no effect in this version; X asks for prior approval.")
+    yield from _mentions(settings)
+
+
+def _mentions(settings: X) -> Iterator[Finding]:
+    """Whether mentions are answered, and what X asks for before they are."""
+    accounts = x_accounts(settings)
+    answering = [name for name, account in accounts.items() if account.reply_to_mentions]
+    if not answering:
+        text = (
+            "Mentions are not answered: X wants to approve generated replies beforehand. Once it has, set "
+            "reply_to_mentions = true (docs/x.md, Mentions)."
+        )
+        yield Finding("[x] reply_to_mentions", Grade.NOTE, text)
+    for name in answering:
+        if accounts[name].persona:
+            text = f"{name} answers mentions. X wants to have approved that beforehand, as the replies are generated."
+            yield Finding("[x] reply_to_mentions", Grade.NOTE, text)
+        else:
+            text = f"{name} is to answer mentions and has no persona. Name one in its settings."
+            yield Finding("[x] reply_to_mentions", Grade.WRONG, text)
 
 
 def _web(config: Config, environment: Mapping[str, str]) -> Iterator[Finding]:

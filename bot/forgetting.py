@@ -75,7 +75,10 @@ class PostRoom(Room):
     async def said(self, subject: Subject) -> Iterable[Said]:
         """What stands on X, or may."""
         said = await self._posts.said(subject.personas)
-        return [Said(platform=Platform.X, channel=_channel(account), id=platform_id) for account, platform_id in said]
+        return [
+            Said(platform=Platform.X, channel=_place(Platform.X, account), id=platform_id)
+            for account, platform_id in said
+        ]
 
     async def remove(self, subject: Subject) -> None:
         """Their texts go."""
@@ -104,12 +107,13 @@ class ConversationRoom(Room):
         return counts | {"channel settings": await self._conversation.channels.count_with(subject.personas)}
 
     async def said(self, subject: Subject) -> Iterable[Said]:
-        """Messages on Discord. What the web page showed was kept in memory only, and goes there."""
+        """Messages on Discord and replies on X. What the web page showed was kept in memory only, and goes there."""
         said = []
         for row in await self._conversation.said_as(subject.personas):
-            if row["platform"] == Platform.DISCORD:
+            if row["platform"] in (Platform.DISCORD, Platform.X):
                 ids: list[str | None] = [*str(row["answer_id"] or "").split()] or [None]
-                said += [Said(platform=Platform.DISCORD, channel=str(row["channel_id"]), id=each) for each in ids]
+                channel = _place(str(row["platform"]), str(row["channel_id"]))
+                said += [Said(platform=str(row["platform"]), channel=channel, id=each) for each in ids]
         return said
 
     async def remove(self, subject: Subject) -> None:
@@ -439,9 +443,9 @@ def _post(post: Post, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _channel(account: str) -> str:
-    """Where on X something was said: nothing need be told of the main account."""
-    return "" if account == MAIN else account
+def _place(platform: str, channel_id: str) -> str:
+    """Where it was said: a channel, or an account of ours on X, of which the main one is not named."""
+    return "" if platform == Platform.X and channel_id == MAIN else channel_id
 
 
 def _called(persona: str, subject: Subject) -> str:

@@ -392,7 +392,10 @@ STEPS: tuple[str, ...] = (
         conversation_id TEXT NOT NULL,         -- X's id of the post that everything began with
         seen_at TEXT NOT NULL,
         state TEXT NOT NULL,                   -- waiting, sending, answered, left alone, unknown
+        wants TEXT NOT NULL DEFAULT 'answer',  -- answer, or confirmation: that nothing more will be said
         reason TEXT,                           -- in words: why it was left alone
+        sending_since TEXT,                    -- when a reply was last handed to X
+        tries INTEGER NOT NULL DEFAULT 0,      -- how often one was
         reply_id TEXT,                         -- X's id of our reply
         PRIMARY KEY (account, mention_id)
     ) STRICT, WITHOUT ROWID;

@@ -11,7 +11,20 @@ import sys
 import click
 from rich.markup import escape
 
-from bot.cli import accounts, adopting, blending, consent, drawing, exploring, hub, judging, login, service, voices
+from bot.cli import (
+    accounts,
+    adopting,
+    blending,
+    consent,
+    drawing,
+    exploring,
+    hub,
+    judging,
+    login,
+    mentions,
+    service,
+    voices,
+)
 from bot.cli.terminal import cli, err
 from bot.errors import MockingbirdError
 
@@ -27,6 +40,7 @@ __all__ = [
     "judging",
     "login",
     "main",
+    "mentions",
     "service",
     "voices",
 ]

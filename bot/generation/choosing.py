@@ -12,11 +12,12 @@ Four parts, each from 0 to 1, weighed and divided by the weights that took part:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bot.generation.draft import Draft
 from bot.generation.novelty import words
+from bot.tweets.languages import UNKNOWN
 
 VOICE = 0.5  # the weights; the voice is what a persona is there for
 NOVELTY = 0.3
@@ -32,6 +33,12 @@ def ranked(drafts: Sequence[Draft], about: str, usual_length: int) -> tuple[Draf
     asked = {word for word in words(about) if len(word) > _LONGER}
     scored = [replace(draft, score=round(score(draft, asked, usual_length), 4)) for draft in drafts]
     return tuple(sorted(scored, key=lambda draft: -draft.score))
+
+
+def in_language_of(about: str, drafts: Sequence[Draft], language: Callable[[str], str]) -> Draft:
+    """The first draft in the language of the message, as `language` tells it; the first of all where there is none."""
+    asked = language(about)
+    return next((each for each in drafts if asked != UNKNOWN and language(each.text) == asked), drafts[0])
 
 
 def score(draft: Draft, asked: set[str], usual_length: int) -> float:

@@ -21,6 +21,7 @@ from typing import Protocol
 from bot.config import Generation, Replies
 from bot.database import Database
 from bot.errors import Busy, Refused, UnknownPersona, UnknownVersion
+from bot.generation.choosing import in_language_of
 from bot.generation.draft import Draft, Drafts, OnPartial, Sampling
 from bot.personas.takedown import forgotten_personas, require_remembered, taken_down
 from bot.replies.addressing import addressed_persona
@@ -32,6 +33,7 @@ from bot.replies.quota import Quota
 from bot.replies.server_words import ServerWords
 from bot.replies.servers import Servers
 from bot.shelf.shelf import Shelf
+from bot.tweets.languages import language
 
 __all__ = ["Answer", "Conversation", "Drafting", "Incoming", "Platform", "Wanted", "said_of"]
 
@@ -169,6 +171,15 @@ class Conversation:
             )
             await self.answers.keep(transaction, incoming, said)
 
+    async def not_delivered(self, platform: Platform, message_id: str) -> None:
+        """It is certain that the platform has not got the answer; the message may be answered anew."""
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "UPDATE messages SET state = 'received', persona = NULL, version = NULL, seed = NULL "
+                "WHERE platform = ? AND message_id = ? AND state = 'sending'",
+                (platform, message_id),
+            )
+
     async def drafts(self, incoming: Incoming, wanted: Wanted, on_partial: OnPartial | None = None) -> Drafts:
         """What a command gives: drafts as they are wanted, the best first.
 
@@ -275,13 +286,19 @@ class Conversation:
             version=version,
             on_partial=on_partial,
         )
-        return Answer(drafts.persona, drafts.version, drafts.drafts[0])
+        best = drafts.drafts[0]
+        if incoming.in_its_language:  # the first time, the detector is loaded
+            best = await asyncio.to_thread(in_language_of, text, drafts.drafts, language)
+        return Answer(drafts.persona, drafts.version, best)
 
     async def _meant(self, incoming: Incoming) -> tuple[str, str | None, str]:
         """Who is to answer, as which version (None: the one in use), and what.
 
-        Whoever is named comes first, then who said what the message replies to, then the channel's persona.
+        Where the account that it was said to has a persona, that one does. Else whoever is named comes first, then who
+        said what the message replies to, then the channel's persona.
         """
+        if incoming.persona:
+            return incoming.persona, None, incoming.text.strip()
         names = {*self._shelf.personas(), *await forgotten_personas(self._database)}
         persona, text = addressed_persona(incoming.text, names)
         if persona is not None:

@@ -27,3 +27,5 @@ class Incoming:
     thread: tuple[str, ...] = ()  # what was said before it, the oldest first
     roles: tuple[str, ...] = ()  # the platform's ids of the roles that the author has on that server
     continues: str = ""  # the platform's id of our message that it replies to; empty where it replies to none
+    persona: str = ""  # who answers, where the account that it was said to has one; empty: see `Conversation`
+    in_its_language: bool = False  # of several drafts one in the message's language is taken, where there is one

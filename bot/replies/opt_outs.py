@@ -8,8 +8,10 @@ from datetime import datetime
 
 from bot.database import Database
 from bot.errors import Refused
+from bot.replies.incoming import Platform
 
 MOST_WISHES = 20  # of one person that wait for the operator at once; the list is read by a person
+WANTS_NO_ANSWERS = "its author wants no answers"  # why a mention is left alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,14 @@ class OptOuts:
             await transaction.run(
                 "UPDATE messages SET author_id = '' WHERE platform = ? AND author_id = ?", (platform, author_id)
             )
+            if platform == Platform.X:
+                await transaction.run(
+                    "UPDATE x_mentions SET author_id = '', "
+                    "state = CASE WHEN state = 'waiting' AND wants = 'answer' THEN 'left alone' ELSE state END, "
+                    "reason = CASE WHEN state = 'waiting' AND wants = 'answer' THEN ? ELSE reason END "
+                    "WHERE author_id = ?",
+                    (WANTS_NO_ANSWERS, author_id),
+                )
             await transaction.run("DELETE FROM votes WHERE platform = ? AND voter_id = ?", (platform, author_id))
             await transaction.run(
                 "DELETE FROM guesses WHERE player_id = ? "

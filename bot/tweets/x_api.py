@@ -12,8 +12,9 @@ import json
 import logging
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Protocol, Self
 from urllib.parse import quote, urlencode
@@ -39,6 +40,7 @@ from bot.tweets.x_bodies import (
     read_standings,
     read_user,
 )
+from bot.tweets.x_mentions import EXPANSIONS, FIELDS, Author, MentionPage, read_authors, read_mentions
 from bot.tweets.x_refusals import CONSOLE, USER_KEYS, Answer, broken_connection, refusal
 from bot.tweets.x_windows import Windows
 
@@ -316,6 +318,38 @@ class XClient:
         )
         return read_page(document, handle, owned=owned)
 
+    async def mentions_page(
+        self, *, since_id: str | None, start_time: datetime | None = None, pagination_token: str | None = None
+    ) -> MentionPage:
+        """Up to 100 posts that mention the account of these keys, the newest first: those after `since_id`, or after
+        `start_time` (UTC), or the page that the token names.
+
+        Asked for with the account's own keys, since its owner reads them at the lower price.
+        """
+        self._need_user_keys("Reading mentions")
+        words = self.vocabulary.name
+        document = await self._tweepy.get_users_mentions(
+            self.own_id,
+            max_results=PAGE_SIZE,
+            since_id=since_id,
+            start_time=start_time.strftime("%Y-%m-%dT%H:%M:%SZ") if start_time else None,
+            pagination_token=pagination_token,
+            tweet_fields=list(FIELDS[words]),
+            expansions=list(EXPANSIONS[words]) or None,
+            user_auth=True,
+        )
+        return read_mentions(document, "me")
+
+    async def authors(self, user_ids: Sequence[str]) -> dict[str, Author]:
+        """Up to 100 accounts by id, with what they say about themselves; those that are gone are left out.
+
+        Costs one user read for each.
+        """
+        document = await self._tweepy.get_users(
+            ids=list(user_ids), user_fields=["description", "protected"], user_auth=self._reads_as_user()
+        )
+        return read_authors(document)
+
     async def standings(self, user_ids: Sequence[str]) -> tuple[dict[str, Standing], dict[str, str]]:
         """How up to 100 accounts stand, by id, and what those that are shown are called now; one of which X says
         nothing is left out.
@@ -406,6 +440,22 @@ class XClient:
             described = {"id": media_id, "metadata": {"alt_text": {"text": alt_text}}}
             await self._tweepy.request("POST", "/2/media/metadata", json=described, user_auth=True)
         return media_id
+
+    async def reply(self, text: str, mention_id: str, bystanders: Collection[str]) -> str:
+        """Answer a post and return the answer's id; X is told to leave out all other people in the conversation, the
+        `bystanders`. Raises as `post` does.
+        """
+        self._need_user_keys("Replying")
+        document = await self._tweepy.create_tweet(
+            text=text,
+            in_reply_to_tweet_id=mention_id,
+            exclude_reply_user_ids=sorted(bystanders) or None,
+            user_auth=True,
+        )
+        post_id = (document.get("data") or {}).get("id")
+        if not isinstance(post_id, str):
+            raise XUnreachable("X did not say what became of the reply; look at the timeline first.", True)
+        return post_id
 
     async def delete(self, post_id: str) -> None:
         """Delete a post of the account that posts; one that is gone already is no error."""

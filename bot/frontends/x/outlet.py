@@ -50,7 +50,8 @@ class XOutlet:
         async with self._open_client(account or MAIN) as client:
             for each in said:
                 try:
-                    async with self._ledger.hold("delete", label, price, f"Deleting post {each.id}") as call:
+                    what = f"Deleting post {each.id}"
+                    async with self._ledger.hold("delete", label, price, what, account=account or MAIN) as call:
                         await client.delete(each.id or "")
                         await call.settle(1, price)
                 except XError as error:

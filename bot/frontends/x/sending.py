@@ -44,7 +44,10 @@ class Sender:
         while (part := await self._outbox.next_part(post.id)) is not None:
             media_ids = await self._picture(post, part)
             price = self._price(part.text)
-            async with self._ledger.hold("post", post.persona, price, part.name, resource=part.name) as call:
+            account = self._outbox.account
+            async with self._ledger.hold(
+                "post", post.persona, price, part.name, resource=part.name, account=account
+            ) as call:
                 if not await self._outbox.take(part):
                     return False
                 await self._deliver(post, part, call, price, media_ids)
@@ -56,7 +59,7 @@ class Sender:
         for post, part in await self._outbox.published.to_take_back():
             try:
                 what = f"Deleting post {post.id}"
-                async with self._ledger.hold("delete", post.persona, price, what) as call:
+                async with self._ledger.hold("delete", post.persona, price, what, account=post.account) as call:
                     await self._client.delete(part.platform_id or "")
                     await call.settle(1, price)
             except XError as error:

@@ -94,7 +94,8 @@ class OwnTimeline:
             batch = doubtful[start : start + PAGE_SIZE]
             most = len(batch) * self._ledger.prices.post_read
             what = "Looking for posts that are gone"
-            async with self._ledger.hold("check", self._outbox.account, most, what, len(batch)) as call:
+            account = self._outbox.account
+            async with self._ledger.hold("check", account, most, what, len(batch), account=account) as call:
                 page, missing = await self._client.posts(batch, handle=self._outbox.account)
                 await call.settle(page.reads, page.cost(self._ledger.prices))
             gone += sorted(missing)
@@ -123,7 +124,8 @@ class OwnTimeline:
         price = self._ledger.prices.owned_read if self._owns_app else self._ledger.prices.post_read
         for _ in range(_PAGES):
             what = "Looking at the own timeline"
-            async with self._ledger.hold("look", self._outbox.account, PAGE_SIZE * price, what, PAGE_SIZE) as call:
+            account, most = self._outbox.account, PAGE_SIZE * price
+            async with self._ledger.hold("look", account, most, what, PAGE_SIZE, account=account) as call:
                 page = await self._client.timeline_page(
                     own_id,
                     handle=self._outbox.account,

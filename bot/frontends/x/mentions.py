@@ -1,0 +1,405 @@
+"""Mentions of an account on X: read, put on record, and answered at most once each where they call the account.
+
+Outcome: `run` reads what was said to the account since the last time, and answers what `bot.replies.summons` lets
+through, the oldest first, within the month's cap. Reads stop before replies do. Whatever X or the rules decline is left
+alone with a reason on record; nobody is told of it on X.
+
+A mention is marked before a reply is handed to X. Where X's answer is missing, because the service was stopped or the
+connection broke, the account's own timeline is looked at first; only what is not there is handed over once more.
+
+What it does not know: what else was said in a conversation, unless it came along; reading it would cost more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from bot.config import X
+from bot.errors import (
+    BudgetExceeded,
+    Busy,
+    MockingbirdError,
+    Refused,
+    UnknownPersona,
+    XError,
+    XPostRefused,
+    XRateLimited,
+    XUnreachable,
+)
+from bot.generation.mentions_and_links import without_links
+from bot.replies.addressing import calling_nobody
+from bot.replies.answers import Said
+from bot.replies.conversation import Answer, Conversation
+from bot.replies.incoming import Incoming, Platform
+from bot.replies.mentions import GONE, MOST_TRIES, Mentions, MentionState, Noted, Wants
+from bot.replies.pace import pace
+from bot.replies.summons import TOO_OLD, author_left_alone_because, left_alone_because
+from bot.tweets.charges import Charges
+from bot.tweets.costs import Call, Ledger
+from bot.tweets.x_api import PAGE_SIZE, XClient
+from bot.tweets.x_mentions import Author, Mention, MentionPage, most_for_a_mention
+
+_PAGES = 8  # of one reading: X gives out the newest 800 mentions
+_LOOKED_AT = 5  # pages of the own timeline
+_LAG = timedelta(minutes=1)  # after which the own timeline shows what was posted
+_SOON = timedelta(minutes=1)
+_LATER = timedelta(minutes=15)  # as long as X's windows
+_MUCH_LATER = timedelta(hours=1)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+log = structlog.get_logger(__name__)
+
+
+class XMentions:
+    """Answers for one account; `await run()` in a task of its own, cancel it to stop."""
+
+    def __init__(
+        self,
+        client: XClient,
+        mentions: Mentions,
+        conversation: Conversation,
+        ledger: Ledger,
+        settings: X,
+        ours: frozenset[str],
+        clock: Callable[[], datetime],
+        owns_app: bool = True,
+    ) -> None:
+        """`ours` are X's ids of all our accounts; `clock` gives UTC. `owns_app`: the account owns the app of its keys,
+        so that X charges the lower price for its mentions.
+        """
+        self.account = mentions.account
+        self._client = client
+        self._mentions = mentions
+        self._conversation = conversation
+        self._ledger = ledger
+        self._settings = settings
+        self._ours = ours
+        self._clock = clock
+        self._owns_app = owns_app
+        self._charges = Charges(clock)
+        self._every = timedelta(minutes=settings.mentions_every_minutes)
+        self._heard: dict[str, Mention] = {}  # those that wait, by id
+        self._bell = asyncio.Event()
+        self._read_after = _LONG_AGO
+        self._send_after = _LONG_AGO
+        self._said = ""  # the last trouble in the log, so that it stands there once
+
+    def wake(self) -> None:
+        """Have `run` look now; rings while it works are one ring."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Read and answer until cancelled. Says so and returns where the account has no keys or no persona."""
+        if not self._client.can_post or not self._settings.persona:
+            missing = "keys" if self._settings.persona else "persona"
+            log.warning("mentions are not answered", account=self.account, reason=f"the account has no {missing}")
+            return
+        await self.recover()
+        while True:
+            look_at = await self.turn()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, (look_at - self._clock()).total_seconds())):
+                    await self._bell.wait()
+            self._bell.clear()
+
+    async def recover(self) -> None:
+        """At start: what was cut off while it was being sent is looked for on X."""
+        if unknown := await self._mentions.recover():
+            log.warning("replies may be on X or not; the timeline is looked at", account=self.account, replies=unknown)
+
+    async def turn(self) -> datetime:
+        """Settle what is in doubt, read if it is time to, answer what waits; the moment (UTC) of the next look."""
+        await self._try(self._settle_doubts)
+        if self._read_after <= self._clock():
+            await self._try(self._read, reading=True)
+        await self._try(self._answer_waiting)
+        in_doubt = await self._mentions.in_state(MentionState.UNKNOWN)
+        pending = [max(self._send_after, self._clock() + _SOON)] if self._heard or in_doubt else []
+        return min([self._read_after, *pending])
+
+    async def _try(self, work: Callable[[], Awaitable[None]], reading: bool = False) -> None:
+        """Do it unless there was trouble lately; trouble is said once and pauses that kind of work."""
+        if not reading and self._send_after > self._clock():
+            return
+        try:
+            await work()
+        except (BudgetExceeded, Busy, XError) as error:
+            until = self._clock() + _wait_after(error, self._clock())
+            if reading:
+                self._read_after = until
+            else:
+                self._send_after = until
+            self._tell("reading mentions pauses" if reading else "replies pause", until, error)
+
+    def _tell(self, what: str, until: datetime, error: MockingbirdError) -> None:
+        if str(error) != self._said:
+            self._said = str(error)
+            log.warning(what, account=self.account, until=until.isoformat(timespec="seconds"), reason=str(error))
+
+    # Reading
+
+    async def _read(self) -> None:
+        """Everything since the last time, page by page; what waits and is no more among it is gone."""
+        since = await self._mentions.since(self._heard)
+        asked_before = {each.id for each in await self._mentions.in_state(MentionState.WAITING)} - self._heard.keys()
+        token, newest = None, ""
+        for _ in range(_PAGES):
+            page = await self._read_page(since, token)
+            newest = newest or (page.mentions[0].id if page.mentions else "")
+            token = page.next_token
+            if token is None:
+                break
+        if newest:
+            await self._mentions.read_up_to(newest)
+        for mention_id in asked_before - self._heard.keys():
+            await self._mentions.leave(mention_id, GONE)
+        month = await self._ledger.month()
+        now = self._clock()
+        self._read_after = now + pace(self._every, month.spent + month.under_way, month.cap, now)
+
+    async def _read_page(self, since: str | None, token: str | None) -> MentionPage:
+        most = PAGE_SIZE * most_for_a_mention(self._client.vocabulary, self._ledger.prices, self._owns_app)
+        what, resource = f"Reading mentions of {self.account}", f"mentions {self.account} {since} {token}"
+        async with self._ledger.hold(
+            "mention", self._settings.persona, most, what, PAGE_SIZE, resource, self.account
+        ) as call:
+            page = await self._client.mentions_page(
+                since_id=since, start_time=None if since else self._clock() - TOO_OLD, pagination_token=token
+            )
+            await self.hear(page)
+            await self._settle(page, call)
+        return page
+
+    async def hear(self, page: MentionPage) -> None:
+        """Put these on record and keep the words of those that wait."""
+        assert self._client.own_id is not None  # whoever can post has one
+        waiting = await self._mentions.record(page.mentions, self._client.own_id)
+        self._heard |= {mention.id: mention for mention in page.mentions if mention.id in waiting}
+
+    async def _settle(self, page: MentionPage, call: Call) -> None:
+        """Write down what X bills for the page: what was read earlier on this UTC day costs nothing more."""
+        async with self._ledger.database.transaction() as transaction:
+            billed = replace(
+                page,
+                post_ids=await self._charges.posts(transaction, page.post_ids),
+                included_ids=await self._charges.posts(transaction, page.included_ids),
+                user_ids=await self._charges.users(transaction, page.user_ids),
+            )
+            units = len(billed.post_ids | billed.included_ids) + len(billed.user_ids)
+            await call.settle(units, billed.cost(self._ledger.prices, self._owns_app), transaction)
+
+    async def _authors(self, mentions: Sequence[Mention]) -> dict[str, Author | None]:
+        """Who wrote these, of those whom X has to be asked about."""
+        if self._settings.answer_bots:
+            return {}
+        strangers = await self._mentions.strangers(mention.author_id for mention in mentions)
+        found: dict[str, Author | None] = {}
+        price = self._ledger.prices.user_read
+        for start in range(0, len(strangers), PAGE_SIZE):
+            batch = strangers[start : start + PAGE_SIZE]
+            most, what = len(batch) * price, f"Looking up who mentions {self.account}"
+            resource = f"authors {self.account} {batch[0]}"
+            async with self._ledger.hold(
+                "mention", self._settings.persona, most, what, len(batch), resource, self.account
+            ) as call:
+                shown = await self._client.authors(batch)
+                async with self._ledger.database.transaction() as transaction:
+                    billed = len(await self._charges.users(transaction, shown))
+                    await call.settle(billed, billed * price, transaction)
+            found |= {author_id: shown.get(author_id) for author_id in batch}
+        return found
+
+    # Answering
+
+    async def _answer_waiting(self) -> None:
+        """Answer or leave alone each mention that waits, the oldest first."""
+        candidates = []
+        for noted in await self._mentions.in_state(MentionState.WAITING):
+            mention = self._heard.get(noted.id)
+            if mention is None:
+                continue  # its words are read again
+            if noted.wants is Wants.CONFIRMATION:
+                await self._confirm(mention, noted)
+            elif await self._is_answerable(mention):
+                candidates.append((mention, noted))
+        authors = await self._authors([mention for mention, _ in candidates])
+        for mention, noted in candidates:
+            await self._answer(mention, noted, authors)
+        waiting = {noted.id for noted in await self._mentions.in_state(MentionState.WAITING)}
+        self._heard = {mention_id: each for mention_id, each in self._heard.items() if mention_id in waiting}
+
+    async def _is_answerable(self, mention: Mention) -> bool:
+        """Whether nothing speaks against it; else it is left alone."""
+        assert self._client.own_id is not None
+        known = await self._mentions.circumstances(mention, self._client.own_id, self._ours, self._settings)
+        reason = left_alone_because(mention, known)
+        if reason is not None:
+            await self._mentions.leave(mention.id, reason)
+        return reason is None
+
+    async def _answer(self, mention: Mention, noted: Noted, authors: dict[str, Author | None]) -> None:
+        """Have an answer made and send it."""
+        if mention.author_id in authors:
+            reason = author_left_alone_because(authors[mention.author_id], self._settings.answer_bots)
+            if reason is not None:
+                await self._mentions.leave(mention.id, reason)
+                return
+        if not await self._is_answerable(mention):  # its author may have had an answer or left since
+            return
+        incoming = await self._incoming(mention)
+        await self._conversation.not_delivered(Platform.X, mention.id)  # one that was made was never handed to X
+        try:
+            answer = await self._conversation.answer(incoming)
+        except (Refused, UnknownPersona) as error:
+            await self._mentions.leave(mention.id, "nothing was fit to be said, or its author had asked too often")
+            log.info("a mention is left alone", account=self.account, mention=mention.id, reason=str(error))
+            return
+        text = without_links(calling_nobody(answer.draft.text)).strip() if answer else ""
+        if answer is None or not text:
+            await self._mentions.leave(mention.id, "nothing was fit to be said")
+            return
+        await self._send(mention, noted, text, incoming, answer)
+
+    async def _incoming(self, mention: Mention) -> Incoming:
+        assert self._client.own_id is not None
+        return Incoming(
+            Platform.X,
+            message_id=mention.id,
+            channel_id=self.account,
+            author_id=mention.author_id,
+            text=mention.said_without(self._client.own_id),
+            thread=await self._mentions.thread(mention),
+            persona=self._settings.persona,
+            in_its_language=True,
+        )
+
+    async def _confirm(self, mention: Mention, noted: Noted) -> None:
+        """Tell somebody once that there will be no more answers. The time makes each text another one, as X asks."""
+        at = f"{mention.created_at:%Y-%m-%d %H:%M:%S}"
+        await self._send(mention, noted, f"As you asked at {at} UTC, this account will not reply to you again.")
+
+    async def _send(
+        self,
+        mention: Mention,
+        noted: Noted,
+        text: str,
+        incoming: Incoming | None = None,
+        answer: Answer | None = None,
+    ) -> None:
+        """Hand a reply to X within the cap and write down what became of it, even when cancelled meanwhile."""
+        price, resource = self._ledger.prices.summoned_reply, self._resource(mention.id)
+        bystanders = (mention.carried | mention.named | self._ours) - {mention.author_id, self._client.own_id}
+        try:
+            async with self._ledger.hold(
+                "reply", self._settings.persona, price, "A reply", resource=resource, account=self.account
+            ) as call:
+                if not await self._mentions.take(mention.id):
+                    return
+                try:
+                    reply_id = await self._client.reply(text, mention.id, bystanders)
+                except XError as error:
+                    await _to_its_end(self._note_failure(noted, error))
+                    raise
+                await _to_its_end(self._note_success(mention.id, reply_id, text, incoming, answer))
+                await call.settle(1, price)
+        except XPostRefused as error:
+            log.info("X refused a reply", account=self.account, mention=mention.id, reason=str(error))
+        else:
+            self._said = ""
+            log.info("a mention was answered", account=self.account, mention=mention.id)
+
+    def _resource(self, mention_id: str) -> str:
+        return f"reply {self.account} {mention_id}"
+
+    async def _note_success(
+        self, mention_id: str, reply_id: str, text: str, incoming: Incoming | None, answer: Answer | None
+    ) -> None:
+        await self._mentions.answered(mention_id, reply_id)
+        if incoming is not None and answer is not None:
+            draft = answer.draft
+            said = Said(reply_id, answer.persona, answer.version, draft.seed, text, draft.novelty, draft.nearest)
+            await self._conversation.delivered(incoming, reply_id, said=[said])
+
+    async def _note_failure(self, noted: Noted, error: XError) -> None:
+        refused = isinstance(error, XPostRefused)
+        if (isinstance(error, XUnreachable) and error.outcome_unknown) or (refused and noted.tries):
+            await self._mentions.doubt(noted.id, str(error))  # an earlier try may be why X refuses another one
+            return
+        if refused or type(error) is XError:  # X's no, or one that it does not explain
+            await self._mentions.leave(noted.id, str(error))
+        else:
+            await self._mentions.not_taken(noted.id, str(error))
+        await self._conversation.not_delivered(Platform.X, noted.id)
+
+    # What became of a reply
+
+    async def _settle_doubts(self) -> None:
+        """Look at the account's own timeline for replies whose fate is not known."""
+        for noted in await self._mentions.in_state(MentionState.UNKNOWN):
+            reply_id = await self._find_reply(noted.id)
+            if reply_id is not None:
+                await self._mentions.answered(noted.id, reply_id)
+                incoming = Incoming(Platform.X, noted.id, self.account, "")
+                await self._conversation.delivered(incoming, reply_id)
+                await self._ledger.settle_unanswered(self._resource(noted.id), billed=True)
+                log.info("a reply whose answer was missing stands on X", account=self.account, mention=noted.id)
+            elif self._clock() - (noted.sending_since or _LONG_AGO) >= _LAG:
+                await self._conversation.not_delivered(Platform.X, noted.id)
+                await self._ledger.settle_unanswered(self._resource(noted.id), billed=False)
+                if noted.tries < MOST_TRIES:
+                    await self._mentions.not_there(noted.id)
+                    self._read_after = _LONG_AGO if noted.id not in self._heard else self._read_after
+                else:
+                    await self._mentions.leave(noted.id, noted.reason or "X does not take a reply to it")
+
+    async def _find_reply(self, mention_id: str) -> str | None:
+        """X's id of the account's reply to that mention; None where its timeline shows none."""
+        own_id, token = self._client.own_id, None
+        assert own_id is not None
+        each = most_for_a_mention(self._client.vocabulary, self._ledger.prices, self._owns_app)
+        for _ in range(_LOOKED_AT):
+            what, resource = "Looking for a reply on the own timeline", f"look {self.account} {mention_id} {token}"
+            async with self._ledger.hold(
+                "look", self._settings.persona, PAGE_SIZE * each, what, PAGE_SIZE, resource, self.account
+            ) as call:
+                page = await self._client.timeline_page(
+                    own_id,
+                    handle=self.account,
+                    since_id=mention_id,
+                    pagination_token=token,
+                    whole_retweets=False,
+                )
+                read = MentionPage((), page.next_token, page.post_ids, page.included_ids, page.user_ids)
+                await self._settle(read, call)
+            found = next((tweet.id for tweet in page.tweets if tweet.reply_to_id == mention_id), None)
+            token = page.next_token
+            if found is not None or token is None:
+                return found
+        return None
+
+
+def _wait_after(error: MockingbirdError, now: datetime) -> timedelta:
+    """How long that kind of work rests."""
+    if isinstance(error, Busy):
+        return timedelta(seconds=error.retry_after_s)
+    if isinstance(error, XRateLimited) and error.resets_at is not None:
+        return max(error.resets_at - now, _SOON)  # X's clock and ours may differ
+    if isinstance(error, XUnreachable):
+        return _SOON
+    return _MUCH_LATER if type(error) in (XError, BudgetExceeded) else _LATER
+
+
+async def _to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Run it to its end even when cancelled, and pass the cancellation on then."""
+    task = asyncio.create_task(work, name="what became of a reply")
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

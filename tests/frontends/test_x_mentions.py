@@ -1,0 +1,402 @@
+"""Whoever calls an account is answered once, and nobody else: the real client against X on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.config import Replies
+from bot.loopback.openapi import OpenAPIContract
+from bot.loopback.x import LoopbackX, XAccount, XRefusal
+from bot.replies.mentions import MentionState
+from tests.cut_off import cut_off
+from tests.fakes import FakeClock
+from tests.frontends.x_mentions_stage import SETTINGS, Stage, stage_at
+
+POST = "POST /2/tweets"
+MENTIONS = "GET /2/users/:id/mentions"
+ANSWERED, LEFT_ALONE = MentionState.ANSWERED, MentionState.LEFT_ALONE
+ACCOUNTS: list[XAccount | str] = ["Nell", "Crumb", "ada", "bob", XAccount("weather_bot", description="Rain or shine")]
+
+
+@pytest.fixture(scope="module")
+def contract() -> Iterator[OpenAPIContract | None]:
+    folder = os.environ.get("MOCKINGBIRD_TEST_SPECS")
+    name = "x-api-v2.159_xdk_2026-02-27_legacy_tweet_names.json"
+    yield OpenAPIContract.load(Path(folder) / name) if folder else None
+
+
+@pytest.fixture
+async def x(contract: OpenAPIContract | None, clock: FakeClock) -> AsyncIterator[LoopbackX]:
+    async with LoopbackX(ACCOUNTS, contract, clock=clock) as x:
+        yield x
+    assert x.violations == []
+
+
+@pytest.fixture
+async def nell(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> AsyncIterator[Stage]:
+    """Answers mentions of @Nell."""
+    async with stage_at(tmp_path / "stage.db", x, clock) as stage:
+        yield stage
+
+
+def said(x: LoopbackX, handle: str = "Nell") -> list[str]:
+    """What stands on the account, the oldest first."""
+    return [post.text for post in reversed(x.timeline(handle))]
+
+
+async def later(stage: Stage, clock: FakeClock, minutes: float = 6) -> None:
+    """The next turn."""
+    clock.advance(minutes=minutes)
+    await stage.frontend.turn()
+
+
+# Who is answered
+
+
+async def test_whoever_names_the_account_gets_a_reply(x: LoopbackX, nell: Stage) -> None:
+    post = x.post_as("ada", "@Nell how is the weather out there?")
+    await nell.frontend.turn()
+    [reply] = x.timeline("Nell")
+    assert (reply.text, reply.reply_to) == ("tweet number 1", post.id)
+    assert nell.speaker.asked == [("nell", "how is the weather out there?")]
+    assert await nell.states() == [ANSWERED]
+    assert x.bill() == await nell.ledger.month_total() == Decimal("0.021")  # mention, author, reply
+
+
+async def test_a_reply_to_a_post_of_the_account_calls_it(x: LoopbackX, nell: Stage) -> None:
+    post = x.post_as("Nell", "The lamp is lit.")
+    x.post_as("ada", "who lit it?", reply_to=post.id)
+    await nell.frontend.turn()
+    assert said(x) == ["The lamp is lit.", "tweet number 1"]
+
+
+async def test_a_name_that_x_carries_along_calls_nobody(x: LoopbackX, nell: Stage) -> None:
+    """In a reply to somebody else the names at the beginning are X's, not the author's."""
+    bob = x.post_as("bob", "@Crumb hello")
+    x.post_as("ada", "@Nell @bob I agree with you", reply_to=bob.id)
+    x.post_as("ada", "@bob ask @Nell about that", reply_to=bob.id)
+    await nell.frontend.turn()
+    assert await nell.states() == [LEFT_ALONE, ANSWERED]
+    assert (await nell.reasons())[0] == "it does not call the account"
+
+
+async def test_bystanders_are_left_out_of_the_reply(x: LoopbackX, nell: Stage) -> None:
+    x.post_as("ada", "@bob look what @Nell and @Crumb say")
+    await nell.frontend.turn()
+    [body] = [request.body for request in x.requests if request.route == POST]
+    assert body is not None
+    assert set(body["reply"]["exclude_reply_user_ids"]) == {x.account("bob").id, x.account("Crumb").id}
+
+
+async def test_a_reply_names_nobody_and_holds_no_link(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    texts = ("Ask @bob or see https://example.org today.",)
+    async with stage_at(tmp_path / "stage.db", x, clock, texts=texts) as stage:
+        x.post_as("ada", "@Nell who knows?")
+        await stage.frontend.turn()
+    assert said(x) == ["Ask bob or see today."]
+    assert "post with link created" not in x.bill_by_kind()
+
+
+async def test_two_accounts_of_ours_do_not_talk_to_each_other(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    crumb = SETTINGS.model_copy(update={"persona": "crumb"})
+    x.post_as("Crumb", "@Nell good morning")
+    x.post_as("Nell", "@Crumb good morning to you")
+    async with (
+        stage_at(tmp_path / "stage.db", x, clock) as first,
+        stage_at(tmp_path / "stage.db", x, clock, crumb, account="crumb", handle="Crumb") as second,
+    ):
+        await first.frontend.turn()
+        await second.frontend.turn()
+        assert await first.reasons() == ["it is by another account of ours"] * 2
+    assert [route for route in (request.route for request in x.requests) if route == POST] == []
+
+
+async def test_a_bot_is_answered_only_where_the_settings_say_so(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    x.post_as("weather_bot", "@Nell rain at noon")
+    async with stage_at(tmp_path / "one.db", x, clock) as stage:
+        await stage.frontend.turn()
+        assert await stage.reasons() == ["its author is a bot"]
+    bots_too = SETTINGS.model_copy(update={"answer_bots": True})
+    async with stage_at(tmp_path / "two.db", x, clock, bots_too) as stage:
+        await stage.frontend.turn()
+        assert await stage.states() == [ANSWERED]
+
+
+async def test_an_author_who_was_answered_is_not_looked_up_again(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    for number in (1, 2, 3):
+        clock.advance(days=1)
+        x.post_as("ada", f"@Nell question {number}")
+        await later(nell, clock)
+    assert x.bill_by_kind()["user read"] == Decimal("0.010")
+    assert x.bill() == await nell.ledger.month_total()
+
+
+async def test_a_conversation_ends_after_so_many_answers(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    x.post_as("ada", "@Nell tell me more")
+    for _ in range(5):
+        await later(nell, clock)
+        x.post_as("ada", "and then?", reply_to=x.timeline("Nell")[0].id)
+    assert len(said(x)) == SETTINGS.most_turns
+    assert (await nell.reasons())[3] == "its author has had 3 answers in this conversation"
+    x.post_as("ada", "@Nell something else")
+    await later(nell, clock)
+    assert len(said(x)) == SETTINGS.most_turns + 1
+
+
+async def test_the_answer_knows_what_was_said_before(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    x.post_as("ada", "@Nell tell me more")
+    await nell.frontend.turn()
+    x.post_as("ada", "and then?", reply_to=x.timeline("Nell")[0].id)
+    await later(nell, clock)
+    assert nell.speaker.thread == ("tweet number 1",)
+
+
+async def test_no_reply_says_that_somebody_asks_too_often(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    async with stage_at(tmp_path / "stage.db", x, clock, replies=Replies(requests_per_hour=2)) as stage:
+        for number in range(4):
+            x.post_as("ada", f"@Nell question {number}")
+        await stage.frontend.turn()
+        assert await stage.states() == [ANSWERED, ANSWERED, LEFT_ALONE, LEFT_ALONE]
+    assert len(said(x)) == 2
+
+
+# Once
+
+
+async def test_a_second_delivery_is_silent(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    x.post_as("ada", "@Nell hello")
+    await nell.frontend.turn()
+    async with nell.database.transaction() as transaction:
+        await transaction.run("DELETE FROM marks")
+    await later(nell, clock)
+    assert said(x) == ["tweet number 1"]
+    assert x.bill() == await nell.ledger.month_total()
+
+
+async def test_cut_off_anywhere_a_mention_is_answered_once(
+    tmp_path: Path, contract: OpenAPIContract | None, clock: FakeClock
+) -> None:
+    ends = set()
+    for step in count(1):
+        path = tmp_path / f"{step}.db"
+        async with LoopbackX(ACCOUNTS, contract, clock=clock) as x:
+            x.post_as("ada", "@Nell how are you?")
+            async with stage_at(path, x, clock) as stage:
+                was_under_way = await cut_off(stage.frontend.turn(), step)
+            async with stage_at(path, x, clock) as stage:
+                for _ in range(3):
+                    clock.advance(minutes=2)
+                    await stage.frontend.turn()
+                    clock.advance(minutes=6)
+                [state] = await stage.states()
+                spent = await stage.ledger.month_total()
+            ends.add((state, len(said(x))))
+            assert spent >= x.bill()
+            assert x.violations == []
+        if not was_under_way:
+            break
+    assert ends == {(ANSWERED, 1)}
+
+
+@pytest.mark.parametrize("refusal", [XRefusal.ANSWER_LOST, XRefusal.UNAVAILABLE])
+async def test_a_reply_whose_answer_is_missing_is_looked_for_before_it_is_sent_again(
+    x: LoopbackX, clock: FakeClock, nell: Stage, refusal: XRefusal
+) -> None:
+    x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, refusal)
+    await nell.frontend.turn()
+    assert await nell.states() == [MentionState.UNKNOWN]
+    for _ in range(2):
+        await later(nell, clock)
+    assert (await nell.states(), len(said(x))) == ([ANSWERED], 1)
+    assert x.bill() == await nell.ledger.month_total()
+
+
+async def test_after_a_restart_the_words_of_those_that_wait_are_read_again(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    x.post_as("ada", "@Nell first")
+    x.fail_next(POST, XRefusal.WINDOW)
+    async with stage_at(tmp_path / "stage.db", x, clock) as stage:
+        await stage.frontend.turn()
+        assert await stage.states() == [MentionState.WAITING]
+    gone = x.post_as("bob", "@Nell second")
+    async with stage_at(tmp_path / "stage.db", x, clock) as stage:
+        x.fail_next(POST, XRefusal.WINDOW)
+        await stage.frontend.turn()
+    x.delete_behind(gone.id)
+    clock.advance(minutes=20)
+    async with stage_at(tmp_path / "stage.db", x, clock) as stage:
+        await stage.frontend.turn()
+        assert await stage.states() == [ANSWERED, LEFT_ALONE]
+        assert (await stage.reasons())[1] == "X shows it no more"
+        assert x.bill() == await stage.ledger.month_total()
+
+
+async def test_what_was_said_during_a_long_downtime_is_left_alone(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    async with stage_at(tmp_path / "stage.db", x, clock) as stage:
+        x.post_as("ada", "@Nell hello")
+        await stage.frontend.turn()
+    x.post_as("ada", "@Nell are you there?")
+    clock.advance(days=2)
+    x.post_as("ada", "@Nell anybody?")
+    async with stage_at(tmp_path / "stage.db", x, clock, texts=("The lamp is lit.",)) as stage:
+        await stage.frontend.turn()
+        assert await stage.states() == [ANSWERED, LEFT_ALONE, ANSWERED]
+        assert (await stage.reasons())[1] == "it is older than a day"
+
+
+# Whoever wants no answers
+
+
+async def test_whoever_opts_out_is_told_once_and_never_answered_again(
+    x: LoopbackX, clock: FakeClock, nell: Stage
+) -> None:
+    x.post_as("ada", "@Nell hello")
+    await nell.frontend.turn()
+    for text in ("@Nell STOP!", "@Nell stop", "@Nell hello again"):
+        x.post_as("ada", text)
+        await later(nell, clock)
+    assert len(said(x)) == 2
+    assert said(x)[1].startswith("As you asked")
+    assert await nell.conversation.opt_outs.has("x", x.account("ada").id)
+    kept = [
+        await nell.database.one(f"SELECT 1 FROM {table} WHERE author_id = ?", (x.account("ada").id,))
+        for table in ("messages", "x_mentions")
+    ]
+    assert kept == [None, None]
+
+
+async def test_cut_off_anywhere_an_opt_out_is_honoured_and_confirmed_once(
+    tmp_path: Path, contract: OpenAPIContract | None, clock: FakeClock
+) -> None:
+    for step in count(1):
+        path = tmp_path / f"{step}.db"
+        async with LoopbackX(ACCOUNTS, contract, clock=clock) as x:
+            x.post_as("ada", "@Nell leave me alone")
+            async with stage_at(path, x, clock) as stage:
+                was_under_way = await cut_off(stage.frontend.turn(), step)
+            async with stage_at(path, x, clock) as stage:
+                for _ in range(3):
+                    clock.advance(minutes=2)
+                    await stage.frontend.turn()
+                    clock.advance(minutes=6)
+                assert await stage.conversation.opt_outs.has("x", x.account("ada").id)
+            assert len(said(x)) == 1
+        if not was_under_way:
+            break
+
+
+async def test_a_stop_that_is_not_meant_for_the_account_is_honoured_in_silence(x: LoopbackX, nell: Stage) -> None:
+    bob = x.post_as("bob", "hello")
+    x.post_as("ada", "@bob @Nell stop", reply_to=bob.id)
+    await nell.frontend.turn()
+    assert said(x) == []
+    assert await nell.conversation.opt_outs.has("x", x.account("ada").id)
+
+
+# What X says
+
+
+async def test_a_reply_that_x_does_not_allow_is_left_alone(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, XRefusal.REPLY_NOT_ALLOWED)
+    for _ in range(3):
+        await later(nell, clock)
+    assert await nell.states() == [LEFT_ALONE]
+    assert "mentioned or quoted" in str((await nell.reasons())[0])
+    assert said(x) == []
+    assert x.bill() == await nell.ledger.month_total()
+
+
+async def test_a_mention_that_is_deleted_meanwhile_is_left_alone(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    post = x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, XRefusal.WINDOW)
+    await nell.frontend.turn()
+    x.delete_behind(post.id)
+    await later(nell, clock, minutes=20)
+    assert await nell.states() == [LEFT_ALONE]
+    assert "deleted or hidden" in str((await nell.reasons())[0])
+
+
+@pytest.mark.parametrize("refusal", [XRefusal.WINDOW, XRefusal.CREDITS_DEPLETED, XRefusal.UNAUTHORIZED])
+async def test_a_no_for_now_keeps_the_mention(x: LoopbackX, clock: FakeClock, nell: Stage, refusal: XRefusal) -> None:
+    x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, refusal)
+    await nell.frontend.turn()
+    await later(nell, clock, minutes=14)
+    assert (await nell.states(), said(x)) == ([MentionState.WAITING], [])
+    await later(nell, clock, minutes=2)
+    assert (await nell.states(), len(said(x))) == ([ANSWERED], 1)
+    assert x.bill() == await nell.ledger.month_total()
+
+
+async def test_while_x_takes_no_more_reads_nothing_is_asked(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    x.fail_next(MENTIONS, XRefusal.WINDOW)
+    with capture_logs() as logs:
+        for _ in range(3):
+            await later(nell, clock, minutes=4)
+    assert len(x.requests) == 1
+    assert [entry["event"] for entry in logs] == ["reading mentions pauses"]
+    await later(nell, clock, minutes=10)
+    assert len(x.requests) == 2
+
+
+# Money
+
+
+async def test_at_the_cap_reads_stop_before_replies_do(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, XRefusal.WINDOW)
+    async with stage_at(tmp_path / "stage.db", x, clock, cap="0.15", reserve="0.04") as stage:
+        await stage.frontend.turn()
+        x.post_as("bob", "@Nell hello, too")
+        requests = len([request for request in x.requests if request.route == MENTIONS])
+        await later(stage, clock, minutes=20)
+        assert len([request for request in x.requests if request.route == MENTIONS]) == requests
+        assert (await stage.states(), len(said(x))) == ([ANSWERED], 1)
+        assert x.bill() == await stage.ledger.month_total()
+
+
+async def test_a_reply_that_would_go_over_the_cap_waits(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, XRefusal.WINDOW)
+    await nell.frontend.turn()
+    async with nell.ledger.hold("fetch", "ada", Decimal("19.98"), "A long fetch") as call:
+        await later(nell, clock, minutes=20)
+        assert await nell.states() == [MentionState.WAITING]
+        await call.settle(0, Decimal(0))
+    await later(nell, clock, minutes=61)
+    assert (await nell.states(), len(said(x))) == ([ANSWERED], 1)
+
+
+async def test_each_call_is_in_the_ledger_with_its_account(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    crumb = SETTINGS.model_copy(update={"persona": "crumb"})
+    x.post_as("ada", "@Crumb hello")
+    async with stage_at(tmp_path / "stage.db", x, clock, crumb, account="crumb", handle="Crumb") as stage:
+        await stage.frontend.turn()
+        entries = (await stage.ledger.month()).entries
+    assert {(entry.purpose, entry.account, entry.usd) for entry in entries} == {
+        ("mention", "crumb", Decimal("0.015")),  # a post read, since another account owns the app, and a user read
+        ("reply", "crumb", Decimal("0.010")),
+    }
+    assert x.bill() == Decimal("0.025")
+
+
+async def test_no_words_are_logged(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    x.post_as("ada", "@Nell hello from the harbour")
+    x.fail_next(POST, XRefusal.UNAVAILABLE)
+    with capture_logs() as logs:
+        for _ in range(3):
+            await later(nell, clock)
+    assert len(said(x)) == 1
+    assert not any(word in str(logs) for word in ("harbour", "tweet number"))
