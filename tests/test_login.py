@@ -31,7 +31,7 @@ async def stage(folder: Path) -> AsyncIterator[tuple[LoopbackX, Path, Mapping[st
     """X, a configuration, and the environment of its processes."""
     port = free_port()
     back = f"http://127.0.0.1:{port}/callback"
-    async with LoopbackX(["Nell", "Ada"], contracts()[0], redirect_uris=[back]) as x:
+    async with LoopbackX(["Nell", "Ada"], *contracts(), redirect_uris=[back]) as x:
         settings = {"enabled": True, "api_base": x.api_base, "login_base": x.api_base, "login_port": port}
         config = write_config(folder, {"x": settings, "log": {"format": "json", "level": "debug"}})
         secrets = {"X_CLIENT_ID": x.app.client_id, "X_CLIENT_SECRET": str(x.app.client_secret)}
