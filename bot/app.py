@@ -31,6 +31,7 @@ from bot.frontends.discord.outlet import DiscordOutlet
 from bot.frontends.discord.services import Services
 from bot.frontends.web.frontend import WebFrontend
 from bot.frontends.x.frontend import XFrontend
+from bot.frontends.x.listening import Listener
 from bot.frontends.x.login import logged_in
 from bot.frontends.x.mentions import XMentions
 from bot.frontends.x.outlet import XOutlet
@@ -73,6 +74,7 @@ from bot.tweets.x_api import XClient, XKeys
 from bot.tweets.x_bodies import VOCABULARIES
 from bot.tweets.x_logins import JustLoggedIn, Login, Logins, UserTokens
 from bot.tweets.x_oauth2 import OAuth2App, Tokens, new_verifier, renewed, revoke
+from bot.tweets.x_stream import MentionStream
 from bot.tweets.x_windows import Windows
 
 LOOK_S = 1.0  # how often the service looks for takedowns, which another process may have begun
@@ -543,6 +545,8 @@ async def _serve(stack: AsyncExitStack, config: Config) -> None:
             group.create_task(x.frontend.run(), name="x")
             for each in x.mentions:
                 group.create_task(each.run(), name=f"mentions of {each.account}")
+            for listener in x.listeners:
+                group.create_task(listener.run(), name=f"stream of mentions of {listener.account}")
             group.create_task(purchases.run(), name="purchases")
         if discord is not None:
             group.create_task(discord.run(), name="discord")
@@ -556,6 +560,7 @@ class _X:
     check: ComplianceCheck
     frontend: XFrontend
     mentions: Sequence[XMentions]  # one for each account of ours that answers
+    listeners: Sequence[Listener]  # one for each of these whose mentions are streamed
 
 
 def _only_one(stack: AsyncExitStack, config: Config) -> None:
@@ -597,19 +602,19 @@ async def _x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> _X:
     client = await stack.enter_async_context(open_x(rooms.config, rooms.database))
     collector = Collector(client, rooms.store, rooms.database, rooms.ledger, settings, now, retraining.ring)
     check = ComplianceCheck(client, rooms.store, rooms.database, rooms.ledger, settings, now)
-    mentions = await _x_mentions(stack, rooms)
-    return _X(collector, check, XFrontend(client, rooms.posts, rooms.ledger, settings, now), mentions)
+    mentions, listeners = await _x_mentions(stack, rooms)
+    return _X(collector, check, XFrontend(client, rooms.posts, rooms.ledger, settings, now), mentions, listeners)
 
 
-async def _x_mentions(stack: AsyncExitStack, rooms: Rooms) -> list[XMentions]:
-    """What answers, for each account of ours whose settings say so."""
+async def _x_mentions(stack: AsyncExitStack, rooms: Rooms) -> tuple[list[XMentions], list[Listener]]:
+    """What answers, for each account of ours whose settings say so, and what listens for it."""
     config = rooms.config
     accounts = x_accounts(config.x)
     if not any(settings.reply_to_mentions for settings in accounts.values()):
-        return []
+        return [], []
     clients = {name: await stack.enter_async_context(open_x(config, rooms.database, name)) for name in accounts}
     ours = frozenset(client.own_id for client in clients.values() if client.own_id)
-    return [
+    answering = [
         XMentions(
             clients[name],
             Mentions(rooms.database, rooms.conversation.opt_outs, name, now),
@@ -623,6 +628,22 @@ async def _x_mentions(stack: AsyncExitStack, rooms: Rooms) -> list[XMentions]:
         for name, settings in accounts.items()
         if settings.reply_to_mentions
     ]
+    streamed = [each for each in answering if accounts[each.account].mentions_by == "stream"]
+    return answering, [await _listener(stack, rooms, each, clients[each.account]) for each in streamed]
+
+
+async def _listener(stack: AsyncExitStack, rooms: Rooms, mentions: XMentions, client: XClient) -> Listener:
+    """What listens for mentions of an account. Raises `ConfigError` without a bearer token."""
+    settings = x_accounts(rooms.config.x)[mentions.account]
+    token = secret(settings.bearer_token_env)
+    if token is None:
+        raise ConfigError(
+            f"Streaming mentions needs the bearer token in the variable {settings.bearer_token_env}. Set it, or set "
+            '[x] mentions_by = "polling".'
+        )
+    stream = MentionStream(token, settings.api_base, VOCABULARIES[settings.vocabulary])
+    await stack.enter_async_context(stream)
+    return Listener(stream, client, mentions, rooms.ledger, settings.persona)
 
 
 def open_purchases(rooms: Rooms, collector: Collector | None) -> Purchases:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
@@ -12,8 +13,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.config import Replies
+from bot.forgetting import ConversationRoom
 from bot.loopback.openapi import OpenAPIContract
-from bot.loopback.x import LoopbackX, XAccount, XRefusal
+from bot.loopback.x import LoopbackX, Moment, XAccount, XRefusal
+from bot.personas.takedown import Subject
 from bot.replies.mentions import MentionState
 from tests.cut_off import cut_off
 from tests.fakes import FakeClock
@@ -349,6 +352,43 @@ async def test_while_x_takes_no_more_reads_nothing_is_asked(x: LoopbackX, clock:
     assert [entry["event"] for entry in logs] == ["reading mentions pauses"]
     await later(nell, clock, minutes=10)
     assert len(x.requests) == 2
+
+
+# What is held about it
+
+
+async def test_a_takedown_finds_the_replies_of_a_persona_by_account(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    found = []
+    for account, handle in (("main", "Nell"), ("second", "Crumb")):
+        x.post_as("ada", f"@{handle} hello")
+        async with stage_at(
+            tmp_path / "stage.db", x, clock, texts=(f"from {handle}",), account=account, handle=handle
+        ) as stage:
+            await stage.frontend.turn()
+            room, subject = ConversationRoom(stage.conversation), Subject(("nell",), ("nell",), "", ())
+            found = list(await room.said(subject))
+    ids = [x.timeline(handle)[0].id for handle in ("Nell", "Crumb")]
+    assert [(each.platform, each.channel, each.id) for each in found] == [("x", "", ids[0]), ("x", "second", ids[1])]
+
+
+async def test_the_account_answers_as_its_own_persona_whoever_is_named(x: LoopbackX, nell: Stage) -> None:
+    x.post_as("ada", "@Nell crumb: what is in the oven?")
+    await nell.frontend.turn()
+    assert nell.speaker.asked == [("nell", "crumb: what is in the oven?")]
+
+
+async def test_a_protected_author_is_not_answered(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    x.post_as("ada", "@Nell hello")
+    async with stage_at(tmp_path / "stage.db", x, clock) as stage:
+        hold = x.hold_next("GET /2/users", Moment.BEFORE)
+        turn = asyncio.create_task(stage.frontend.turn())
+        await hold.arrived.wait()
+        x.protect("ada")
+        hold.release.set()
+        await turn
+        assert await stage.reasons() == ["its author is protected"]
 
 
 # Money

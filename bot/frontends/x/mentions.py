@@ -38,7 +38,7 @@ from bot.replies.answers import Said
 from bot.replies.conversation import Answer, Conversation
 from bot.replies.incoming import Incoming, Platform
 from bot.replies.mentions import GONE, MOST_TRIES, Mentions, MentionState, Noted, Wants
-from bot.replies.pace import pace
+from bot.replies.pace import LONGEST, pace
 from bot.replies.summons import TOO_OLD, author_left_alone_because, left_alone_because
 from bot.tweets.charges import Charges
 from bot.tweets.costs import Call, Ledger
@@ -88,11 +88,19 @@ class XMentions:
         self._bell = asyncio.Event()
         self._read_after = _LONG_AGO
         self._send_after = _LONG_AGO
+        self._is_streamed = False
         self._said = ""  # the last trouble in the log, so that it stands there once
 
     def wake(self) -> None:
         """Have `run` look now; rings while it works are one ring."""
         self._bell.set()
+
+    def streamed(self, connected: bool) -> None:
+        """Mentions come by themselves from now on, or no more; either way what was missed is read at once."""
+        if connected != self._is_streamed:
+            self._is_streamed = connected
+            self._read_after = min(self._read_after, self._clock())
+            self.wake()
 
     async def run(self) -> None:
         """Read and answer until cancelled. Says so and returns where the account has no keys or no persona."""
@@ -161,7 +169,8 @@ class XMentions:
             await self._mentions.leave(mention_id, GONE)
         month = await self._ledger.month()
         now = self._clock()
-        self._read_after = now + pace(self._every, month.spent + month.under_way, month.cap, now)
+        paced = pace(self._every, month.spent + month.under_way, month.cap, now)
+        self._read_after = now + (LONGEST if self._is_streamed else paced)
 
     async def _read_page(self, since: str | None, token: str | None) -> MentionPage:
         most = PAGE_SIZE * most_for_a_mention(self._client.vocabulary, self._ledger.prices, self._owns_app)
@@ -173,7 +182,7 @@ class XMentions:
                 since_id=since, start_time=None if since else self._clock() - TOO_OLD, pagination_token=token
             )
             await self.hear(page)
-            await self._settle(page, call)
+            await self.settle(page, call)
         return page
 
     async def hear(self, page: MentionPage) -> None:
@@ -182,8 +191,11 @@ class XMentions:
         waiting = await self._mentions.record(page.mentions, self._client.own_id)
         self._heard |= {mention.id: mention for mention in page.mentions if mention.id in waiting}
 
-    async def _settle(self, page: MentionPage, call: Call) -> None:
-        """Write down what X bills for the page: what was read earlier on this UTC day costs nothing more."""
+    async def settle(self, page: MentionPage, call: Call, owned: bool | None = None) -> None:
+        """Write down what X bills for the page: what was read earlier on this UTC day costs nothing more.
+
+        `owned`: at the lower price; None where it was read with the account's own keys.
+        """
         async with self._ledger.database.transaction() as transaction:
             billed = replace(
                 page,
@@ -192,7 +204,8 @@ class XMentions:
                 user_ids=await self._charges.users(transaction, page.user_ids),
             )
             units = len(billed.post_ids | billed.included_ids) + len(billed.user_ids)
-            await call.settle(units, billed.cost(self._ledger.prices, self._owns_app), transaction)
+            usd = billed.cost(self._ledger.prices, self._owns_app if owned is None else owned)
+            await call.settle(units, usd, transaction)
 
     async def _authors(self, mentions: Sequence[Mention]) -> dict[str, Author | None]:
         """Who wrote these, of those whom X has to be asked about."""
@@ -219,11 +232,12 @@ class XMentions:
 
     async def _answer_waiting(self) -> None:
         """Answer or leave alone each mention that waits, the oldest first."""
-        candidates = []
+        candidates, considered = [], set()
         for noted in await self._mentions.in_state(MentionState.WAITING):
             mention = self._heard.get(noted.id)
             if mention is None:
                 continue  # its words are read again
+            considered.add(noted.id)
             if noted.wants is Wants.CONFIRMATION:
                 await self._confirm(mention, noted)
             elif await self._is_answerable(mention):
@@ -232,7 +246,8 @@ class XMentions:
         for mention, noted in candidates:
             await self._answer(mention, noted, authors)
         waiting = {noted.id for noted in await self._mentions.in_state(MentionState.WAITING)}
-        self._heard = {mention_id: each for mention_id, each in self._heard.items() if mention_id in waiting}
+        for mention_id in considered - waiting:  # others may have come in from the stream meanwhile
+            self._heard.pop(mention_id, None)
 
     async def _is_answerable(self, mention: Mention) -> bool:
         """Whether nothing speaks against it; else it is left alone."""
@@ -376,7 +391,7 @@ class XMentions:
                     whole_retweets=False,
                 )
                 read = MentionPage((), page.next_token, page.post_ids, page.included_ids, page.user_ids)
-                await self._settle(read, call)
+                await self.settle(read, call)
             found = next((tweet.id for tweet in page.tweets if tweet.reply_to_id == mention_id), None)
             token = page.next_token
             if found is not None or token is None:
