@@ -407,6 +407,22 @@ async def test_at_the_cap_reads_stop_before_replies_do(tmp_path: Path, x: Loopba
         assert x.bill() == await stage.ledger.month_total()
 
 
+async def test_where_nothing_is_left_to_look_people_up_only_those_who_are_known_are_answered(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    async with stage_at(tmp_path / "stage.db", x, clock, cap="0.24", reserve="0.12") as stage:
+        x.post_as("ada", "@Nell hello")
+        await stage.frontend.turn()
+        x.post_as("ada", "@Nell hello again")
+        x.post_as("bob", "@Nell hello, too")
+        x.fail_next("GET /2/users", XRefusal.WINDOW)
+        await later(stage, clock)
+        async with stage.ledger.hold("fetch", "ada", Decimal("0.100"), "A fetch") as call:
+            await later(stage, clock, minutes=16)
+            await call.settle(0, Decimal(0))
+        assert await stage.states() == [ANSWERED, ANSWERED, MentionState.WAITING]
+
+
 async def test_a_reply_that_would_go_over_the_cap_waits(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
     x.post_as("ada", "@Nell hello")
     x.fail_next(POST, XRefusal.WINDOW)

@@ -96,7 +96,7 @@ class Listener:
                         self._mentions.streamed(True)
                         continue
                     await self._mentions.hear(page)
-                    await self._mentions.settle(page, call, owned=False)
+                    await self._mentions.reads.settle(page, call, owned=False)
                 self._mentions.wake()
 
     async def _own_handle(self) -> str:
@@ -105,5 +105,5 @@ class Listener:
             "look up", self._persona, price, "Asking X for the own handle", account=self.account
         ) as call:
             me = await self._client.me()
-            await self._mentions.settle(MentionPage((), None, frozenset(), user_ids=frozenset({me.id})), call)
+            await self._mentions.reads.settle(MentionPage((), None, frozenset(), user_ids=frozenset({me.id})), call)
         return me.handle
