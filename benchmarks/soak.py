@@ -117,7 +117,7 @@ class Crowd:
         """One request of any kind, to its answer."""
         channel, people = self.chance.choice(self.places)
         person = self.chance.choice(people)
-        kinds = {"mention": 55, "reply": 12, "direct": 5, "tweet": 18, "personas": 10}
+        kinds = {"mention": 55, "reply": 12, "direct": 5, "tweet": 16, "personas": 4, "help": 4, "status": 4}
         [kind] = self.chance.choices(list(kinds), list(kinds.values()))
         self.tally.asked[kind] += 1
         try:
