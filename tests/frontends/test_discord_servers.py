@@ -316,6 +316,21 @@ async def test_on_a_blocked_server_messages_are_met_with_silence_and_commands_wi
     assert len(await stage.posts.waiting()) == 1
 
 
+async def test_a_button_in_a_blocked_server_stays_without_effect_after_one_like_it_was_shown(stage: Stage) -> None:
+    """The library takes the class of a button that is shown for the one that is pressed."""
+    async with stage.running():
+        there = await stage.answer("hello")
+    async with stage.running(blocked_servers=(guild_of(stage).id,)):
+        robin = stage.server.world.user("robin")
+        here = await stage.reply(await stage.server.say(stage.server.world.direct(robin), robin, "hello?"))
+        await stage.known(here)
+        stage.speaker.asked.clear()
+        pressed = await stage.server.press(there, robin, "More like this")
+        await pressed.acknowledged(PATIENCE)
+        assert pressed.original is not None and "has not let it answer on this server" in pressed.original.content
+    assert stage.speaker.asked == []
+
+
 async def test_where_servers_are_allowed_others_are_not_answered(stage: Stage) -> None:
     world = stage.server.world
     other = world.add_guild("Harbour", [world.user("robin")], ["quay"], guild_of(stage).created)

@@ -22,6 +22,7 @@ from bot.frontends.discord.failures import Failures, say_privately
 from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.mentions import without_mention
 from bot.frontends.discord.rights import Rights
+from bot.frontends.discord.served import Served
 from bot.generation.draft import Drafts
 from bot.replies.addressing import addressed_persona
 from bot.replies.answers import Kept, beginning_of, vote_of
@@ -55,6 +56,7 @@ _LABELS = {
 
 
 class AnswerButton(
+    Served,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"answer:(?P<wish>another|more|original|delete|post):(?P<about>[0-9]+)",
 ):

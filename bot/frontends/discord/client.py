@@ -18,7 +18,6 @@ from bot.frontends.discord.duels import StopButton
 from bot.frontends.discord.forgetting import ForgetButton
 from bot.frontends.discord.forms import GONE, is_gone
 from bot.frontends.discord.guessing import GuessButton
-from bot.frontends.discord.guilds import served
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.invite import invite_link
 from bot.frontends.discord.mentions import said_to
@@ -72,7 +71,7 @@ class Client(discord.AutoShardedClient):
             RollbackButton,
             StopButton,
         )
-        self.add_dynamic_items(*map(served, buttons))
+        self.add_dynamic_items(*buttons)
 
     async def on_message(self, message: discord.Message) -> None:
         """Answer what is said to the bot, where the operator lets it answer."""

@@ -27,6 +27,7 @@ from bot.frontends.discord.lasting import TROUBLE, LastingMessage, say_directly
 from bot.frontends.discord.marks import Marks
 from bot.frontends.discord.places import Place
 from bot.frontends.discord.rights import Rights
+from bot.frontends.discord.served import Served
 from bot.frontends.discord.server_log import ServerLog
 from bot.frontends.discord.training_end import TrainingEnd
 from bot.replies.servers import Action
@@ -59,7 +60,7 @@ class Learning(Protocol):
 
 
 class CancelButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"training:(?P<number>[0-9]+):cancel"
+    Served, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"training:(?P<number>[0-9]+):cancel"
 ):
     """Stop one training. Everything it knows stands in its custom id, so it outlives the process."""
 
