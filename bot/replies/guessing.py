@@ -265,7 +265,7 @@ class Guessing:
             )
 
 
-_END = "ended_at = ?, started_by = ''"  # who had begun it matters no more
+_END = "ended_at = ?, started_by = '', rounds = '[]'"  # who had begun it matters no more, nor what was shown
 
 _UNDER_WAY = (
     "A game is under way in this channel. Its **End** button ends it, and after 10 minutes without a press anybody can "

@@ -98,8 +98,8 @@ async def test_five_rounds_mix_real_tweets_with_drafts_and_end_with_a_scoreboard
     assert f"<@{wren}>: 5 of 5\n<@{robin}>: {5 - sum(real)} of 5" in shown.content
     assert f"🥇 <@{wren}> 5 right of 5 (100%)" in board.content
     assert not is_real(shown) and shown.components == []
-    row = await stage.database.one("SELECT started_by FROM guess_games")
-    assert row is not None and row["started_by"] == ""
+    row = await stage.database.one("SELECT started_by, rounds FROM guess_games")
+    assert row is not None and (row["started_by"], row["rounds"]) == ("", "[]")
 
 
 async def test_real_tweets_are_nowhere_but_among_the_tweets(stage: Stage) -> None:
