@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
 from bot.database import Database
+from bot.frontends.discord.steady import steadily
 from bot.loopback.discord.world import Permission
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE
@@ -111,3 +113,14 @@ async def test_each_of_two_messages_at_once_gets_its_own_answer(stage: Stage) ->
         replies = [await stage.reply(first), await stage.reply(second)]
     assert [each.replies_to for each in replies] == [first, second]
     assert replies[0].content != replies[1].content
+
+
+async def test_what_was_cut_off_on_its_way_is_sent_again() -> None:
+    failures: list[Exception] = [aiohttp.ServerDisconnectedError(), ConnectionResetError(), TimeoutError()]
+
+    async def send() -> str:
+        if failures:
+            raise failures.pop()
+        return "sent"
+
+    assert await steadily(send) == "sent"

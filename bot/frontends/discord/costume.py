@@ -3,8 +3,8 @@
 One webhook for each channel, found again after a restart among the channel's by who made it. Its token is a secret that
 lets anybody write there, so it is held in memory only.
 
-A message that a webhook sends has no nonce: nothing lets Discord drop a second copy. So whatever may have arrived is
-not said again, in a plain reply neither.
+A message that a webhook sends has no nonce: nothing lets Discord drop a second copy. So what may have arrived is looked
+for in the channel before it is said again, and is not said as a plain reply then.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
+import aiohttp
 import discord
 import structlog
 
@@ -33,6 +37,8 @@ _LOOK_AGAIN_AFTER = 600.0  # seconds; each refusal counts among the invalid requ
 _LONGEST_CHANGE = 10.0  # seconds that an answer waits for a new face; Discord allows few changes
 _LOOKS_OFFICIAL = re.compile(r"(dis)(cord)|(cly)(de)", re.IGNORECASE)  # words that Discord takes in no such name
 _DEFAULT_AVATARS = 6
+_PAUSES = (1.0, 3.0, 9.0)  # seconds before a message that may have been said is looked for and said again
+_LOOKED_AT = 30  # messages
 
 _Place = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel
 
@@ -83,7 +89,7 @@ class Costumes:
                 return None
             options = _message(text, ping, view, thread) | _signature(webhook, persona)
             try:
-                said: discord.WebhookMessage = await webhook.send(wait=True, **options)
+                said = await _sent(webhook, channel, options)
             except discord.DiscordServerError:
                 raise
             except discord.HTTPException as trouble:  # a refusal: nothing was said
@@ -163,6 +169,36 @@ def _signature(webhook: discord.Webhook, persona: str) -> dict[str, str]:
         return {}
     number = hashlib.sha256(persona.encode()).digest()[0] % _DEFAULT_AVATARS
     return {"username": name, "avatar_url": f"{discord.Asset.BASE}/embed/avatars/{number}.png"}
+
+
+async def _sent(webhook: discord.Webhook, channel: Any, options: dict[str, Any]) -> discord.Message:
+    """The message that the webhook sends, once. Raises one of `TROUBLE`."""
+    before = channel.last_message_id or channel.id
+    webhook.session = _ThatTriesOnce(webhook.session)  # type: ignore[assignment]
+    for pause in _PAUSES:
+        try:
+            return await webhook.send(wait=True, **options)
+        except discord.DiscordServerError:
+            await asyncio.sleep(pause)
+            async for message in channel.history(limit=_LOOKED_AT, after=discord.Object(before)):
+                if message.webhook_id == webhook.id and message.content == options["content"]:
+                    return message  # type: ignore[no-any-return]
+    return await webhook.send(wait=True, **options)
+
+
+class _ThatTriesOnce:
+    """A session that lets the library, which sends again after errors of Discord's, know of them at once."""
+
+    def __init__(self, session: Any) -> None:
+        self._session: Any = session._session if isinstance(session, _ThatTriesOnce) else session
+
+    @asynccontextmanager
+    async def request(self, method: str, url: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer. Raises `DiscordServerError`."""
+        async with self._session.request(method, url, **options) as response:
+            if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise discord.DiscordServerError(response, await response.text())
+            yield response
 
 
 async def _dressed(place: _Place, rack: _Rack, own: str) -> discord.Webhook:
