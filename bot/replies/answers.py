@@ -1,8 +1,8 @@
 """What was said, message by message: so that a button under a message knows what it is about, a reply to it goes on
 with the same persona and version, and people can vote.
 
-Generated texts only; what people write is never stored. A row goes with its persona, with its server, and after
-`[replies] keep_days`.
+Generated texts, and how a command told one to begin; nothing else that people write is stored. A row goes with its
+persona, with its server, and after `[replies] keep_days`.
 """
 
 from __future__ import annotations

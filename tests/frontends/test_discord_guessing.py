@@ -241,3 +241,11 @@ async def test_nothing_is_kept_of_somebody_who_has_opted_out(stage: Stage) -> No
         shown = await (await stage.use("guess play", "wren")).answered(PATIENCE)
         assert "You have opted out" in await press_again(stage, shown, "robin", "Bot")
     assert await stage.database.all("SELECT * FROM guesses") == []
+
+
+async def test_a_word_that_is_not_said_on_the_server_is_not_shown_in_a_real_tweet_either(stage: Stage) -> None:
+    guild = str(stage.server.world.channel("talk").guild_id)
+    await stage.conversation.words.add("discord", guild, "lamp", "wren")
+    async with stage.running():
+        (told,) = await (await stage.use("guess play", "robin")).followed_up(PATIENCE)
+    assert "Too few tweets of nell are stored" in told.content

@@ -100,6 +100,18 @@ async def test_a_session_that_was_lost_answers_nothing_twice(stage: Stage) -> No
     assert [about for _, about in stage.speaker.asked] == ["hello", "and you?"]
 
 
+async def test_what_was_said_while_the_connection_hung_is_answered_once(tmp_path: Path, database: Database) -> None:
+    """It stays open, but nothing arrives any more; the bot notices by its heartbeats."""
+    async with staged(tmp_path, database, heartbeat_interval=0.2) as stage, stage.running():
+        await stage.answer("hello")
+        stage.server.go_silent()
+        message = await stage.say("can you hear me?")
+        await stage.reply(message)
+        await stage.answer("and now?")
+        assert len(stage.server.world.archive.replies_to(message)) == 1
+    assert [about for _, about in stage.speaker.asked] == ["hello", "can you hear me?", "and now?"]
+
+
 async def test_each_of_two_messages_at_once_gets_its_own_answer(stage: Stage) -> None:
     """The voice is held up until both are asked, and each answer is a reply to its own message."""
     stage.speaker.free.clear()

@@ -39,7 +39,10 @@ class Client(discord.AutoShardedClient):
     Nothing privileged is asked for, unless `message_content`.
     """
 
-    def __init__(self, desks: Desks, drain_seconds: float, *, message_content: bool = False) -> None:
+    def __init__(
+        self, desks: Desks, drain_seconds: float, *, message_content: bool = False, heartbeat_timeout: float = 60.0
+    ) -> None:
+        """`heartbeat_timeout`: seconds after which a gateway connection that says nothing is begun anew."""
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = True
         intents.guild_reactions = intents.dm_reactions = True
@@ -50,6 +53,7 @@ class Client(discord.AutoShardedClient):
             max_messages=None,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
+            heartbeat_timeout=heartbeat_timeout,
         )
         self.desks = desks
         self.replies = InFlight()  # answers to messages, commands and buttons
