@@ -236,6 +236,10 @@ class Conversation:
         chosen = await self.channels.get(platform, channel_id)
         return chosen.persona or self._settings.default_persona
 
+    async def persona_here(self, incoming: Incoming) -> str:
+        """Who answers where that was said when nobody is named."""
+        return (await self.channels.here(incoming)).persona or self._settings.default_persona
+
     async def set_channel_persona(self, platform: Platform, channel_id: str, persona: str, server_id: str = "") -> None:
         """From now on that persona answers there. Raises `UnknownPersona`."""
         await self.require_here(persona)
@@ -244,7 +248,7 @@ class Conversation:
 
     async def _is_unwanted(self, incoming: Incoming) -> bool:
         """Whether nobody is answered there, or the author does not want to be."""
-        if (await self.channels.get(incoming.platform, incoming.channel_id)).is_off:
+        if (await self.channels.here(incoming)).is_off:
             return True
         return await self.opt_outs.has(incoming.platform, incoming.author_id)
 
@@ -255,11 +259,10 @@ class Conversation:
         await self._record(incoming)
         if not wanted.goes_on:
             await self.quota.check(incoming)
-        if (await self.channels.get(incoming.platform, incoming.channel_id)).is_off:
+        if (await self.channels.here(incoming)).is_off:
             raise Refused("The bot is switched off in this channel. Ask in another one.")
-        here = incoming.platform, incoming.channel_id
         persona = wanted.persona
-        name = persona.strip().lower().removeprefix("@") if persona else await self.channel_persona(*here)
+        name = persona.strip().lower().removeprefix("@") if persona else await self.persona_here(incoming)
         await self.require_here(name)
         return name, await self._sampling(incoming, wanted.temperature, wanted.top_p)
 
@@ -295,7 +298,7 @@ class Conversation:
             return persona, None, text
         kept = await self.answers.find(incoming.platform, incoming.continues) if incoming.continues else None
         if kept is None:
-            return await self.channel_persona(incoming.platform, incoming.channel_id), None, text
+            return await self.persona_here(incoming), None, text
         try:
             return kept.said.persona, self._shelf.version(kept.said.persona, kept.said.version).version, text
         except UnknownVersion:  # it was deleted since

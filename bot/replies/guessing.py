@@ -84,7 +84,7 @@ class Guessing:
         `UnknownPersona`.
         """
         await self._require_free(incoming.platform, incoming.channel_id)
-        here = await self._conversation.channel_persona(incoming.platform, incoming.channel_id)
+        here = await self._conversation.persona_here(incoming)
         name = (persona or here).strip().lower().removeprefix("@")
         await self._conversation.require_here(name)
         since = self._clock()

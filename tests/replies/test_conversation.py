@@ -189,3 +189,18 @@ async def test_what_was_on_its_way_when_its_persona_was_forgotten_is_not_kept(co
     await conversation.forget(["nell"])
     await conversation.delivered(message(), "99", said=said_of(drafts, ["99"]))
     assert await conversation.answers.find("discord", "99") is None
+
+
+async def test_what_was_chosen_for_a_channel_holds_in_its_threads_unless_they_have_a_choice_of_their_own(
+    conversation: Conversation, speaker: FakeSpeaker
+) -> None:
+    await conversation.set_channel_persona(Platform.DISCORD, "bakery", "crumb")
+    threads = [replace(message(number, channel=f"thread{number}"), parent_id="bakery") for number in (1, 2, 3)]
+    await conversation.set_channel_persona(Platform.DISCORD, "thread2", "nell")
+    for each in threads[:2]:
+        await conversation.answer(each)
+    assert [persona for persona, _ in speaker.asked] == ["crumb", "nell"]
+    await conversation.channels.switch(Platform.DISCORD, "bakery", "", on=False)
+    assert await conversation.answer(threads[2]) is None
+    with pytest.raises(Refused, match="switched off in this channel"):
+        await conversation.drafts(replace(threads[2], message_id="4"), Wanted())

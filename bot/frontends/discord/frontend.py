@@ -110,7 +110,7 @@ class DiscordFrontend:
         self._posts = services.posts
         self._look_every = look_every_seconds
         self._server_log = ServerLog(services.conversation.servers)
-        rights = Rights(services.conversation.servers)
+        rights = Rights(services.conversation.servers, settings.deciding_servers)
         self._answers = AnswerDesk(
             services.conversation, services.shelf, services.posts, rights, failures, services.purchases.is_on
         )

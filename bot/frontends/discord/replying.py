@@ -74,7 +74,7 @@ class ReplyDesk:
         names = await asyncio.to_thread(self._shelf.personas)
         if not names:
             raise Refused(texts_replies.NOBODY_YET)
-        here = await self._conversation.channel_persona(Platform.DISCORD, str(interaction.channel_id))
+        here = await self._conversation.persona_here(asked_by(interaction))
         names.sort(key=lambda name: name != here)
         offered = names[: texts.MOST_LISTED]
         await AnswerAsForm(self, message, offered, more=len(names) > len(offered)).show(interaction)
