@@ -1,4 +1,4 @@
-"""Speaking as the persona: through a webhook of the channel that bears its name, marked (AI), and its face.
+"""Speaking as the persona: through a webhook of the channel, with its name, marked (AI), and its face.
 
 One webhook for each channel, found again after a restart among the channel's by who made it. Its token is a secret that
 lets anybody write there, so it is held in memory only.
@@ -144,6 +144,13 @@ def signed(persona: str) -> str:
     return f"{name[:75]} (AI)"
 
 
+def label(persona: str) -> str:
+    """What a webhook with that persona's face is called in the server's settings. It does not give the persona's name,
+    which would stand there still when the persona was forgotten; it tells after a restart whose face it is.
+    """
+    return f"Mockingbird {hashlib.sha256(persona.encode()).hexdigest()[:8]} (AI)"
+
+
 def _message(
     text: str, ping: discord.abc.User | None, view: discord.ui.View | None, thread: discord.Thread | None
 ) -> dict[str, Any]:
@@ -158,17 +165,17 @@ def _message(
 
 
 def _signature(webhook: discord.Webhook, persona: str) -> dict[str, str]:
-    """Name and face of one message, where they aren't the webhook's own.
+    """Name of one message, and its face where that isn't the webhook's own.
 
     A message can be signed with any name, but a face only by an address that Discord can read, and the bot has none in
     the public web; a face of the webhook itself can be changed only now and then. So whoever is called by name in a
     channel that has somebody else gets one of Discord's own default faces, always the same one.
     """
-    name = signed(persona)
-    if webhook.name == name:
-        return {}
+    name = {"username": signed(persona)}
+    if webhook.name == label(persona):
+        return name
     number = hashlib.sha256(persona.encode()).digest()[0] % _DEFAULT_AVATARS
-    return {"username": name, "avatar_url": f"{discord.Asset.BASE}/embed/avatars/{number}.png"}
+    return name | {"avatar_url": f"{discord.Asset.BASE}/embed/avatars/{number}.png"}
 
 
 async def _sent(webhook: discord.Webhook, channel: Any, options: dict[str, Any]) -> discord.Message:
@@ -207,9 +214,9 @@ async def _dressed(place: _Place, rack: _Rack, own: str) -> discord.Webhook:
     """
     if rack.webhook is None:
         rack.webhook = next((each for each in await place.webhooks() if is_own(each, place.guild.me)), None)
-        rack.worn = own if rack.webhook and rack.webhook.name == signed(own) else ""
+        rack.worn = own if rack.webhook and rack.webhook.name == label(own) else ""
     if rack.webhook is None:
-        rack.webhook = await place.create_webhook(name=signed(own), avatar=await _face(own))
+        rack.webhook = await place.create_webhook(name=label(own), avatar=await _face(own))
     elif rack.worn != own:
         rack.webhook = await _changed(rack.webhook, own)
     rack.worn = own  # also where Discord didn't take the change: it is not asked again for every answer
@@ -220,7 +227,7 @@ async def _changed(webhook: discord.Webhook, persona: str) -> discord.Webhook:
     """The webhook with that persona's name and face; as it was, where Discord doesn't take them now."""
     try:
         async with asyncio.timeout(_LONGEST_CHANGE):
-            return await webhook.edit(name=signed(persona), avatar=await _face(persona))
+            return await webhook.edit(name=label(persona), avatar=await _face(persona))
     except (*TROUBLE, TimeoutError) as trouble:
         log.info("a discord webhook keeps its old face", webhook=webhook.id, trouble=str(trouble))
         return webhook
