@@ -32,7 +32,7 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bot.loopback.discord import LoopbackDiscord, Message  # noqa: E402
+from bot.loopback.discord import Kind, LoopbackDiscord, Message  # noqa: E402
 from bot.loopback.discord.people import User  # noqa: E402
 from bot.loopback.discord.places import Channel  # noqa: E402
 from bot.loopback.openapi import OpenAPIContract  # noqa: E402
@@ -43,6 +43,7 @@ from tests.tiny_base import make_tiny_gpt2  # noqa: E402
 PERSONA = "lighthouse_nell"
 PEOPLE = 5  # on each server
 WINDOW = 48  # requests under way at once
+ACKNOWLEDGE_S = 3.0  # of a command, by Discord's rule
 PATIENCE_S = 180.0  # for one answer, since libraries wait out Discord's trouble
 WARM = 0.2  # the share of requests after which memory is looked at for the first time
 ROUGH = 0.01  # the share of requests that Discord fails
@@ -63,7 +64,9 @@ class Tally:
     messages: list[int] = field(default_factory=list)  # ids of messages that are to be answered
     acknowledged: list[float] = field(default_factory=list)  # seconds
     never: list[str] = field(default_factory=list)  # what was not answered, in words
-    commands: int = 0
+    commands: int = 0  # that were answered
+    lost: int = 0  # commands that came while a connection was broken, and were given once more
+    late: list[str] = field(default_factory=list)  # commands that were not acknowledged in time for another reason
 
 
 @asynccontextmanager
@@ -117,7 +120,7 @@ class Crowd:
         """One request of any kind, to its answer."""
         channel, people = self.chance.choice(self.places)
         person = self.chance.choice(people)
-        kinds = {"mention": 55, "reply": 12, "direct": 5, "tweet": 18, "personas": 10}
+        kinds = {"mention": 55, "reply": 12, "direct": 5, "tweet": 16, "personas": 4, "help": 4, "status": 4}
         [kind] = self.chance.choices(list(kinds), list(kinds.values()))
         self.tally.asked[kind] += 1
         try:
@@ -146,12 +149,31 @@ class Crowd:
             await self.discord.redeliver(said)
 
     async def _use(self, kind: str, channel: Channel, person: User) -> None:
-        used = await self.discord.slash(channel, person, kind, {"count": 2} if kind == "tweet" else {})
-        self.tally.acknowledged.append(await used.acknowledged(3.0))
+        """A command that is lost while a connection is broken is given again, as a person does who sees that."""
+        while True:
+            used = await self.discord.slash(channel, person, kind, {"count": 2} if kind == "tweet" else {})
+            try:
+                self.tally.acknowledged.append(await used.acknowledged(ACKNOWLEDGE_S))
+                break
+            except TimeoutError as error:
+                if not self._was_broken():
+                    self.tally.late.append(str(error)[:300])
+                self.tally.lost += 1
         await used.answered(PATIENCE_S)
         if kind == "tweet" and used.original is not None and "novelty" in used.original.content:
             await used.followed_up(PATIENCE_S)
         self.tally.commands += 1
+
+    def _was_broken(self) -> bool:
+        """Whether a connection of the bot's was not there at some moment of the last seconds."""
+        since = time.time() - 2 * ACKNOWLEDGE_S
+        kinds = (Kind.DISCONNECTED, Kind.CONNECTED, Kind.RESUMED)
+        for happening in reversed(self.discord.journal.entries):
+            if happening.at < since:
+                return False
+            if happening.kind in kinds:
+                return True
+        return False
 
 
 async def disturb(discord: LoopbackDiscord, chance: random.Random, every_s: float) -> None:
@@ -231,6 +253,8 @@ def _figures(
         "answered_once": sum(count == 1 for count in replies.values()),
         "answered_more_than_once": sum(count > 1 for count in replies.values()),
         "commands_answered": tally.commands,
+        "commands_lost_with_a_connection": tally.lost - len(tally.late),
+        "commands_acknowledged_late": tally.late,
         "never_answered": tally.never,
         "acknowledged_s": {
             "median": statistics.median(times) if times else None,
@@ -257,7 +281,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0.0, help="instead of a number of requests")
     parser.add_argument("--servers", type=int, default=200)
     parser.add_argument("--document", type=Path, help="Discord's official OpenAPI document")
-    parser.add_argument("--break-every-s", type=float, default=5.0)
+    parser.add_argument("--break-every-s", type=float, default=15.0)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

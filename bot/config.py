@@ -167,6 +167,7 @@ class Discord(Section):
     message_content: bool = False
     allowed_servers: Annotated[tuple[int, ...], Field(strict=False)] = ()
     blocked_servers: Annotated[tuple[int, ...], Field(strict=False)] = ()
+    deciding_servers: Annotated[tuple[int, ...], Field(strict=False)] = ()
     development_server: Annotated[int, Field(ge=0)] = 0
     forget_server_after_days: Annotated[int, Field(ge=0)] = 30
 

@@ -259,6 +259,7 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE messages ADD COLUMN server_id TEXT NOT NULL DEFAULT '';
     CREATE INDEX messages_by_author ON messages (platform, author_id, received_at);
     CREATE INDEX messages_by_server ON messages (platform, server_id, received_at);
+    CREATE INDEX messages_to_forget ON messages (received_at) WHERE author_id != '';
     CREATE TABLE answers (                     -- each message of ours that says one thing in a persona's voice
         platform TEXT NOT NULL,
         answer_id TEXT NOT NULL,               -- the platform's id of it
@@ -279,6 +280,7 @@ STEPS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX answers_by_server ON answers (platform, server_id, said_at);
     CREATE INDEX answers_by_persona ON answers (persona);
+    CREATE INDEX answers_by_age ON answers (said_at);
     CREATE TABLE votes (                       -- by reaction
         platform TEXT NOT NULL,
         answer_id TEXT NOT NULL,
@@ -315,7 +317,8 @@ STEPS: tuple[str, ...] = (
         moved_at TEXT NOT NULL,                -- of the last press that changed anything
         round INTEGER NOT NULL DEFAULT 0,      -- the one that is being played, from 0 on
         is_revealed INTEGER NOT NULL DEFAULT 0, -- whether that round's answer is shown
-        rounds TEXT NOT NULL                   -- JSON list: a real tweet by handle and key, or a generated text
+        rounds TEXT NOT NULL                   -- JSON list: a real tweet by handle and key, or a generated text; empty
+                                               -- once it is over
     ) STRICT;
     CREATE UNIQUE INDEX one_guess_game ON guess_games(platform, channel_id) WHERE ended_at IS NULL;
     CREATE INDEX guess_games_by_server ON guess_games(platform, server_id);

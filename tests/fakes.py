@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from bot.generation.draft import Draft, Drafts, OnPartial, Partial, Sampling
 
@@ -82,3 +83,13 @@ class FakeSpeaker:
         self._count += 1
         text = self._texts.pop(0) if self._texts else f"{start} tweet number {self._count}".strip()
         return Draft(text, seed, 0.9, "1")
+
+
+class QuickAsyncio:
+    """asyncio without its pauses."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        """None."""

@@ -1,8 +1,8 @@
 """What was said, message by message: so that a button under a message knows what it is about, a reply to it goes on
 with the same persona and version, and people can vote.
 
-Generated texts only; what people write is never stored. A row goes with its persona, with its server, and after
-`[replies] keep_days`.
+Generated texts, and how a command told one to begin; nothing else that people write is stored. A row goes with its
+persona, with its server, and after `[replies] keep_days`.
 """
 
 from __future__ import annotations
@@ -103,7 +103,12 @@ class Answers:
             await transaction.run("DELETE FROM answers WHERE platform = ? AND answer_id = ?", (platform, answer_id))
 
     async def vote(self, platform: str, answer_id: str, voter_id: str, emoji: str) -> bool:
-        """Count a reaction, once for each person and emoji; whether it was one more vote about one of our messages."""
+        """Count a reaction, once for each person and emoji; whether it was one more vote about one of our messages.
+
+        Most messages with reactions aren't ours: looking first saves a write.
+        """
+        if await self.find(platform, answer_id) is None:
+            return False
         async with self._database.transaction() as transaction:
             counted = await transaction.run(
                 "INSERT OR IGNORE INTO votes (platform, answer_id, voter_id, reaction, vote) "
@@ -114,6 +119,8 @@ class Answers:
 
     async def take_back(self, platform: str, answer_id: str, voter_id: str, emoji: str) -> None:
         """The reaction was taken away again."""
+        if await self.find(platform, answer_id) is None:
+            return
         async with self._database.transaction() as transaction:
             await transaction.run(
                 "DELETE FROM votes WHERE platform = ? AND answer_id = ? AND voter_id = ? AND reaction = ?",
@@ -135,7 +142,9 @@ class Answers:
         before = (self._clock() - timedelta(days=days)).isoformat()
         async with self._database.transaction() as transaction:
             await transaction.run("DELETE FROM answers WHERE said_at < ?", (before,))
-            await transaction.run("UPDATE messages SET author_id = '' WHERE received_at < ?", (before,))
+            await transaction.run(
+                "UPDATE messages SET author_id = '' WHERE received_at < ? AND author_id != ''", (before,)
+            )
 
 
 _VOTES = (

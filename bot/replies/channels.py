@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.database import Database, Row
+from bot.replies.incoming import Incoming
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,15 @@ class Channels:
             (platform, channel_id),
         )
         return _channel(row) if row else Channel()
+
+    async def here(self, incoming: Incoming) -> Channel:
+        """What holds where that was said: in a thread, what was chosen for it, else for the channel that it is in."""
+        own = await self.get(incoming.platform, incoming.channel_id)
+        if not incoming.parent_id:
+            return own
+        around = await self.get(incoming.platform, incoming.parent_id)
+        in_costume = around.in_costume if own.in_costume is None else own.in_costume
+        return Channel(own.persona or around.persona, own.is_off or around.is_off, in_costume)
 
     async def set_persona(self, platform: str, channel_id: str, persona: str, server_id: str = "") -> None:
         """From now on that persona answers there, also where the channel was switched off."""

@@ -13,7 +13,8 @@ already and is left alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -149,19 +150,18 @@ class Conversation:
         try:
             if await self._is_unwanted(incoming) or not await self._record(incoming):
                 return None
-            answer = await self._make(incoming, on_partial)
-            await self._move(incoming, "sending", answer, began)
+            async with self._noting_refusal(incoming):
+                answer = await self._make(incoming, on_partial)
+                await self._move(incoming, "sending", answer, began)
             return answer
-        except (Refused, UnknownPersona):
-            await self._move(incoming, "refused", None)
-            raise
         finally:
             self._in_flight.discard(key)
 
     async def delivered(self, incoming: Incoming, *answer_ids: str, said: Sequence[Said] = ()) -> None:
         """The platform accepted the answer under this id, or under several where it took more than one message.
 
-        `said` is what those of them say that buttons, replies and votes are to know.
+        `said` is what those of them say that buttons, replies and votes are to know. Of whoever was forgotten while it
+        was on its way nothing is kept.
         """
         async with self._database.transaction() as transaction:
             await transaction.run(
@@ -169,7 +169,12 @@ class Conversation:
                 "WHERE platform = ? AND message_id = ?",
                 (" ".join(answer_ids), self._clock().isoformat(), incoming.platform, incoming.message_id),
             )
-            await self.answers.keep(transaction, incoming, said)
+            row = await transaction.one(
+                "SELECT 1 FROM messages WHERE platform = ? AND message_id = ? AND persona IS NOT NULL",
+                (incoming.platform, incoming.message_id),
+            )
+            if row is not None:
+                await self.answers.keep(transaction, incoming, said)
 
     async def not_delivered(self, platform: Platform, message_id: str) -> None:
         """It is certain that the platform has not got the answer; the message may be answered anew."""
@@ -187,18 +192,19 @@ class Conversation:
         `delivered`. `on_partial` is as with `answer`. Raises `Refused`, `Busy`, `UnknownPersona`, `UnknownVersion`.
         """
         began = self._clock().isoformat()
-        name, sampling = await self._asked(incoming, wanted)
-        drafts = await self._speaker.drafts(
-            name,
-            start=wanted.start,
-            count=wanted.count,
-            sampling=sampling,
-            seed=wanted.seed,
-            about=wanted.about,
-            thread=incoming.thread,
-            version=wanted.version,
-            on_partial=on_partial,
-        )
+        async with self._noting_refusal(incoming):
+            name, sampling = await self._asked(incoming, wanted)
+            drafts = await self._speaker.drafts(
+                name,
+                start=wanted.start,
+                count=wanted.count,
+                sampling=sampling,
+                seed=wanted.seed,
+                about=wanted.about,
+                thread=incoming.thread,
+                version=wanted.version,
+                on_partial=on_partial,
+            )
         await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]), began)
         return drafts
 
@@ -208,10 +214,11 @@ class Conversation:
         Everything else is as with `drafts`. Raises `Refused` when that draft is not fit to be shown, `UnknownVersion`.
         """
         began = self._clock().isoformat()
-        name, sampling = await self._asked(incoming, wanted)
-        version = (wanted.version or self._shelf.current(name).version).strip().lower()
-        seed = wanted.seed or 0
-        drafts = await self._speaker.replay(name, version, seed=seed, sampling=sampling, start=wanted.start)
+        async with self._noting_refusal(incoming):
+            name, sampling = await self._asked(incoming, wanted)
+            version = (wanted.version or self._shelf.current(name).version).strip().lower()
+            seed = wanted.seed or 0
+            drafts = await self._speaker.replay(name, version, seed=seed, sampling=sampling, start=wanted.start)
         await self._move(incoming, "answered", Answer(drafts.persona, drafts.version, drafts.drafts[0]), began)
         return drafts
 
@@ -240,6 +247,10 @@ class Conversation:
         chosen = await self.channels.get(platform, channel_id)
         return chosen.persona or self._settings.default_persona
 
+    async def persona_here(self, incoming: Incoming) -> str:
+        """Who answers where that was said when nobody is named."""
+        return (await self.channels.here(incoming)).persona or self._settings.default_persona
+
     async def set_channel_persona(self, platform: Platform, channel_id: str, persona: str, server_id: str = "") -> None:
         """From now on that persona answers there. Raises `UnknownPersona`."""
         await self.require_here(persona)
@@ -248,7 +259,7 @@ class Conversation:
 
     async def _is_unwanted(self, incoming: Incoming) -> bool:
         """Whether nobody is answered there, or the author does not want to be."""
-        if (await self.channels.get(incoming.platform, incoming.channel_id)).is_off:
+        if (await self.channels.here(incoming)).is_off:
             return True
         return await self.opt_outs.has(incoming.platform, incoming.author_id)
 
@@ -259,11 +270,10 @@ class Conversation:
         await self._record(incoming)
         if not wanted.goes_on:
             await self.quota.check(incoming)
-        if (await self.channels.get(incoming.platform, incoming.channel_id)).is_off:
+        if (await self.channels.here(incoming)).is_off:
             raise Refused("The bot is switched off in this channel. Ask in another one.")
-        here = incoming.platform, incoming.channel_id
         persona = wanted.persona
-        name = persona.strip().lower().removeprefix("@") if persona else await self.channel_persona(*here)
+        name = persona.strip().lower().removeprefix("@") if persona else await self.persona_here(incoming)
         await self.require_here(name)
         return name, await self._sampling(incoming, wanted.temperature, wanted.top_p)
 
@@ -305,7 +315,7 @@ class Conversation:
             return persona, None, text
         kept = await self.answers.find(incoming.platform, incoming.continues) if incoming.continues else None
         if kept is None:
-            return await self.channel_persona(incoming.platform, incoming.channel_id), None, text
+            return await self.persona_here(incoming), None, text
         try:
             return kept.said.persona, self._shelf.version(kept.said.persona, kept.said.version).version, text
         except UnknownVersion:  # it was deleted since
@@ -381,19 +391,32 @@ class Conversation:
             )
         return row is not None and row["state"] == "received"
 
-    async def _move(self, incoming: Incoming, state: str, answer: Answer | None, since: str = "") -> None:
-        """Write down where the message stands; with an answer that was begun at `since`. Raises `UnknownPersona`."""
+    @asynccontextmanager
+    async def _noting_refusal(self, incoming: Incoming) -> AsyncIterator[None]:
+        """What the body refuses does not count against anybody's quota."""
+        try:
+            yield
+        except (Refused, UnknownPersona, UnknownVersion):
+            async with self._database.transaction() as transaction:
+                await transaction.run(
+                    "UPDATE messages SET state = 'refused', finished_at = ? "
+                    "WHERE platform = ? AND message_id = ? AND state = 'received'",
+                    (self._clock().isoformat(), incoming.platform, incoming.message_id),
+                )
+            raise
+
+    async def _move(self, incoming: Incoming, state: str, answer: Answer, since: str) -> None:
+        """Write down where the message stands, with an answer that was begun at `since`. Raises `UnknownPersona`."""
         async with self._database.transaction() as transaction:
-            if answer is not None:
-                await require_remembered(transaction, answer.persona, since)
+            await require_remembered(transaction, answer.persona, since)
             await transaction.run(
                 "UPDATE messages SET state = ?, persona = ?, version = ?, seed = ?, finished_at = ? "
                 "WHERE platform = ? AND message_id = ?",
                 (
                     state,
-                    answer and answer.persona,
-                    answer and answer.version,
-                    answer and answer.draft.seed,
+                    answer.persona,
+                    answer.version,
+                    answer.draft.seed,
                     self._clock().isoformat(),
                     incoming.platform,
                     incoming.message_id,

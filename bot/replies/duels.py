@@ -174,11 +174,13 @@ class Duels:
         return await self._wrote(duel, (*duel.said, turn))
 
     async def was_said(self, duel: Duel, message_id: str) -> None:
-        """The last turn was sent under that id."""
+        """The last turn was sent under that id, which is on record also where the duel was stopped meanwhile.
+
+        Raises `UnknownPersona` where whoever said it was forgotten meanwhile.
+        """
         place = len(duel.said) - 1
         turn = replace(duel.said[place], message_id=message_id)
-        if await self._wrote(duel, (*duel.said[:place], turn)) is None:
-            return
+        await self._wrote(duel, (*duel.said[:place], turn))
         incoming = _asked(duel, place)
         await self._conversation.speaks(incoming, message_id, turn.persona, turn.version, duel.started_at)
         await self._conversation.delivered(incoming, message_id, said=said_of(turn.drafts, [message_id]))

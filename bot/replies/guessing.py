@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from bot.database import Database, Row
 from bot.errors import NotPermitted, Refused
 from bot.generation.draft import Drafts
+from bot.generation.safety import holds
 from bot.personas.takedown import require_remembered
 from bot.replies.conversation import Conversation, Wanted
 from bot.replies.guess_rounds import ROUNDS, Real, Round, could_be_generated, how_many_drafts, mixed, read, written
@@ -83,11 +84,11 @@ class Guessing:
         `UnknownPersona`.
         """
         await self._require_free(incoming.platform, incoming.channel_id)
-        here = await self._conversation.channel_persona(incoming.platform, incoming.channel_id)
+        here = await self._conversation.persona_here(incoming)
         name = (persona or here).strip().lower().removeprefix("@")
         await self._conversation.require_here(name)
         since = self._clock()
-        real = await self._real_ones(name)
+        real = await self._real_ones(incoming, name)
         drafts = await self._conversation.drafts(incoming, Wanted(name, count=how_many_drafts(self._chance)))
         return await self._pass_over_what_is_gone(await self._start(incoming, drafts, real, since))
 
@@ -107,8 +108,9 @@ class Guessing:
         if row is not None:
             raise Refused(_UNDER_WAY)
 
-    async def _real_ones(self, persona: str) -> dict[Real, str]:
-        """Real tweets that can be shown beside the persona's drafts, with their texts.
+    async def _real_ones(self, incoming: Incoming, persona: str) -> dict[Real, str]:
+        """Real tweets that can be shown beside the persona's drafts, with their texts: none that holds a word which is
+        not said on that server.
 
         Raises `NotPermitted` where the basis of an account does not allow it, `Refused` where there are too few,
         `UnknownPersona`.
@@ -123,7 +125,8 @@ class Guessing:
                     "Choose a persona of the operator's own accounts, or an invented one: docs/discord.md says why."
                 )
             texts |= {Real(handle, each.key): each.cleaned for each in await self._store.kept(handle)}
-        fit = {real: text for real, text in texts.items() if could_be_generated(text)}
+        banned = await self._conversation.words.of(incoming.platform, incoming.server_id)
+        fit = {real: text for real, text in texts.items() if could_be_generated(text) and not holds(text, banned)}
         if len(fit) < ROUNDS:
             raise Refused(f"Too few tweets of {persona} are stored to guess about. Choose another persona.")
         return fit
@@ -265,7 +268,7 @@ class Guessing:
             )
 
 
-_END = "ended_at = ?, started_by = ''"  # who had begun it matters no more
+_END = "ended_at = ?, started_by = '', rounds = '[]'"  # who had begun it matters no more, nor what was shown
 
 _UNDER_WAY = (
     "A game is under way in this channel. Its **End** button ends it, and after 10 minutes without a press anybody can "

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 
-from bot.errors import UnreadableSource, UsageError
+from bot.errors import NotPermitted, UnreadableSource, UsageError
 from bot.tweets.cleaning import Profile
 from bot.tweets.counts import AccountCounts
 from bot.tweets.reading import Batches, Skips, opened
@@ -61,17 +61,30 @@ async def in_threads(source: Batches, show: Callable[[str, float], None] | None 
             yield batch
 
 
-async def import_archive(store: TweetStore, path: Path, handles: tuple[str, ...]) -> AccountCounts:
+async def import_archive(
+    store: TweetStore, path: Path, handles: tuple[str, ...], by: str, *, by_operator: bool
+) -> AccountCounts:
     """Store the tweets of an archive that somebody has handed in: what is stored of its account then.
 
-    It counts as its owner's own, unless it is on record already why the account may be learned. Raises
-    `UnreadableSource` where it is no archive or does not say whose it is, `UsageError` where it is none of the
-    `handles`'s (any account's will do where there are none), and what `import_file` raises. Nothing is stored then.
+    `by` says who, for example discord:17. It counts as the owner's permission to learn, which is none to show: only the
+    operator's own accounts are `OWN`. Anybody can write a file that looks like an archive, so to an account that is
+    known already only the operator adds, and whoever has handed it in before.
+
+    Raises `UnreadableSource` where it is no archive or does not say whose it is, `UsageError` where it is none of the
+    `handles`'s (any account's will do where there are none), `NotPermitted`, and what `import_file` raises. Nothing is
+    stored then.
     """
     owner = await asyncio.to_thread(_owner, path)
     if handles and owner not in {normalise_handle(handle) for handle in handles}:
         raise UsageError(f"This is the archive of @{owner}, whom you did not name. Name @{owner} in `handles`, too.")
-    await import_file(store, path, None, None)
+    known, note = await store.account(owner), f"archive handed in by {by}"
+    if known and not by_operator and known["basis_note"] != note:
+        raise NotPermitted(
+            f"@{owner} is known here already, so only the bot's operator adds to it. Leave the archive out, or ask the "
+            "operator to run `mockingbird import`."
+        )
+    has_basis = bool(known and known["basis"])
+    await import_file(store, path, None, None if has_basis else Basis.PERMISSION, note=None if has_basis else note)
     return await store.counts(owner)
 
 

@@ -134,6 +134,7 @@ class Stage:
     duels: Duels
     clock: FakeClock
     message_content: bool = False  # the setting
+    heartbeat_timeout: float = 60.0  # seconds
 
     def frontend(
         self,
@@ -174,6 +175,7 @@ class Stage:
             look_every_seconds=0.02,
             first_wait_seconds=0.05,
             patience_seconds=patience_seconds,
+            heartbeat_timeout_seconds=self.heartbeat_timeout,
             new_id=lambda: "e1",
         )
 
@@ -294,11 +296,13 @@ async def staged(
     clock: FakeClock | None = None,
     message_content: bool = False,
     privileged: Intent | None = None,
+    heartbeat_interval: float = 41.25,
 ) -> AsyncIterator[Stage]:
     """The stage with the personas nell, who answers by default, and crumb; `says` are the first things they say.
 
     Discord's clock is `late` seconds behind, so that its interactions look so old to the bot. X is off without a
     `collector`. `message_content` is the setting, `privileged` what is switched on at Discord's for the bot.
+    The bot takes a connection for dead that says nothing for three times `heartbeat_interval` (seconds).
     """
     clock, speaker, shelf = clock or FakeClock(), FakeSpeaker(says), shelf_with(folder / "models", "nell", "crumb")
     settings = replies or Replies(default_persona="nell")
@@ -319,7 +323,10 @@ async def staged(
     blends = Blends(shelf, store, folder, evaluator, decisions, 0, clock)
     takedowns = Takedowns(database, TweetStore(database, clock), Blocklist(database, clock), {}, {}, folder, clock)
     async with LoopbackDiscord(
-        contract(), clock=lambda: time.time() - late, privileged=privileged or Intent.NONE
+        contract(),
+        clock=lambda: time.time() - late,
+        privileged=privileged or Intent.NONE,
+        heartbeat_interval=heartbeat_interval,
     ) as server:
         with pointed_at(server):
             yield Stage(
@@ -340,6 +347,7 @@ async def staged(
                 Duels(database, shelf, conversation, clock),
                 clock,
                 message_content,
+                3 * heartbeat_interval,
             )
         assert server.violations == []
         assert server.own_violations == []

@@ -10,10 +10,12 @@ import pytest
 
 from bot.config import Replies
 from bot.database import Database
-from bot.loopback.discord import LoopbackInteraction, Message
+from bot.loopback.discord import Channel, LoopbackInteraction, Message
+from bot.loopback.discord.places import ChannelType, Thread
 from bot.loopback.discord.world import MessageFlag
 from bot.replies.answers import beginning_of
 from bot.replies.posts import PostState
+from tests.fakes import QuickAsyncio
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE
 
@@ -82,6 +84,27 @@ async def test_another_says_something_of_its_own_where_the_message_is_gone(stage
         await stage.server.delete(stage.server.message(question))
         await (await press(stage, first, "Another")).answered(PATIENCE)
     assert stage.speaker.asked[1] == ("crumb", "")
+
+
+async def test_another_answers_nobody_who_has_opted_out_since(stage: Stage) -> None:
+    async with stage.running():
+        first = await stage.answer("crumb: what is in the oven?")
+        await stage.conversation.opt_outs.add("discord", str(stage.server.world.user("robin").id))
+        await (await press(stage, first, "Another", "wren")).answered(PATIENCE)
+    assert stage.speaker.asked[1] == ("crumb", "")
+
+
+async def test_drafts_that_discord_took_stay_and_are_on_record_when_it_takes_no_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discord.webhook.async_.asyncio", QuickAsyncio())
+    async with stage.running():
+        stage.server.refuse_next("POST /webhooks/{webhook_id}/{webhook_token}", 502, times=5)
+        first = await tweet(stage, count=3)
+        await stage.answer("and you?")
+    assert not first.deleted and "tweet number 1" in first.content
+    rows = await stage.conversation.said_as(["nell"])
+    assert str(first.id) in [row["answer_id"] for row in rows]
 
 
 async def test_another_tweet_begins_as_the_first_one_did(stage: Stage) -> None:
@@ -234,6 +257,21 @@ async def test_the_digest_shows_other_channels_that_everybody_sees_while_they_ar
         await stage.answer("and you?")
         shown = await (await stage.use("digest", "robin")).answered(PATIENCE)
         assert str(liked.id) not in shown.content
+
+
+async def test_the_digest_shows_nothing_of_private_threads(stage: Stage) -> None:
+    server, world = stage.server, stage.server.world
+    talk, robin = world.channel("talk"), world.user("robin")
+    private = Thread(talk, ChannelType.PRIVATE_THREAD, robin.id, 1e9, 1e9)
+    thread = Channel(world.snowflakes.next(), "secret", talk.guild_id, thread=private)
+    world.channels[thread.id] = thread
+    async with stage.running():
+        liked = await stage.reply(await server.say(thread, robin, "one"))
+        await stage.known(liked)
+        await server.react(liked, robin, "👍")
+        await settle(stage, liked, 1)
+        shown = await (await stage.use("digest", "robin")).answered(PATIENCE)
+    assert str(liked.id) not in shown.content
 
 
 def test_the_beginning_of_a_text_is_its_first_few_words() -> None:

@@ -1,7 +1,8 @@
-"""/train with an attached archive: it is read without X, counts as the owner's own, and bad input loses nothing."""
+"""/train with an attached archive: it is read without X, counts as a permission, and bad input loses nothing."""
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from bot.errors import UnknownHandle
 from bot.frontends.discord import archives
 from bot.loopback.discord import Message
 from bot.loopback.discord.messages import MessageFlag, UploadedFile
+from bot.replies.guessing import MAY_BE_SHOWN
 from bot.tweets.store import Basis
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE
@@ -31,36 +33,63 @@ async def stage(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPa
     assert list((tmp_path / "attached").iterdir()) == []
 
 
-async def offered(stage: Stage, **options: Any) -> Message:
-    """wren attaches an archive; the question."""
-    return await (await stage.use("train", **options)).answered(PATIENCE)
+async def offered(stage: Stage, who: str = "wren", **options: Any) -> Message:
+    """Somebody attaches an archive; the question."""
+    return await (await stage.use("train", who, **options)).answered(PATIENCE)
 
 
-async def refused(stage: Stage, **options: Any) -> str:
-    """wren attaches something that can't be; what is said to them only."""
-    [problem] = await (await stage.use("train", **options)).followed_up(PATIENCE)
+async def refused(stage: Stage, who: str = "wren", **options: Any) -> str:
+    """Somebody attaches something that can't be; what is said to them only."""
+    [problem] = await (await stage.use("train", who, **options)).followed_up(PATIENCE)
     assert MessageFlag.EPHEMERAL in problem.flags
     return problem.content
 
 
-async def test_an_attached_archive_is_read_and_counts_as_its_owners_own(stage: Stage) -> None:
-    """No handle has to be named, and the file is deleted."""
+def let_manage(stage: Stage) -> None:
+    """robin may manage the server from now on, as wren, to whom the bot belongs."""
+    world = stage.server.world
+    (guild,), robin, wren = world.guilds.values(), world.user("robin"), world.user("wren")
+    guild.members[robin.id] = dataclasses.replace(guild.members[robin.id], roles=guild.members[wren.id].roles)
+
+
+async def test_an_attached_archive_is_read_and_counts_as_permission_to_learn(stage: Stage) -> None:
+    """No handle has to be named, and the file is deleted. Only the operator's own accounts are shown in /guess."""
     async with stage.running():
         message = await offered(stage, archive=ARCHIVE)
     assert message.content.startswith(
         "-# The archive of @ann is read and stored; the file is deleted.\n**Learn ann?**\n"
     )
     assert (await stage.store.counts("ann")).downloaded == 2
-    assert await stage.store.basis("ann") is Basis.OWN
-
-
-async def test_what_is_known_of_an_account_stays_when_its_archive_comes(stage: Stage) -> None:
-    await stage.store.set_basis("ann", Basis.PERMISSION, "her letter")
-    async with stage.running():
-        await offered(stage, archive=ARCHIVE, handles="@Ann", name="annie")
-        await offered(stage, archive=ARCHIVE)  # once more
-    assert (await stage.store.counts("ann")).downloaded == 2
     assert await stage.store.basis("ann") is Basis.PERMISSION
+    assert Basis.PERMISSION not in MAY_BE_SHOWN
+
+
+async def test_whoever_has_handed_an_archive_in_may_do_so_again(stage: Stage) -> None:
+    let_manage(stage)
+    async with stage.running():
+        await offered(stage, "robin", archive=ARCHIVE)
+        await offered(stage, "robin", archive=ARCHIVE, handles="@Ann", name="annie")
+    assert (await stage.store.counts("ann")).downloaded == 2
+
+
+@pytest.mark.parametrize("basis", Basis)
+async def test_nobody_adds_to_an_account_that_the_operator_knows(stage: Stage, basis: Basis) -> None:
+    """Who manages some server can write whatever looks like an archive of it."""
+    await stage.store.set_basis("ann", basis, "her letter")
+    let_manage(stage)
+    async with stage.running():
+        assert "@ann is known here already" in await refused(stage, "robin", archive=ARCHIVE)
+        assert await stage.store.stored(["ann"]) == 0
+        await offered(stage, archive=ARCHIVE)  # by the bot's owner
+    assert await stage.store.stored(["ann"]) == 2
+    assert (await stage.store.basis("ann"), await stage.store.basis_note("ann")) == (basis, "her letter")
+
+
+async def test_a_zip_that_would_fill_the_disk_is_not_read(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "LARGEST_UNPACKED", 100)
+    async with stage.running():
+        assert "which is more than is taken. Pack data/account.js" in await refused(stage, archive=ARCHIVE)
+    assert await stage.store.handles() == []
 
 
 async def test_an_archive_of_somebody_who_was_not_named_is_not_stored(stage: Stage) -> None:

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from bot.config import Discord
 from bot.database import Database
+from bot.frontends.discord import costume
 from bot.frontends.discord.costume import signed
 from bot.frontends.discord.outlet import DiscordOutlet
 from bot.loopback.discord import Channel
 from bot.loopback.discord.places import ChannelType, Thread, Webhook
+from bot.loopback.discord.weather import PlannedAnswer
 from bot.loopback.discord.world import Permission
 from bot.personas.takedown import DELETED, Said
 from bot.pictures.drawing import PNG
 from bot.replies.conversation import Platform
+from tests.fakes import QuickAsyncio
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE
-
-
-class QuickAsyncio:
-    """asyncio without its pauses."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(asyncio, name)
-
-    async def sleep(self, seconds: float) -> None:
-        """None."""
-
 
 EXECUTE = "/webhooks/{webhook_id}/{webhook_token}"
 WEBHOOKS = "/channels/{channel_id}/webhooks"
@@ -62,6 +52,7 @@ async def test_the_channels_persona_speaks_under_its_name_with_its_face(stage: S
     (webhook,) = webhooks(stage)
     assert (said.author.username, said.avatar_url) == ("Nell (AI)", None)
     assert webhook.picture is not None and webhook.picture.startswith(PNG)
+    assert "nell" not in webhook.name.casefold()  # where it would stand still when she was forgotten
     kept = await stage.conversation.answers.find("discord", str(said.id))
     assert kept is not None and kept.said.persona == "nell"
 
@@ -98,7 +89,7 @@ async def test_the_webhook_changes_its_face_with_the_channels_persona(stage: Sta
         )
         said = await stage.said_in_costume("hello again", 2)
     assert (said.author.username, said.avatar_url) == ("Crumb (AI)", None)
-    assert webhook.name == "Crumb (AI)" and webhook.picture != before
+    assert webhook.name == costume.label("crumb") and webhook.picture != before
 
 
 async def test_a_channels_own_choice_comes_before_the_servers(stage: Stage) -> None:
@@ -152,14 +143,36 @@ async def test_a_webhook_deleted_behind_our_back_is_made_anew_once(stage: Stage)
     assert len(webhooks(stage)) == 1 and webhooks(stage) != [webhook]
 
 
+@pytest.mark.parametrize("status", [500, 502, 503])
+async def test_what_discord_did_not_take_is_said_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(costume, "asyncio", QuickAsyncio())
+    async with stage.running():
+        stage.server.refuse_next(f"POST {EXECUTE}", status, times=2)
+        await stage.said_in_costume("hello")
+
+
+async def test_what_was_said_although_discord_failed_to_say_so_is_found_and_not_said_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Discord's webhooks know no nonce."""
+    monkeypatch.setattr(costume, "asyncio", QuickAsyncio())
+    async with stage.running():
+        await stage.said_in_costume("hello")
+        stage.server._rest.plan(PlannedAnswer(f"POST {EXECUTE}", 502, 0, everywhere=False, afterwards=True))
+        await stage.said_in_costume("are you there?", 2)
+        await stage.said_in_costume("hello again", 3)
+    assert stage.requests("POST", SEND) == []
+
+
 async def test_what_may_have_been_said_is_not_said_again_as_a_plain_reply(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Discord's webhooks know no nonce, so a lost answer is better than two."""
+    monkeypatch.setattr(costume, "asyncio", QuickAsyncio())
     async with stage.running():
         await stage.said_in_costume("hello")
-        monkeypatch.setattr("discord.webhook.async_.asyncio", QuickAsyncio())
-        stage.server.refuse_next(f"POST {EXECUTE}", 502, times=5)
+        stage.server.refuse_next(f"POST {EXECUTE}", 502, times=4)
         await stage.say("are you there?")
         await stage.said_in_costume("hello again", 2)
     assert stage.requests("POST", SEND) == []

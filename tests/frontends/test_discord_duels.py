@@ -16,6 +16,7 @@ from bot.loopback.discord.people import Permission
 from bot.loopback.discord.places import Channel
 from bot.loopback.discord.world import MessageFlag
 from bot.replies.duels import MOST_AN_HOUR
+from bot.replies.incoming import Incoming, Platform
 from tests.fakes import FakeClock
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE
@@ -194,6 +195,17 @@ async def test_whoever_began_it_and_moderators_stop_it_and_nobody_else(stage: St
         await stage.reply(await stage.say("still there?"))
     assert len([each for each in stage.server.messages_in(thread) if "(AI)**" in each.content]) == 2
     assert opening.components == []
+
+
+async def test_what_was_sent_while_it_was_stopped_is_on_record(stage: Stage) -> None:
+    """A takedown has to find every message."""
+    asked = Incoming(Platform.DISCORD, "1", "2", "robin", server_id="3")
+    begun = await stage.duels.begin(asked, "nell", "crumb", "", 4)
+    duel = await stage.duels.takes_place(begun.id, "4", "5", 4)
+    await stage.duels.end(duel.id, "somebody stopped it")
+    await stage.duels.was_said(duel, "6")
+    assert "6" in [row["answer_id"] for row in await stage.conversation.said_as(["nell"])]
+    assert await stage.conversation.answers.find("discord", "6") is not None
 
 
 async def test_a_deleted_thread_ends_it(stage: Stage) -> None:

@@ -98,8 +98,8 @@ async def test_five_rounds_mix_real_tweets_with_drafts_and_end_with_a_scoreboard
     assert f"<@{wren}>: 5 of 5\n<@{robin}>: {5 - sum(real)} of 5" in shown.content
     assert f"🥇 <@{wren}> 5 right of 5 (100%)" in board.content
     assert not is_real(shown) and shown.components == []
-    row = await stage.database.one("SELECT started_by FROM guess_games")
-    assert row is not None and row["started_by"] == ""
+    row = await stage.database.one("SELECT started_by, rounds FROM guess_games")
+    assert row is not None and (row["started_by"], row["rounds"]) == ("", "[]")
 
 
 async def test_real_tweets_are_nowhere_but_among_the_tweets(stage: Stage) -> None:
@@ -241,3 +241,11 @@ async def test_nothing_is_kept_of_somebody_who_has_opted_out(stage: Stage) -> No
         shown = await (await stage.use("guess play", "wren")).answered(PATIENCE)
         assert "You have opted out" in await press_again(stage, shown, "robin", "Bot")
     assert await stage.database.all("SELECT * FROM guesses") == []
+
+
+async def test_a_word_that_is_not_said_on_the_server_is_not_shown_in_a_real_tweet_either(stage: Stage) -> None:
+    guild = str(stage.server.world.channel("talk").guild_id)
+    await stage.conversation.words.add("discord", guild, "lamp", "wren")
+    async with stage.running():
+        (told,) = await (await stage.use("guess play", "robin")).followed_up(PATIENCE)
+    assert "Too few tweets of nell are stored" in told.content

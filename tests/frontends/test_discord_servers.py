@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import pytest
 
 from bot.config import Replies
 from bot.database import Database
-from bot.loopback.discord import LoopbackInteraction, Message
+from bot.loopback.discord import Channel, LoopbackInteraction, Message
 from bot.loopback.discord.messages import MessageFlag
 from bot.loopback.discord.people import Permission
-from bot.loopback.discord.places import Guild
+from bot.loopback.discord.places import ChannelType, Guild, Thread
 from bot.replies.servers import Action, ServerSettings
 from bot.training.decisions import Decision, What
 from tests.frontends.discord_stage import Stage, staged
@@ -313,6 +314,53 @@ async def test_on_a_blocked_server_messages_are_met_with_silence_and_commands_wi
         robin = stage.server.world.user("robin")
         await stage.reply(await stage.server.say(stage.server.world.direct(robin), robin, "hello?"))
     assert stage.speaker.asked == [("nell", "hello?")]
+    assert len(await stage.posts.waiting()) == 1
+
+
+async def test_a_button_in_a_blocked_server_stays_without_effect_after_one_like_it_was_shown(stage: Stage) -> None:
+    """The library takes the class of a button that is shown for the one that is pressed."""
+    async with stage.running():
+        there = await stage.answer("hello")
+    async with stage.running(blocked_servers=(guild_of(stage).id,)):
+        robin = stage.server.world.user("robin")
+        here = await stage.reply(await stage.server.say(stage.server.world.direct(robin), robin, "hello?"))
+        await stage.known(here)
+        stage.speaker.asked.clear()
+        pressed = await stage.server.press(there, robin, "More like this")
+        await pressed.acknowledged(PATIENCE)
+        assert pressed.original is not None and "has not let it answer on this server" in pressed.original.content
+    assert stage.speaker.asked == []
+
+
+async def test_in_a_thread_of_a_channel_that_is_off_nobody_is_answered(stage: Stage) -> None:
+    world = stage.server.world
+    talk, robin = world.channel("talk"), world.user("robin")
+    about = Thread(talk, ChannelType.PUBLIC_THREAD, robin.id, 1e9, 1e9)
+    thread = Channel(world.snowflakes.next(), "weather", talk.guild_id, thread=about)
+    world.channels[thread.id] = thread
+    await stage.conversation.channels.switch(DISCORD, str(talk.id), str(talk.guild_id), on=False)
+    async with stage.running():
+        await stage.server.say(thread, robin, "anybody there?")
+        await stage.reply(await stage.server.say(world.channel("general"), robin, "and here?"))
+    assert stage.speaker.asked == [("nell", "and here?")]
+
+
+async def test_where_the_operator_names_servers_only_their_people_decide_what_is_felt_everywhere(stage: Stage) -> None:
+    """The bot's owner may everywhere."""
+    await stage.propose(1)
+    world, guild = stage.server.world, guild_of(stage)
+    robin, wren = world.user("robin"), world.user("wren")
+    guild.members[robin.id] = replace(guild.members[robin.id], roles=guild.members[wren.id].roles)
+    async with stage.running(deciding_servers=(guild.id + 1,)):
+        for command, options in (("queue", {}), ("rollback", {"persona": "nell"}), ("train", {"handles": "crumb"})):
+            refused = await problem(await stage.use(command, "robin", **options))
+            assert refused.content.startswith("That is felt in every server")
+        queue = await (await stage.use("queue", "wren")).answered(PATIENCE)
+        pressed = await stage.server.press(queue, robin, "Approve 1")
+        await pressed.acknowledged(PATIENCE)
+        assert pressed.original is not None and pressed.original.content.startswith("That is felt in every server")
+    async with stage.running(deciding_servers=(guild.id,)):
+        await (await stage.use("queue", "robin")).answered(PATIENCE)
     assert len(await stage.posts.waiting()) == 1
 
 

@@ -16,7 +16,7 @@ from bot.database import Database
 from bot.frontends.discord import translating
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.commands import add_commands
-from bot.frontends.discord.guilds import _Served
+from bot.frontends.discord.served import Served
 from bot.frontends.discord.sync import commands_hash, sync_commands
 from bot.frontends.discord.translating import LANGUAGES, Catalogues, catalogue
 from tests.frontends.discord_stage import Stage, staged
@@ -113,7 +113,7 @@ async def test_every_button_asks_first_whether_people_are_answered_there() -> No
     unused: Any = None
     items = Client(unused, 0)._connection._view_store._dynamic_items.values()
     assert len(items) >= 5
-    assert all(issubclass(item, _Served) for item in items)
+    assert all(issubclass(item, Served) for item in items)
 
 
 # What doctor asks

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
+from bot.config import Replies
 from bot.database import Database
 from bot.errors import Busy, Refused, TooFewTweets
 from bot.loopback.discord import Kind, LoopbackInteraction, Message, interactions
@@ -396,3 +397,15 @@ async def test_where_the_bot_may_not_write_the_samples_come_by_the_token(stage: 
         await train(stage)
         stage.trainings.goes(PUBLISHED)
         assert len(await samples(stage)) == 3
+
+
+async def test_there_are_samples_also_where_whoever_asked_has_used_up_their_quota(
+    tmp_path: Path, database: Database
+) -> None:
+    """They are part of what was asked for."""
+    replies = Replies(default_persona="nell", requests_per_hour=1)
+    async with staged(tmp_path, database, replies) as stage, stage.running():
+        await train(stage)
+        await (await stage.use("tweet", "wren")).answered(PATIENCE)
+        stage.trainings.goes(PUBLISHED)
+        assert len(await samples(stage, 4)) == 4

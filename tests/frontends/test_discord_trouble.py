@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
 from bot.database import Database
+from bot.frontends.discord.steady import steadily
 from bot.loopback.discord.world import Permission
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE
@@ -98,6 +100,18 @@ async def test_a_session_that_was_lost_answers_nothing_twice(stage: Stage) -> No
     assert [about for _, about in stage.speaker.asked] == ["hello", "and you?"]
 
 
+async def test_what_was_said_while_the_connection_hung_is_answered_once(tmp_path: Path, database: Database) -> None:
+    """It stays open, but nothing arrives any more; the bot notices by its heartbeats."""
+    async with staged(tmp_path, database, heartbeat_interval=0.2) as stage, stage.running():
+        await stage.answer("hello")
+        stage.server.go_silent()
+        message = await stage.say("can you hear me?")
+        await stage.reply(message)
+        await stage.answer("and now?")
+        assert len(stage.server.world.archive.replies_to(message)) == 1
+    assert [about for _, about in stage.speaker.asked] == ["hello", "can you hear me?", "and now?"]
+
+
 async def test_each_of_two_messages_at_once_gets_its_own_answer(stage: Stage) -> None:
     """The voice is held up until both are asked, and each answer is a reply to its own message."""
     stage.speaker.free.clear()
@@ -111,3 +125,14 @@ async def test_each_of_two_messages_at_once_gets_its_own_answer(stage: Stage) ->
         replies = [await stage.reply(first), await stage.reply(second)]
     assert [each.replies_to for each in replies] == [first, second]
     assert replies[0].content != replies[1].content
+
+
+async def test_what_was_cut_off_on_its_way_is_sent_again() -> None:
+    failures: list[Exception] = [aiohttp.ServerDisconnectedError(), ConnectionResetError(), TimeoutError()]
+
+    async def send() -> str:
+        if failures:
+            raise failures.pop()
+        return "sent"
+
+    assert await steadily(send) == "sent"

@@ -121,3 +121,19 @@ async def test_a_wish_waits_until_the_account_is_blocked(opt_outs: OptOuts, data
     async with database.transaction() as transaction:
         await transaction.run("INSERT INTO blocked (handle, reason, at) VALUES ('nasa', 'wish', '2026-11-01')")
     assert await opt_outs.removal_requests() == []
+
+
+async def test_what_is_forgotten_already_is_not_written_again(
+    answers: Answers, database: Database, clock: FakeClock
+) -> None:
+    """Each hour, of all messages that there ever were."""
+    await say(answers, database, clock, 1)
+    clock.advance(days=91)
+    await answers.forget_old(90)
+    async with database.transaction() as transaction:
+        await transaction.run("CREATE TABLE written (n INTEGER)")
+        await transaction.run(
+            "CREATE TRIGGER t AFTER UPDATE ON messages BEGIN INSERT INTO written VALUES (1); END",
+        )
+    await answers.forget_old(90)
+    assert await database.all("SELECT * FROM written") == []

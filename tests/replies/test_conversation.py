@@ -11,7 +11,7 @@ import pytest
 from bot.config import Generation, Replies
 from bot.database import Database
 from bot.errors import Busy, Refused, UnknownPersona
-from bot.replies.conversation import Conversation, Incoming, Platform, Wanted
+from bot.replies.conversation import Conversation, Incoming, Platform, Wanted, said_of
 from bot.replies.server_words import ServerWords
 from tests.fakes import FakeClock, FakeSpeaker
 from tests.shelves import shelf_with
@@ -166,3 +166,41 @@ async def test_no_text_of_a_message_is_stored(conversation: Conversation, databa
     await conversation.answer(message(text="a secret that only Ann knows"))
     rows = await database.all("SELECT * FROM messages")
     assert "secret" not in str([tuple(row) for row in rows])
+
+
+async def test_a_command_that_is_refused_counts_against_nobodys_quota(
+    conversation: Conversation, clock: FakeClock
+) -> None:
+    """So the time of the next try is true, however often somebody tries before."""
+    for number in range(1, 4):
+        await conversation.drafts(message(number), Wanted())
+        clock.advance(minutes=10)
+    for number in range(4, 9):
+        with pytest.raises(Refused, match="Ask again in 30 min"):
+            await conversation.drafts(message(number), Wanted())
+        with pytest.raises(Refused, match="Ask again in 30 min"):
+            await conversation.replay(message(number + 10), Wanted(version="v1", seed=1))
+    clock.advance(minutes=30, seconds=1)
+    await conversation.drafts(message(20), Wanted())
+
+
+async def test_what_was_on_its_way_when_its_persona_was_forgotten_is_not_kept(conversation: Conversation) -> None:
+    drafts = await conversation.drafts(message(), Wanted("nell"))
+    await conversation.forget(["nell"])
+    await conversation.delivered(message(), "99", said=said_of(drafts, ["99"]))
+    assert await conversation.answers.find("discord", "99") is None
+
+
+async def test_what_was_chosen_for_a_channel_holds_in_its_threads_unless_they_have_a_choice_of_their_own(
+    conversation: Conversation, speaker: FakeSpeaker
+) -> None:
+    await conversation.set_channel_persona(Platform.DISCORD, "bakery", "crumb")
+    threads = [replace(message(number, channel=f"thread{number}"), parent_id="bakery") for number in (1, 2, 3)]
+    await conversation.set_channel_persona(Platform.DISCORD, "thread2", "nell")
+    for each in threads[:2]:
+        await conversation.answer(each)
+    assert [persona for persona, _ in speaker.asked] == ["crumb", "nell"]
+    await conversation.channels.switch(Platform.DISCORD, "bakery", "", on=False)
+    assert await conversation.answer(threads[2]) is None
+    with pytest.raises(Refused, match="switched off in this channel"):
+        await conversation.drafts(replace(threads[2], message_id="4"), Wanted())

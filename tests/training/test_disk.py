@@ -19,7 +19,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "data"
     folder.mkdir()
     mounted = os.geteuid() == 0 and not subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=480k", "tmpfs", str(folder)], capture_output=True, check=False
     ).returncode  # fmt: skip
     if not mounted:
         pytest.skip("a small disk can be made by root alone")
@@ -44,7 +44,7 @@ async def test_an_import_that_finds_no_room_is_a_sentence_and_keeps_what_was_the
 ) -> None:
     few, many = tmp_path / "few.csv", tmp_path / "many.csv"
     few.write_text("user,text\nnell,the lamp was lit before the fog came in\n")
-    many.write_text("user,text\n" + "".join(f"nell,{n} {'fog and rain ' * 20}\n" for n in range(3000)))
+    many.write_text("user,text\n" + "".join(f"nell,{n} {'fog and rain ' * 20}\n" for n in range(9000)))
     config = write_config(tmp_path, {})
     assert (await mockingbird(config, "import", str(few))).code == 0
     outcome = await mockingbird(config, "import", str(many))

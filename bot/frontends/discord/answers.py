@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 import discord
+import structlog
 
 from bot.errors import Refused, UnknownVersion
 from bot.frontends.discord import texts, texts_answers
@@ -21,7 +22,8 @@ from bot.frontends.discord.context import said_before
 from bot.frontends.discord.failures import Failures, say_privately
 from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.mentions import without_mention
-from bot.frontends.discord.rights import Rights
+from bot.frontends.discord.rights import Rights, moderates
+from bot.frontends.discord.served import Served
 from bot.generation.draft import Drafts
 from bot.replies.addressing import addressed_persona
 from bot.replies.answers import Kept, beginning_of, vote_of
@@ -33,6 +35,8 @@ from bot.shelf.shelf import Shelf
 _MORE = 3  # drafts
 _MOST_IN_DIGEST = 5
 _LOOKED_THROUGH = 50  # of the best, to find some that everybody may see
+
+log = structlog.get_logger(__name__)
 
 
 class Wish(StrEnum):
@@ -55,6 +59,7 @@ _LABELS = {
 
 
 class AnswerButton(
+    Served,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"answer:(?P<wish>another|more|original|delete|post):(?P<about>[0-9]+)",
 ):
@@ -104,13 +109,23 @@ class AnswerDesk:
 
     async def show(self, interaction: discord.Interaction[Any], wanted: Wanted, drafts: Drafts, about: int = 0) -> None:
         """The answer to a deferred command or button: each draft in a message of its own, so that each can be answered,
-        voted for and deleted by itself.
+        voted for and deleted by itself. Each is on record as soon as it is sent, whatever happens to the next.
         """
-        first, *more = texts.drafts(drafts)
-        sent = [(await interaction.edit_original_response(content=first, view=self.buttons(about))).id]
-        sent += [(await interaction.followup.send(piece, view=self.buttons(about), wait=True)).id for piece in more]
-        ids = [str(each) for each in sent]
-        await self._conversation.delivered(asked_by(interaction), *ids, said=said_of(drafts, ids, wanted))
+        asked, ids = asked_by(interaction), list[str]()
+        for piece in texts.drafts(drafts):
+            view, first = self.buttons(about), not ids
+            try:
+                if first:
+                    sent: discord.Message = await interaction.edit_original_response(content=piece, view=view)
+                else:
+                    sent = await interaction.followup.send(piece, view=view, wait=True)
+            except TROUBLE as trouble:
+                if first:
+                    raise
+                log.warning("discord took some drafts only", interaction_id=interaction.id, trouble=str(trouble))
+                return  # an error would be told in the place of the first
+            ids.append(str(sent.id))
+            await self._conversation.delivered(asked, *ids, said=said_of(drafts, ids, wanted))
 
     async def press(self, interaction: discord.Interaction[Any], wish: Wish, about: int) -> None:
         """Do what a button says about the message that it stands under."""
@@ -180,8 +195,9 @@ class AnswerDesk:
     async def _delete(self, interaction: discord.Interaction[Any]) -> None:
         """By the interaction's own token, which needs no permission, for a message in costume neither."""
         number, user = str(interaction.message.id) if interaction.message else "", interaction.user
-        moderates = interaction.permissions.manage_messages or interaction.permissions.administrator
-        if not moderates and not await self._conversation.answers.is_for(Platform.DISCORD, number, str(user.id)):
+        if not moderates(interaction) and not await self._conversation.answers.is_for(
+            Platform.DISCORD, number, str(user.id)
+        ):
             await say_privately(interaction, texts_answers.NOT_YOURS)
             return
         await interaction.response.defer()
@@ -205,7 +221,9 @@ class AnswerDesk:
             return None
 
     async def _question(self, interaction: discord.Interaction[Any], about: int) -> Incoming | None:
-        """What was answered, with what was said before it; None where it can't be read any more."""
+        """What was answered, with what was said before it; None where it can't be read any more, or its author has
+        opted out.
+        """
         channel, bot_id = interaction.channel, interaction.client.user.id if interaction.client.user else 0
         if not about or not isinstance(channel, discord.abc.Messageable):
             return None
@@ -214,7 +232,7 @@ class AnswerDesk:
         except TROUBLE:
             return None
         _, text = addressed_persona(without_mention(bot_id, message.content), self._shelf.personas())
-        if not text:
+        if not text or await self._conversation.opt_outs.has(Platform.DISCORD, str(message.author.id)):
             return None
         thread = await said_before(message, self._conversation, bot_id)
         return replace(asked_by(interaction), text=text, thread=thread)
@@ -226,4 +244,6 @@ def _may_be_shown(interaction: discord.Interaction[Any], channel_id: int) -> boo
         return True
     guild = interaction.guild
     channel = guild.get_channel_or_thread(channel_id) if guild else None
+    if isinstance(channel, discord.Thread) and channel.is_private():
+        return False
     return channel is not None and guild is not None and channel.permissions_for(guild.default_role).view_channel

@@ -11,13 +11,16 @@ from bot.errors import Refused
 from bot.frontends.discord import texts
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.rights import Rights
+from bot.frontends.discord.served import Served
 from bot.replies.posts import Posts
 from bot.replies.servers import Action
 from bot.tweets.costs import Ledger
 
 
 class DecisionButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"post:(?P<number>[0-9]+):(?P<verdict>yes|no)"
+    Served,
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=r"post:(?P<number>[0-9]+):(?P<verdict>yes|no)",
 ):
     """Approve or refuse one post. Everything it knows stands in its custom id, so it outlives the process."""
 

@@ -19,6 +19,7 @@ def asked_by(interaction: discord.Interaction[Any], suffix: str = "") -> Incomin
         str(interaction.user.id),
         server_id=str(interaction.guild_id or ""),
         roles=roles_of(interaction),
+        parent_id=_parent(interaction.channel),
     )
 
 
@@ -35,5 +36,11 @@ def said_in(message: discord.Message, text: str, thread: tuple[str, ...] = ()) -
         server_id=str(message.guild.id) if message.guild else "",
         thread=thread,
         roles=tuple(map(str, author._roles)) if isinstance(author, discord.Member) else (),
+        parent_id=_parent(message.channel),
         continues=str(reference.message_id) if reference and reference.message_id else "",
     )
+
+
+def _parent(channel: object) -> str:
+    """The id of the channel in which it is a thread; empty where it is none."""
+    return str(channel.parent_id) if isinstance(channel, discord.Thread) else ""

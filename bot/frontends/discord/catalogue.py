@@ -9,10 +9,11 @@ import discord
 
 from bot.errors import MockingbirdError
 from bot.frontends.discord import texts, texts_shelf
+from bot.frontends.discord.asking import asked_by
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.paging import page_buttons, page_of
 from bot.frontends.discord.training_end import attached
-from bot.replies.conversation import Conversation, Platform
+from bot.replies.conversation import Conversation
 from bot.shelf.card import PREDICTIONS, told
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
@@ -58,7 +59,7 @@ class Catalogue:
         names = await asyncio.to_thread(self._shelf.personas)
         number = page_of(number, len(names), PAGE)
         shown = await asyncio.to_thread(self._manifests, names[number * PAGE : (number + 1) * PAGE])
-        here = await self._conversation.channel_persona(Platform.DISCORD, str(interaction.channel_id))
+        here = await self._conversation.persona_here(asked_by(interaction))
         content, *_ = texts.pieces(texts_shelf.personas(shown, number * PAGE + 1, len(names), here))
         view = page_buttons("personas", number, len(names), PAGE)
         await interaction.edit_original_response(content=content, view=view)

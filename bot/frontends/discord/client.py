@@ -18,7 +18,6 @@ from bot.frontends.discord.duels import StopButton
 from bot.frontends.discord.forgetting import ForgetButton
 from bot.frontends.discord.forms import GONE, is_gone
 from bot.frontends.discord.guessing import GuessButton
-from bot.frontends.discord.guilds import served
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.invite import invite_link
 from bot.frontends.discord.mentions import said_to
@@ -40,7 +39,10 @@ class Client(discord.AutoShardedClient):
     Nothing privileged is asked for, unless `message_content`.
     """
 
-    def __init__(self, desks: Desks, drain_seconds: float, *, message_content: bool = False) -> None:
+    def __init__(
+        self, desks: Desks, drain_seconds: float, *, message_content: bool = False, heartbeat_timeout: float = 60.0
+    ) -> None:
+        """`heartbeat_timeout`: seconds after which a gateway connection that says nothing is begun anew."""
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = True
         intents.guild_reactions = intents.dm_reactions = True
@@ -51,6 +53,7 @@ class Client(discord.AutoShardedClient):
             max_messages=None,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
+            heartbeat_timeout=heartbeat_timeout,
         )
         self.desks = desks
         self.replies = InFlight()  # answers to messages, commands and buttons
@@ -72,7 +75,7 @@ class Client(discord.AutoShardedClient):
             RollbackButton,
             StopButton,
         )
-        self.add_dynamic_items(*map(served, buttons))
+        self.add_dynamic_items(*buttons)
 
     async def on_message(self, message: discord.Message) -> None:
         """Answer what is said to the bot, where the operator lets it answer."""

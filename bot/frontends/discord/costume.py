@@ -1,10 +1,10 @@
-"""Speaking as the persona: through a webhook of the channel that bears its name, marked (AI), and its face.
+"""Speaking as the persona: through a webhook of the channel, with its name, marked (AI), and its face.
 
 One webhook for each channel, found again after a restart among the channel's by who made it. Its token is a secret that
 lets anybody write there, so it is held in memory only.
 
-A message that a webhook sends has no nonce: nothing lets Discord drop a second copy. So whatever may have arrived is
-not said again, in a plain reply neither.
+A message that a webhook sends has no nonce: nothing lets Discord drop a second copy. So what may have arrived is looked
+for in the channel before it is said again, and is not said as a plain reply then.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
+import aiohttp
 import discord
 import structlog
 
@@ -33,6 +37,8 @@ _LOOK_AGAIN_AFTER = 600.0  # seconds; each refusal counts among the invalid requ
 _LONGEST_CHANGE = 10.0  # seconds that an answer waits for a new face; Discord allows few changes
 _LOOKS_OFFICIAL = re.compile(r"(dis)(cord)|(cly)(de)", re.IGNORECASE)  # words that Discord takes in no such name
 _DEFAULT_AVATARS = 6
+_PAUSES = (1.0, 3.0, 9.0)  # seconds before a message that may have been said is looked for and said again
+_LOOKED_AT = 30  # messages
 
 _Place = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel
 
@@ -83,7 +89,7 @@ class Costumes:
                 return None
             options = _message(text, ping, view, thread) | _signature(webhook, persona)
             try:
-                said: discord.WebhookMessage = await webhook.send(wait=True, **options)
+                said = await _sent(webhook, channel, options)
             except discord.DiscordServerError:
                 raise
             except discord.HTTPException as trouble:  # a refusal: nothing was said
@@ -138,6 +144,13 @@ def signed(persona: str) -> str:
     return f"{name[:75]} (AI)"
 
 
+def label(persona: str) -> str:
+    """What a webhook with that persona's face is called in the server's settings. It does not give the persona's name,
+    which would stand there still when the persona was forgotten; it tells after a restart whose face it is.
+    """
+    return f"Mockingbird {hashlib.sha256(persona.encode()).hexdigest()[:8]} (AI)"
+
+
 def _message(
     text: str, ping: discord.abc.User | None, view: discord.ui.View | None, thread: discord.Thread | None
 ) -> dict[str, Any]:
@@ -152,17 +165,47 @@ def _message(
 
 
 def _signature(webhook: discord.Webhook, persona: str) -> dict[str, str]:
-    """Name and face of one message, where they aren't the webhook's own.
+    """Name of one message, and its face where that isn't the webhook's own.
 
     A message can be signed with any name, but a face only by an address that Discord can read, and the bot has none in
     the public web; a face of the webhook itself can be changed only now and then. So whoever is called by name in a
     channel that has somebody else gets one of Discord's own default faces, always the same one.
     """
-    name = signed(persona)
-    if webhook.name == name:
-        return {}
+    name = {"username": signed(persona)}
+    if webhook.name == label(persona):
+        return name
     number = hashlib.sha256(persona.encode()).digest()[0] % _DEFAULT_AVATARS
-    return {"username": name, "avatar_url": f"{discord.Asset.BASE}/embed/avatars/{number}.png"}
+    return name | {"avatar_url": f"{discord.Asset.BASE}/embed/avatars/{number}.png"}
+
+
+async def _sent(webhook: discord.Webhook, channel: Any, options: dict[str, Any]) -> discord.Message:
+    """The message that the webhook sends, once. Raises one of `TROUBLE`."""
+    before = channel.last_message_id or channel.id
+    webhook.session = _ThatTriesOnce(webhook.session)  # type: ignore[assignment]
+    for pause in _PAUSES:
+        try:
+            return await webhook.send(wait=True, **options)
+        except discord.DiscordServerError:
+            await asyncio.sleep(pause)
+            async for message in channel.history(limit=_LOOKED_AT, after=discord.Object(before)):
+                if message.webhook_id == webhook.id and message.content == options["content"]:
+                    return message  # type: ignore[no-any-return]
+    return await webhook.send(wait=True, **options)
+
+
+class _ThatTriesOnce:
+    """A session that lets the library, which sends again after errors of Discord's, know of them at once."""
+
+    def __init__(self, session: Any) -> None:
+        self._session: Any = session._session if isinstance(session, _ThatTriesOnce) else session
+
+    @asynccontextmanager
+    async def request(self, method: str, url: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer. Raises `DiscordServerError`."""
+        async with self._session.request(method, url, **options) as response:
+            if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise discord.DiscordServerError(response, await response.text())
+            yield response
 
 
 async def _dressed(place: _Place, rack: _Rack, own: str) -> discord.Webhook:
@@ -171,9 +214,9 @@ async def _dressed(place: _Place, rack: _Rack, own: str) -> discord.Webhook:
     """
     if rack.webhook is None:
         rack.webhook = next((each for each in await place.webhooks() if is_own(each, place.guild.me)), None)
-        rack.worn = own if rack.webhook and rack.webhook.name == signed(own) else ""
+        rack.worn = own if rack.webhook and rack.webhook.name == label(own) else ""
     if rack.webhook is None:
-        rack.webhook = await place.create_webhook(name=signed(own), avatar=await _face(own))
+        rack.webhook = await place.create_webhook(name=label(own), avatar=await _face(own))
     elif rack.worn != own:
         rack.webhook = await _changed(rack.webhook, own)
     rack.worn = own  # also where Discord didn't take the change: it is not asked again for every answer
@@ -184,7 +227,7 @@ async def _changed(webhook: discord.Webhook, persona: str) -> discord.Webhook:
     """The webhook with that persona's name and face; as it was, where Discord doesn't take them now."""
     try:
         async with asyncio.timeout(_LONGEST_CHANGE):
-            return await webhook.edit(name=signed(persona), avatar=await _face(persona))
+            return await webhook.edit(name=label(persona), avatar=await _face(persona))
     except (*TROUBLE, TimeoutError) as trouble:
         log.info("a discord webhook keeps its old face", webhook=webhook.id, trouble=str(trouble))
         return webhook

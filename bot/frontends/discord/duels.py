@@ -24,6 +24,7 @@ from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.lasting import GONE, TROUBLE
 from bot.frontends.discord.rights import moderates
+from bot.frontends.discord.served import Served
 from bot.replies.conversation import Conversation, Platform
 from bot.replies.duels import MOST_TURNS, Duel, Duels
 
@@ -36,7 +37,11 @@ _LOOKED_AT = 30  # messages, when a turn may have been sent already
 log = structlog.get_logger(__name__)
 
 
-class StopButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"duel:(?P<number>[0-9]+):stop"):
+class StopButton(
+    Served,
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=r"duel:(?P<number>[0-9]+):stop",
+):
     """End one duel. Everything it knows stands in its custom id, so it outlives the process."""
 
     def __init__(self, number: int) -> None:

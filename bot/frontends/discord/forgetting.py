@@ -15,6 +15,7 @@ from bot.errors import NotPermitted, UsageError
 from bot.frontends.discord import texts
 from bot.frontends.discord.failures import Failures, say_privately
 from bot.frontends.discord.rights import Rights
+from bot.frontends.discord.served import Served
 from bot.personas.takedown import Takedowns
 from bot.replies.servers import Action
 from bot.tweets.costs import Ledger
@@ -24,6 +25,7 @@ _LONGEST_HANDLE = 60  # that fits into a button's id
 
 
 class ForgetButton(
+    Served,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"forget:(?P<handle>[\w-]+):(?P<extent>here|everywhere)",
 ):

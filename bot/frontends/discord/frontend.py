@@ -88,15 +88,18 @@ class DiscordFrontend:
         first_wait_seconds: float = 1.0,
         look_every_seconds: float = 10.0,
         patience_seconds: float = PATIENCE_S,
+        heartbeat_timeout_seconds: float = 60.0,
         new_id: Callable[[], str] = _error_id,
     ) -> None:
         """`edit_every_seconds`: the message of a training or a fetch changes at most so often. `duel_pause_seconds`:
         between two turns of a duel. `first_wait_seconds`: the pause after the first failure to connect; it doubles each
         time. `look_every_seconds`: so often it looks whether new posts wait for approval. `patience_seconds`: for so
-        long an answer is sent again while Discord fails. `new_id` names the errors that people are told about.
+        long an answer is sent again while Discord fails. `heartbeat_timeout_seconds`: a gateway connection that says
+        nothing for so long is begun anew. `new_id` names the errors that people are told about.
         """
         failures = Failures(new_id)
         self._patience = patience_seconds
+        self._heartbeat_timeout = heartbeat_timeout_seconds
         self._settings = settings
         self._token = token
         self._marks = Marks(services.database)
@@ -107,7 +110,7 @@ class DiscordFrontend:
         self._posts = services.posts
         self._look_every = look_every_seconds
         self._server_log = ServerLog(services.conversation.servers)
-        rights = Rights(services.conversation.servers)
+        rights = Rights(services.conversation.servers, settings.deciding_servers)
         self._answers = AnswerDesk(
             services.conversation, services.shelf, services.posts, rights, failures, services.purchases.is_on
         )
@@ -250,7 +253,12 @@ class DiscordFrontend:
         """One connection, from login to close. Raises `DiscordError` when the token is wrong or an intent isn't on."""
         if not self._token.isprintable() or " " in self._token:  # could not even be sent
             raise token_refused(self._settings)
-        client = Client(self._desks, self._drain_seconds, message_content=self._settings.message_content)
+        client = Client(
+            self._desks,
+            self._drain_seconds,
+            message_content=self._settings.message_content,
+            heartbeat_timeout=self._heartbeat_timeout,
+        )
         tree = Tree(client, self._failures)
         add_commands(tree)
         try:

@@ -14,6 +14,7 @@ from bot.frontends.discord import texts_games
 from bot.frontends.discord.asking import asked_by
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.rights import moderates
+from bot.frontends.discord.served import Served
 from bot.replies.conversation import Conversation, Platform
 from bot.replies.guessing import Game, Guessing
 
@@ -24,6 +25,7 @@ _NOT_YET = f"{_NOT_YOURS} After 10 minutes without a press anybody can end it."
 
 
 class GuessButton(
+    Served,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"guess:(?P<number>[0-9]+):(?P<round>[0-9]+):(?P<what>real|bot|reveal|next|end)",
 ):

@@ -5,7 +5,6 @@ What a server has chosen goes some time after it removed the bot: `Servers.forge
 
 from __future__ import annotations
 
-import types
 from typing import Any
 
 import discord
@@ -75,19 +74,3 @@ class Guilds:
         """A channel or thread was deleted."""
         await self._channels.remove(Platform.DISCORD, str(channel_id))
         await self._log.channel_gone(guild_id, channel_id)
-
-
-class _Served:
-    """Does nothing where nobody is answered."""
-
-    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        """Ask the guilds of the client that heard of it."""
-        guilds: Guilds = interaction.client.desks.guilds
-        return await guilds.admit(interaction)
-
-
-def served(item: type[discord.ui.DynamicItem[Any]]) -> type[discord.ui.DynamicItem[Any]]:
-    """The same button or menu, which asks first whether people are answered there: none can forget to."""
-    template = item.__discord_ui_compiled_template__
-    made: type[discord.ui.DynamicItem[Any]] = types.new_class(item.__name__, (_Served, item), {"template": template})
-    return made

@@ -10,7 +10,6 @@ PERMISSIONS = discord.Permissions(
     send_messages_in_threads=True,
     create_public_threads=True,  # a duel has one of its own; it does without
     manage_webhooks=True,  # answers with the persona's name and face; it does without
-    add_reactions=True,  # the two that people vote with after a duel; it does without
     attach_files=True,  # pictures under a training's message; it does without
     read_message_history=True,  # Discord asks for it of whoever replies to a message
 )

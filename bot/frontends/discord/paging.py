@@ -7,8 +7,11 @@ from typing import Any, Self
 
 import discord
 
+from bot.frontends.discord.served import Served
+
 
 class PageButton(
+    Served,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"page:(?P<what>personas|versions):(?P<number>[0-9]{1,6}):(?P<whose>[a-z0-9_-]*)",
 ):

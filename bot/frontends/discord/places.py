@@ -13,5 +13,5 @@ class Place:
     channel: int
     message: int
     author: int  # who asked for it
-    server: int = 0  # 0 in a direct message
-    is_direct: bool = False  # whether it has moved to a direct message
+    server: int = 0  # where it was asked for; 0 in a direct message
+    is_direct: bool = False  # whether it has moved to a direct message since

@@ -14,6 +14,7 @@ import structlog
 from bot.errors import UsageError
 from bot.frontends.discord import texts_house as texts
 from bot.frontends.discord.failures import Failures
+from bot.frontends.discord.served import Served
 from bot.replies.incoming import Platform
 from bot.replies.opt_outs import OptOuts
 from bot.tweets.tweet import normalise_handle
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class ComeBackButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"opt-out:back:(?P<person>[0-9]+)"
+    Served, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"opt-out:back:(?P<person>[0-9]+)"
 ):
     """Be answered again. It stands under a message that only the person sees, and serves nobody else."""
 

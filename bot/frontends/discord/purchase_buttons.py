@@ -7,11 +7,13 @@ from typing import Any, Self
 
 import discord
 
+from bot.frontends.discord.served import Served
 from bot.training.purchases import Purchase, PurchaseState
 from bot.tweets.costs import dollars
 
 
 class PurchaseButton(
+    Served,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"purchase:(?P<number>[0-9]+):(?P<step>look|fetch|without|first|decline)",
 ):

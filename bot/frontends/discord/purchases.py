@@ -86,7 +86,7 @@ class PurchaseDesk:
         await interaction.response.defer()
         names, note = texts.parse_handles(handles), ""
         if archive is not None:
-            read = await self._archives.read(archive, names)
+            read = await self._archives.read(interaction, archive, names)
             names = names or (read.handle,)
             note = f"{texts_learning.archive_read(read)}\n"
         if not names:

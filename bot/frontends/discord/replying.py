@@ -74,7 +74,7 @@ class ReplyDesk:
         names = await asyncio.to_thread(self._shelf.personas)
         if not names:
             raise Refused(texts_replies.NOBODY_YET)
-        here = await self._conversation.channel_persona(Platform.DISCORD, str(interaction.channel_id))
+        here = await self._conversation.persona_here(asked_by(interaction))
         names.sort(key=lambda name: name != here)
         offered = names[: texts.MOST_LISTED]
         await AnswerAsForm(self, message, offered, more=len(names) > len(offered)).show(interaction)
@@ -95,8 +95,11 @@ class ReplyDesk:
         # What was asked is nowhere, so nothing else can answer it.
         view = self._answers.buttons(interaction.id, without=(Wish.ANOTHER,))
         ids = [str((await interaction.edit_original_response(content=first, view=view)).id)]
-        ids += [str((await interaction.followup.send(piece, wait=True)).id) for piece in more]
-        await self._conversation.delivered(incoming, *ids, said=said_of(drafts, ids[:1], wanted))
+        said = said_of(drafts, ids, wanted)
+        await self._conversation.delivered(incoming, *ids, said=said)
+        for piece in more:
+            ids.append(str((await interaction.followup.send(piece, wait=True)).id))
+            await self._conversation.delivered(incoming, *ids, said=said)
 
     async def _answer_message(
         self, interaction: discord.Interaction[Any], message: discord.Message, persona: str | None

@@ -4,6 +4,7 @@ for it, and the bot's owner. Discord's own command permissions guard neither but
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import discord
@@ -16,14 +17,16 @@ from bot.replies.servers import Action, Servers
 class Rights:
     """Looks it up for whoever used a command or pressed a button."""
 
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, servers: Servers, deciding: Collection[int] = ()) -> None:
+        """`deciding`: the servers whose people decide about what is felt in all of them; none: every server's may."""
         self._servers = servers
+        self._deciding = frozenset(deciding)
 
     async def may(self, interaction: discord.Interaction[Any], action: Action) -> bool:
         """Whether they may."""
         if is_owner(interaction):
             return True
-        if interaction.guild_id is None:
+        if interaction.guild_id is None or not self._decides(interaction.guild_id):
             return False
         if action is not Action.FORGET and manages(interaction):  # it is forgotten in every server
             return True
@@ -32,10 +35,19 @@ class Rights:
 
     async def require(self, interaction: discord.Interaction[Any], action: Action) -> None:
         """Raises `NotPermitted`, with who may."""
-        if not await self.may(interaction, action):
-            raise NotPermitted(_WHO[action])
+        if await self.may(interaction, action):
+            return
+        if interaction.guild_id is not None and not self._decides(interaction.guild_id):
+            raise NotPermitted(_DECIDED_ELSEWHERE)
+        raise NotPermitted(_WHO[action])
+
+    def _decides(self, guild_id: int) -> bool:
+        return not self._deciding or guild_id in self._deciding
 
 
+_DECIDED_ELSEWHERE = (
+    "That is felt in every server, so the bot's operator has not left it to this one to decide. Ask the operator."
+)
 _WHO = {
     Action.TRAIN: "Only people who may manage this server, or have a role that `/settings roles` names for it, train.",
     Action.ROLL_BACK: "Only people who may manage this server, or have a role that `/settings roles` names for it, "

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import aiohttp
 import discord
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
@@ -20,9 +21,9 @@ _LONGEST_PAUSE_S = 15.0
 
 
 async def steadily(send: Callable[..., Awaitable[T]], *values: Any, patience_s: float = PATIENCE_S, **named: Any) -> T:
-    """What `send` returns; it is called again while Discord answers with an error of its own. Raises what it does."""
+    """What `send` returns; it is called again while Discord fails or can't be reached. Raises what it does."""
     tries = AsyncRetrying(
-        retry=retry_if_exception_type(discord.DiscordServerError),
+        retry=retry_if_exception_type((discord.DiscordServerError, aiohttp.ClientError, OSError)),
         wait=wait_random_exponential(multiplier=0.5, max=_LONGEST_PAUSE_S),
         stop=stop_after_delay(patience_s),
         reraise=True,

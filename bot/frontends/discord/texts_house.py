@@ -131,9 +131,10 @@ def privacy(kept: Mapping[str, int], has_opted_out: bool, keep_days: int, server
     """What is kept about whom, and how much about the person who asks."""
     about = ", ".join(f"{count:,} {name}" for name, count in kept.items())
     lines = [
-        "**What people write is never stored, and nothing is learned from it.** Your message is used for one answer.",
-        f"For {keep_days:,} days: who asked, what I said, and votes by reaction. After that they are deleted. That a "
-        "message was answered stays, with its time and channel, so that none is answered twice.",
+        "**Nothing is learned from what people write, and messages are never stored.** Yours is used for one answer.",
+        f"For {keep_days:,} days: who asked, what I said, how a command told me to begin, and votes by reaction. After "
+        "that they are deleted. That a message was answered stays, with its time and channel, so that none is answered "
+        "twice. The topic of a duel is kept until it ends.",
         "While there is a scoreboard: who guessed right.",
         "For good: who had something trained, forgotten, approved or a word added; who wishes that an account is "
         "not imitated; who wants no answers. Each by Discord's id, and nothing else.",

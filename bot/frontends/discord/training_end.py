@@ -78,7 +78,7 @@ class TrainingEnd:
 
     async def _add_samples(self, training: Training, asked: Incoming, place: Place, message: LastingMessage) -> None:
         """What the persona says now, each in a message that can be answered and voted for by itself."""
-        wanted = Wanted(training.persona, training.version, count=_SAMPLES, seed=training.id)
+        wanted = Wanted(training.persona, training.version, count=_SAMPLES, seed=training.id, goes_on=True)
         try:
             drafts = await self._conversation.drafts(asked, wanted)
         except MockingbirdError as error:
@@ -111,5 +111,5 @@ def attached(shelf: Shelf, manifest: Manifest, pictures: dict[str, str]) -> list
 def _asked(place: Place) -> Incoming:
     """Under which what a training's message says at last is on record; a training may have several messages."""
     request = f"training-{place.training}-{place.message}"
-    server = str(place.server) if place.server else ""
+    server = str(place.server) if place.server and not place.is_direct else ""
     return Incoming(Platform.DISCORD, request, str(place.channel), str(place.author), server_id=server)

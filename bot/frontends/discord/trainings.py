@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Protocol, Self
 
 import discord
@@ -27,6 +27,7 @@ from bot.frontends.discord.lasting import TROUBLE, LastingMessage, say_directly
 from bot.frontends.discord.marks import Marks
 from bot.frontends.discord.places import Place
 from bot.frontends.discord.rights import Rights
+from bot.frontends.discord.served import Served
 from bot.frontends.discord.server_log import ServerLog
 from bot.frontends.discord.training_end import TrainingEnd
 from bot.replies.servers import Action
@@ -59,7 +60,7 @@ class Learning(Protocol):
 
 
 class CancelButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"training:(?P<number>[0-9]+):cancel"
+    Served, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"training:(?P<number>[0-9]+):cancel"
 ):
     """Stop one training. Everything it knows stands in its custom id, so it outlives the process."""
 
@@ -154,7 +155,7 @@ class TrainingDesk:
             await self._show_end(place, message)
             training = await self._trainings.training(place.training)
             told = texts_servers.trained(training.persona, training.version, training.state)
-            await self._log.tell(client, _guild_id(client, place.channel), told)
+            await self._log.tell(client, place.server or None, told)
         except (Refused, UnknownPersona):  # it was forgotten while it was shown
             with suppress(*TROUBLE):
                 await message.edit(texts.TRAINING_GONE)
@@ -212,7 +213,8 @@ class TrainingDesk:
         except (Refused, *TROUBLE) as trouble:
             log.info("nobody could be told of a training", training_id=place.training, trouble=str(trouble))
             return
-        await self.follow(client, Place(place.training, sent.channel.id, sent.id, place.author, is_direct=True), None)
+        moved = replace(place, channel=sent.channel.id, message=sent.id, is_direct=True)
+        await self.follow(client, moved, None)
 
 
 async def require_asker(rights: Rights, interaction: discord.Interaction[Any], cause: str, requested_by: str) -> None:
@@ -231,9 +233,3 @@ def _buttons(training: Training) -> discord.ui.View:
 
 def _mark(place: Place) -> str:
     return f"{_MARK}{place.training}-{place.message}"
-
-
-def _guild_id(client: discord.Client, channel: int) -> int | None:
-    """Of the server that a channel or thread belongs to, where it is known."""
-    guild = getattr(client.get_channel(channel), "guild", None)
-    return guild.id if isinstance(guild, discord.Guild) else None

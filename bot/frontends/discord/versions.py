@@ -17,6 +17,7 @@ from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.lasting import LastingMessage
 from bot.frontends.discord.paging import page_buttons, page_of
 from bot.frontends.discord.rights import Rights
+from bot.frontends.discord.served import Served
 from bot.replies.servers import Action
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
@@ -26,6 +27,7 @@ PAGE = 5  # versions on a page; each has a reason of a sentence or two
 
 
 class RollbackButton(
+    Served,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"rollback:(?P<persona>[a-z0-9_-]{1,60}):(?P<version>v[0-9]{1,9}|no)",
 ):
