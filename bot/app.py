@@ -734,6 +734,7 @@ async def _web(stack: AsyncExitStack, rooms: Rooms, purchases: Purchases) -> Web
         rooms.speaker.refusals,
         drain,
         forecast=rooms.forecast,
+        pictures=config.paths.data / PICTURES,
     )
     return await stack.enter_async_context(page)
 
