@@ -32,6 +32,7 @@ from bot.tweets.tweet import Source, Tweet
 from tests.fakes import FakeClock
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE
+from tests.posting import sent
 from tests.tweets.desk import PERMITTED, TIMELINE, Desk, contracts, desk_at
 
 WORDS = [
@@ -390,8 +391,27 @@ async def test_where_posts_are_approved_their_price_is_said(scene: Scene) -> Non
     async with scene.running():
         message = await (await scene.stage.use("queue")).answered(PATIENCE)
     assert message.content.endswith(
-        "-# A post costs $0.015, one with a link $0.20, when it goes out.\n-# X this month: $0.00 of the cap of $20.00."
+        "-# It costs $0.015 when it goes out.\n-# X this month: $0.00 of the cap of $20.00."
     )
+
+
+async def test_a_post_is_deleted_from_x_for_a_price_that_is_said_first(scene: Scene, clock: FakeClock) -> None:
+    """And only when it is asked for twice."""
+    stage = scene.stage
+    await stage.propose(1)
+    await stage.posts.approve(1, "web")
+    await sent(stage.database, clock, 1, "77")
+    async with scene.running():
+        message = await (await stage.use("queue")).answered(PATIENCE)
+        await stage.server.choose(message, stage.server.world.user("wren"), "Look at another post", ["1"])
+        await scene.says(message, "**Post 1**")
+        await scene.press(message, "Delete 1 from X")
+        await scene.says(message, "It can't be undone.")
+        assert (await stage.posts.post(1)).delete_wanted_by is None
+        await scene.press(message, "Delete 1 for $0.01")
+        await scene.says(message, "takes post 1 back from X, at the account's next turn.")
+    wanted_by = (await stage.posts.post(1)).delete_wanted_by
+    assert wanted_by is not None and wanted_by.startswith("discord:")
 
 
 async def test_a_name_that_can_not_be_is_said_before_anything_is_paid(scene: Scene, x: LoopbackX) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bot.frontends.web.desk import DECIDED_BY, MEANINGS, Shown, number_of
 from bot.frontends.web.rendering import Renderer, field
 from bot.frontends.web.sessions import Notice
+from bot.replies.desk import MEANINGS, Shown
 from bot.replies.posts import Post, Posts
 from bot.shelf.shelf import Shelf
+
+DECIDED_BY = "web"
 
 
 class ApprovalPage:
@@ -49,7 +51,7 @@ class ApprovalPage:
         return await self._renderer.after(request, self._propose(request), "/posts")
 
     async def _decide(self, request: web.Request) -> Notice:
-        number = number_of(request)
+        number = int(request.match_info["number"])
         if request.match_info["decision"] == "another":
             new = await self._posts.another(number, DECIDED_BY)
             return Notice(f"Post {new.id} has taken the place of post {number}.", is_problem=False)

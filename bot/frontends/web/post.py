@@ -14,9 +14,10 @@ from pathlib import Path
 from aiohttp import web
 
 from bot.errors import MockingbirdError, Refused
-from bot.frontends.web.desk import DECIDED_BY, MEANINGS, Shown, number_of
+from bot.frontends.web.approval import DECIDED_BY
 from bot.frontends.web.rendering import Renderer, field, see
 from bot.frontends.web.sessions import Notice
+from bot.replies.desk import MEANINGS, Shown
 from bot.replies.pictures import keep_picture, require_alt_text
 from bot.replies.posts import Post, Posts
 
@@ -79,7 +80,7 @@ class PostPage:
         return web.FileResponse(path)
 
     async def _page(self, request: web.Request, typed: Mapping[str, str], problem: str = "") -> web.Response:
-        post = await self._posts.post(number_of(request))
+        post = await self._posts.post(_number(request))
         shown = Shown.of(post, tuple(await self._posts.parts(post.id)))
         zone, now = self._posts.zone_of(post.account), self._clock()
         response = await self._renderer.page(
@@ -105,15 +106,15 @@ class PostPage:
         except MockingbirdError as error:
             return await self._page(request, {name: await _as_typed(request, name) for name in _TYPED}, str(error))
         self._renderer.session(request).notice = notice
-        return see(back_to.format(number=number_of(request)))
+        return see(back_to.format(number=_number(request)))
 
     async def _edit(self, request: web.Request) -> Notice:
         text = (await _as_typed(request, "text")).replace("\r\n", "\n")
-        post = await self._posts.edit(number_of(request), text, DECIDED_BY, seen=await field(request, "seen"))
+        post = await self._posts.edit(_number(request), text, DECIDED_BY, seen=await field(request, "seen"))
         return Notice(f"Post {post.id} has the new text, and still waits for your yes.", is_problem=False)
 
     async def _later(self, request: web.Request) -> Notice:
-        post = await self._posts.post(number_of(request))
+        post = await self._posts.post(_number(request))
         at = self._posts.later(post.account, await field(request, "at"))
         await self._posts.approve(post.id, DECIDED_BY, at, seen=await field(request, "seen"))
         zone = self._posts.zone_of(post.account)
@@ -124,20 +125,20 @@ class PostPage:
         )
 
     async def _refuse(self, request: web.Request) -> Notice:
-        number, reason = number_of(request), await field(request, "reason")
+        number, reason = _number(request), await field(request, "reason")
         if len(reason) > LONGEST_REASON:
             raise Refused(f"The reason has more than {LONGEST_REASON} characters. Shorten it.")
         await self._posts.refuse(number, DECIDED_BY, reason or None)
         return Notice(f"Post {number} is refused and will not go out.", is_problem=False)
 
     async def _delete(self, request: web.Request) -> Notice:
-        number = number_of(request)
+        number = _number(request)
         await self._posts.delete(number, DECIDED_BY)
         return Notice(f"Post {number} is taken back from X at the account's next turn.", is_problem=False)
 
     async def _attach(self, request: web.Request) -> Notice:
         """What was uploaded is kept before the words are looked at: a browser can't fill in a file again."""
-        before = await self._posts.post(number_of(request))
+        before = await self._posts.post(_number(request))
         form = await request.post()
         upload = form.get("picture")
         name = before.picture
@@ -166,3 +167,7 @@ async def _as_typed(request: web.Request, name: str) -> str:
     """A field just as it was filled in."""
     value = (await request.post()).get(name, "")
     return value if isinstance(value, str) else ""
+
+
+def _number(request: web.Request) -> int:
+    return int(request.match_info["number"])

@@ -1,4 +1,4 @@
-"""What the pages about posts share: a post with all that somebody who decides about it wants to see."""
+"""What an approval desk shows, wherever it stands: a post with all that somebody who decides about it wants to know."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from aiohttp import web
-
 from bot.config import Prices
-from bot.replies.posts import Part, Post, PostState
+from bot.replies.post import Part, Post, PostState
 from bot.replies.pricing import price_of_thread
 from bot.replies.threads import split
-
-DECIDED_BY = "web"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,7 @@ MEANINGS: Mapping[PostState, Meaning] = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A post as pages show it."""
+    """A post, the parts it goes out in, and what can still be done about it."""
 
     post: Post
     texts: tuple[str, ...]  # the parts in which it goes out, or went
@@ -79,8 +75,3 @@ class Shown:
         """Whether it still waits for a decision."""
         expires_at = self.post.expires_at
         return self.post.state is PostState.DRAFTED and (expires_at is None or expires_at > now)
-
-
-def number_of(request: web.Request) -> int:
-    """The post that the address names."""
-    return int(request.match_info["number"])
