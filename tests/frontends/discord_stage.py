@@ -341,7 +341,7 @@ async def staged(
                 clock,
                 message_content,
             )
-        assert server.violations == []
+        assert server.violations == [], server.violations
         assert server.own_violations == []
 
 

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -393,6 +393,33 @@ async def test_where_posts_are_approved_their_price_is_said(scene: Scene) -> Non
     assert message.content.endswith(
         "-# It costs $0.015 when it goes out.\n-# X this month: $0.00 of the cap of $20.00."
     )
+
+
+async def test_log_channels_are_told_once_of_each_share_of_the_cap_that_is_spent(scene: Scene) -> None:
+    """Over a restart, too; of several shares at once the largest is told."""
+    stage, general = scene.stage, scene.stage.server.world.channel("general")
+    await stage.conversation.servers.change("discord", str(general.guild_id), log_channel=str(general.id))
+    told = "of this month's cap for X is spent"
+
+    def said() -> list[str]:
+        return [each.content for each in stage.server.messages_in(general) if told in each.content]
+
+    async def spend(usd: str) -> None:
+        async with stage.ledger.hold("post", "nell", Decimal(usd), "Posting") as call:
+            await call.settle(1, Decimal(usd))
+
+    stage.ledger.budget = replace(stage.ledger.budget, warn_at=(0.5, 0.8, 1.0))
+    await spend("17.00")
+    async with scene.running():
+        await stage.server.until(lambda: len(said()) == 1, PATIENCE, told)
+    async with scene.running():
+        await spend("3.00")
+        await stage.server.until(lambda: len(said()) == 2, PATIENCE, told)
+    assert said() == [
+        "80% of this month's cap for X is spent: $17.00 of $20.00. `/costs` shows for what.",
+        "100% of this month's cap for X is spent: $20.00 of $20.00. Nothing more is read or posted before the next "
+        "month. `/costs` shows for what.",
+    ]
 
 
 async def test_a_post_is_deleted_from_x_for_a_price_that_is_said_first(scene: Scene, clock: FakeClock) -> None:

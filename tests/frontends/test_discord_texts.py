@@ -11,9 +11,10 @@ from discord import app_commands
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.frontends.discord import texts, texts_approvals
+from bot.frontends.discord import texts, texts_approvals, texts_changes
 from bot.frontends.discord.commands import add_commands
 from bot.frontends.discord.invite import invite_link
+from bot.replies.changes import Change, Pair
 from bot.replies.desk import Shown
 from bot.replies.posts import Post, PostState
 from bot.training.decisions import Decision, What
@@ -80,6 +81,15 @@ def test_what_the_queue_shows_fits_in_a_message_however_long_the_post_is() -> No
         assert units(texts_approvals.queue(shown, 9, "v" * 200)) <= texts.LONGEST - 200  # prices stand below
     assert "the file has all" in texts_approvals.queue(long, 1)
     assert all(part in texts_approvals.in_full(long) for part in long.texts)
+
+
+def test_samples_of_two_versions_fit_in_one_message_however_long_they_are() -> None:
+    moment = datetime(2026, 11, 22, tzinfo=UTC)
+    decision = Decision(2, "n_" * 15, "v1", "v2", What.USED, "It is *better*. " * 10, "retraining", moment)
+    long = tuple(Pair(seed, "_🎶" * 140, "word " * 56) for seed in range(3))
+    said = texts_changes.with_samples(Change(decision, 27, 2.9, 3.1, long))
+    assert units(said) <= texts.LONGEST
+    assert said.count("> **v1**") == said.count("> **v2**") == 3 and " …" in said
 
 
 # The guide

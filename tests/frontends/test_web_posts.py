@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,9 +16,12 @@ from PIL import Image
 from bot.config import X
 from bot.database import Database
 from bot.replies.posts import PostState
+from bot.training.decisions import Decisions, What
+from bot.training.trainings import TrainingState
 from tests.fakes import FakeSpeaker
-from tests.frontends.web_stage import Browser, Stage, stage
+from tests.frontends.web_stage import Browser, Stage, stage, training
 from tests.posting import handed_over, sent
+from tests.shelves import manifest
 
 LONG = "The lamp was lit at seven. " * 20
 
@@ -222,3 +226,18 @@ async def test_a_long_list_does_not_hide_what_was_decided(database: Database, tm
     async with rooms.browser() as browser:
         await browser.open("/posts")
     assert "Not that one." in browser.text
+
+
+async def test_a_trainings_page_shows_what_it_changed(rooms: Stage) -> None:
+    """Once somebody has looked, which the service does when a retraining ends."""
+    rooms.shelf.place(rooms.shelf.staging("nell", "2"), manifest("nell", "v2"))
+    decisions = Decisions(rooms.database, rooms.shelf, rooms.clock)
+    await decisions.use("nell", "v2", What.USED, "It is better.", "retraining", training=1)
+    decision = await decisions.of_training(1)
+    assert decision is not None
+    await rooms.changes.after(decision)
+    await rooms.trainings.put(replace(training(1, TrainingState.PUBLISHED), version="v2"))
+    async with rooms.browser() as browser:
+        await browser.open("/trainings/1")
+    assert "v1 and v2 It learned from 0 new tweets. v2 speaks from now on." in browser.text
+    assert "v1, seed 1 tweet number 1 v2, seed 1 tweet number 6" in browser.text

@@ -22,6 +22,7 @@ from bot.database import Database
 from bot.errors import Refused
 from bot.frontends.web.frontend import WebFrontend
 from bot.generation.draft import Reason, Sampling
+from bot.replies.changes import Changes
 from bot.replies.conversation import Conversation
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
@@ -241,7 +242,14 @@ class Stage:
             drain_seconds=PATIENCE,
             clock=self.clock,
             pictures=self.pictures,
+            changes=self.changes,
         )
+
+    @property
+    def changes(self) -> Changes:
+        """What retrainings have changed."""
+        decisions = Decisions(self.database, self.shelf, self.clock)
+        return Changes(decisions, self.shelf, self.speaker, Sampling.from_settings(Generation()))
 
     @property
     def pictures(self) -> Path:

@@ -33,6 +33,7 @@ from bot.frontends.web.purchases import CostsPage, PurchasePage
 from bot.frontends.web.rendering import STATIC, Renderer, set_up_templates
 from bot.frontends.web.sessions import Sessions
 from bot.frontends.web.trainings import TrainingsPage
+from bot.replies.changes import Changes
 from bot.replies.conversation import Conversation
 from bot.replies.pictures import LARGEST
 from bot.replies.posts import Posts
@@ -97,6 +98,7 @@ class WebFrontend:
         forecast: Forecast | None = None,
         *,
         pictures: Path,
+        changes: Changes | None = None,
     ) -> None:
         """`pictures` is the folder that pictures of posts are in."""
         self._settings = settings
@@ -119,7 +121,7 @@ class WebFrontend:
             CostsPage(renderer, ledger, forecast),
             AccountsPage(renderer, store, forecast),
             DataPage(renderer, shelf, store, explorer),
-            TrainingsPage(renderer, trainings, self._closing),
+            TrainingsPage(renderer, trainings, self._closing, changes),
             ApprovalPage(renderer, posts, shelf),
             PostPage(renderer, posts, pictures, clock),
             LoginPage(guard, sessions),
