@@ -45,6 +45,7 @@ from bot.generation.graph_description import graph_folder
 from bot.generation.samples import Order, sample
 from bot.generation.speaker import Speaker
 from bot.personas.takedown import Outlet, Room, Takedown, Takedowns
+from bot.replies.changes import Change, Changes
 from bot.replies.conversation import Conversation, Platform
 from bot.replies.duels import Duels
 from bot.replies.guessing import Guessing
@@ -113,6 +114,7 @@ class Rooms:
     adoptions: Adoptions
     blends: Blends
     decisions: Decisions
+    changes: Changes
     explorer: Explorer
     speaker: Speaker
     conversation: Conversation
@@ -178,6 +180,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
         adoptions=_adoptions(config, shelf, store, evaluator, decisions),
         blends=blends,
         decisions=decisions,
+        changes=Changes(decisions, shelf, speaker, sampling),
         explorer=Explorer(shelf, database.path, config.training),
         speaker=speaker,
         conversation=conversation,
@@ -471,25 +474,31 @@ async def keep_forgetting(rooms: Rooms, dropped: Callable[[Collection[str]], Non
         await asyncio.sleep(LOOK_S)
 
 
-async def keep_telling(rooms: Rooms, tell: Callable[[Decision], Awaitable[None]] | None) -> None:
-    """Say it in the log, and to `tell`, when a persona speaks as another version from now on, in whatever process that
-    was decided. Until cancelled.
+async def keep_telling(rooms: Rooms, tell: Callable[[Decision, Change | None], Awaitable[None]] | None) -> None:
+    """Say it in the log, and to `tell`, when a persona speaks as another version from now on, or was taught anew and
+    does not, in whatever process that was decided. Until cancelled.
     """
     seen = await rooms.decisions.newest()
     while True:
-        for decision in await rooms.decisions.switches_since(seen):
+        for decision in await rooms.decisions.outcomes_since(seen):
             seen = decision.id
-            log.info(
-                "a persona speaks as another version",
-                persona=decision.persona,
-                version=decision.to_version,
-                before=decision.from_version,
-                what=decision.what.value,
-                by=decision.by,
-            )
-            if tell is not None:
-                await tell(decision)
+            if decision.is_switch:
+                _log_switch(decision)
+            change = await rooms.changes.after(decision)
+            if tell is not None and (change is not None or decision.is_switch):
+                await tell(decision, change)
         await asyncio.sleep(LOOK_S)
+
+
+def _log_switch(decision: Decision) -> None:
+    log.info(
+        "a persona speaks as another version",
+        persona=decision.persona,
+        version=decision.to_version,
+        before=decision.from_version,
+        what=decision.what.value,
+        by=decision.by,
+    )
 
 
 class Bell:
@@ -756,6 +765,8 @@ async def _web(stack: AsyncExitStack, rooms: Rooms, purchases: Purchases) -> Web
         rooms.speaker.refusals,
         drain,
         forecast=rooms.forecast,
+        pictures=config.paths.data / PICTURES,
+        changes=rooms.changes,
     )
     return await stack.enter_async_context(page)
 

@@ -82,7 +82,7 @@ class PostRoom(Room):
 
     async def remove(self, subject: Subject) -> None:
         """Their texts go."""
-        for name in await self._posts.remove(subject.personas):
+        for name in {*await self._posts.remove(subject.personas)} - await self._posts.pictures():
             (self._pictures / name).unlink(missing_ok=True)
 
     async def export(self, subject: Subject) -> Mapping[str, str]:

@@ -413,6 +413,7 @@ STEPS: tuple[str, ...] = (
         ended INTEGER NOT NULL DEFAULT 0,      -- 1: X renews it no more; somebody has to log in again
         at TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
+    ALTER TABLE decisions ADD COLUMN samples TEXT;     -- JSON list: seed, the version before, the new one
     ALTER TABLE accounts ADD COLUMN standing TEXT NOT NULL DEFAULT '';  -- renamed, protected, suspended, gone
     ALTER TABLE accounts ADD COLUMN now_called TEXT;   -- by X, where it was renamed; its id stays
     ALTER TABLE accounts ADD COLUMN next_fetch_at TEXT;  -- when it is worth looking again

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import blake2b
 
 from bot.config import MAIN
 from bot.database import Row
@@ -65,6 +66,12 @@ class Post:
     def length(self) -> int:
         """As X counts it."""
         return weighted_length(self.text)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what would go out: who approves it has seen exactly that."""
+        seen = "\0".join([self.text, self.picture or "", self.alt_text or ""])
+        return blake2b(seen.encode(), digest_size=6).hexdigest()
 
     @property
     def is_thread(self) -> bool:

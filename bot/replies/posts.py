@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from bot.config import MAIN, X
 from bot.database import Database, Transaction
@@ -19,9 +20,11 @@ from bot.generation.safety import offence
 from bot.personas.takedown import require_remembered
 from bot.replies.addressing import calling_nobody
 from bot.replies.conversation import LONGEST_SENDING, Drafting, until_arrived
+from bot.replies.later import moment_to_come
 from bot.replies.post import Part, Post, PostState, read_parts, read_post
 from bot.replies.proposals import Proposals, Proposed
 from bot.replies.ranking import Ranking
+from bot.replies.schedule import Schedule
 from bot.replies.similar import SaidBefore
 from bot.replies.threads import require_allowed, split
 
@@ -159,16 +162,39 @@ class Posts:
         rows = await self._database.all("SELECT * FROM posts ORDER BY id DESC LIMIT ?", (limit,))
         return [read_post(row) for row in rows]
 
+    async def decided(self, limit: int = 20) -> list[Post]:
+        """The newest posts that do not wait for a decision, the newest first."""
+        rows = await self._database.all(
+            "SELECT * FROM posts WHERE state != 'drafted' OR expires_at <= ? ORDER BY id DESC LIMIT ?",
+            (self._clock().isoformat(), limit),
+        )
+        return [read_post(row) for row in rows]
+
+    async def pictures(self) -> set[str]:
+        """The names of the pictures that go with a post."""
+        rows = await self._database.all("SELECT DISTINCT picture FROM posts WHERE picture IS NOT NULL")
+        return {row["picture"] for row in rows}
+
+    def zone_of(self, account: str) -> ZoneInfo:
+        """The time zone in which that account's times are meant. Raises `Refused`, `ConfigError`."""
+        return Schedule.of(account, self._settings(account)).zone
+
+    def later(self, account: str, text: str) -> datetime:
+        """The moment to come (UTC) that somebody has written down for that account. Raises `Refused`."""
+        return moment_to_come(text, self.zone_of(account), self._clock())
+
     # --- Deciding ---
 
-    async def edit(self, number: int, text: str, by: str) -> Post:
+    async def edit(self, number: int, text: str, by: str, seen: str | None = None) -> Post:
         """Another text in the place of what the model said, which is kept beside it; what is too long for one post
-        becomes a thread. Raises `Refused` when the post no longer waits, or the text may not be said.
+        becomes a thread. `seen` is the fingerprint of what was edited.
+
+        Raises `Refused` when the post no longer waits or was changed meanwhile, or the text may not be said.
         """
         text = calling_nobody(text).strip()
         require_allowed(text)
         async with self._database.transaction() as transaction:
-            await self._require_waiting(transaction, number)
+            await self._require_waiting(transaction, number, seen)
             await self._require_new(transaction, text, number)
             await transaction.run(
                 "UPDATE posts SET generated = coalesce(generated, text), text = ?, offence = ?, edited_by = ? "
@@ -177,14 +203,15 @@ class Posts:
             )
         return await self.post(number)
 
-    async def approve(self, number: int, by: str, not_before: datetime | None = None) -> Post:
-        """The post may go out, from `not_before` (UTC) on where that is given.
+    async def approve(self, number: int, by: str, not_before: datetime | None = None, seen: str | None = None) -> Post:
+        """The post may go out, from `not_before` (UTC) on where that is given. `seen` is the fingerprint of what the
+        person has seen, where that may be something else than what stands there.
 
-        Raises `Refused` when it no longer waits.
+        Raises `Refused` when it no longer waits, or was changed meanwhile.
         """
         now = self._clock()
         async with self._database.transaction() as transaction:
-            post = await self._require_waiting(transaction, number)
+            post = await self._require_waiting(transaction, number, seen)
             hours = timedelta(hours=self._settings(post.account).approved_for_hours)
             await transaction.run(
                 "UPDATE posts SET state = 'approved', decided_by = ?, decided_at = ?, not_before = ?, expires_at = ?, "
@@ -243,7 +270,7 @@ class Posts:
             )
         return await self.post(number)
 
-    async def _require_waiting(self, transaction: Transaction, number: int) -> Post:
+    async def _require_waiting(self, transaction: Transaction, number: int, seen: str | None = None) -> Post:
         row = await transaction.one("SELECT * FROM posts WHERE id = ?", (number,))
         if row is None:
             raise Refused(f"There is no post {number}. The list shows those that wait.")
@@ -252,6 +279,8 @@ class Posts:
             raise _decided_already(post)
         if post.expires_at is not None and post.expires_at <= self._clock():
             raise Refused(f"Post {number} has expired: {OVER_TIME}. Have another one written.")
+        if seen and seen != post.fingerprint:
+            raise Refused(f"Post {number} was changed meanwhile, so nothing was done. Look at it again, then decide.")
         return post
 
     def _settings(self, account: str) -> X:

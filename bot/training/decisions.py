@@ -55,6 +55,11 @@ class Decision:
     by: str  # command, retraining, or a platform with an id on it
     at: datetime  # UTC
 
+    @property
+    def is_switch(self) -> bool:
+        """Whether the persona speaks as another version from then on."""
+        return self.what in SWITCHES and self.from_version != self.to_version
+
     def as_json(self) -> dict[str, Any]:
         """As it is printed."""
         return {
@@ -161,9 +166,23 @@ class Decisions:
 
     async def switches_since(self, number: int) -> list[Decision]:
         """The decisions after that one by which a persona speaks as another version than before, the oldest first."""
+        return [each for each in await self.outcomes_since(number) if each.is_switch]
+
+    async def outcomes_since(self, number: int) -> list[Decision]:
+        """The same, and those by which a version that was learned is not used."""
         rows = await self._database.all("SELECT * FROM decisions WHERE id > ? AND done ORDER BY id", (number,))
         found = [_decision(row) for row in rows]
-        return [each for each in found if each.what in SWITCHES and each.from_version != each.to_version]
+        return [each for each in found if each.is_switch or each.what is What.KEPT]
+
+    async def samples(self, decision: Decision) -> str | None:
+        """What was kept beside the decision: generated texts, for whoever wants to see what it changed."""
+        row = await self._database.one("SELECT samples FROM decisions WHERE id = ?", (decision.id,))
+        return row["samples"] if row else None
+
+    async def keep_samples(self, decision: Decision, samples: str) -> None:
+        """Keep that beside the decision, where it still stands."""
+        async with self._database.transaction() as transaction:
+            await transaction.run("UPDATE decisions SET samples = ? WHERE id = ?", (samples, decision.id))
 
     # --- Forgetting ---
 

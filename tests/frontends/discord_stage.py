@@ -349,5 +349,18 @@ async def staged(
                 message_content,
                 3 * heartbeat_interval,
             )
-        assert server.violations == []
+        assert server.violations == [], server.violations
         assert server.own_violations == []
+
+
+async def press(stage: Stage, message: Message, who: str, label: str) -> Message:
+    """Somebody presses a button; the bot's answer to it, which for a button that worked is the message itself."""
+    interaction = await stage.server.press(message, stage.server.world.user(who), label)
+    await interaction.acknowledged(PATIENCE)
+    assert interaction.original is not None
+    return interaction.original
+
+
+async def edited(stage: Stage, message: Message, text: str) -> None:
+    """Wait until the message says that."""
+    await stage.server.wait_for(lambda h: h.message is message and text in message.content, PATIENCE)

@@ -10,10 +10,8 @@ import pytest
 
 from bot.database import Database
 from bot.errors import Refused
-from bot.loopback.discord import Message
 from bot.loopback.discord.messages import MessageFlag
 from bot.loopback.discord.people import ORDINARY, Role
-from bot.replies.posts import PostState
 from bot.replies.servers import Action
 from bot.training.decisions import Decisions, What
 from bot.tweets.store import Basis, TweetStore
@@ -141,74 +139,3 @@ async def test_a_role_that_the_server_has_chosen_may_do_it_too(stage: Stage) -> 
         assert answer.content == "No post waits for approval."
         refused = await stage.use("train", "robin", handles="nell")
         assert refused.original is not None and refused.original.content.startswith("Only people")
-
-
-# The approval list
-
-
-async def press(stage: Stage, message: Message, who: str, label: str) -> Message:
-    """Somebody presses a button; the bot's answer to it, which for a button that worked is the message itself."""
-    interaction = await stage.server.press(message, stage.server.world.user(who), label)
-    await interaction.acknowledged(PATIENCE)
-    assert interaction.original is not None
-    return interaction.original
-
-
-async def edited(stage: Stage, message: Message, text: str) -> None:
-    """Wait until the message says that."""
-    await stage.server.wait_for(lambda h: h.message is message and text in message.content, PATIENCE)
-
-
-async def test_an_empty_queue_says_so(stage: Stage) -> None:
-    async with stage.running():
-        answer = await (await stage.use("queue")).answered(PATIENCE)
-    assert (answer.content, answer.components) == ("No post waits for approval.", [])
-
-
-async def test_a_moderator_approves_and_refuses(stage: Stage) -> None:
-    await stage.propose(3)
-    async with stage.running():
-        shown = await (await stage.use("queue")).answered(PATIENCE)
-        assert "**3 posts wait for approval.**" in shown.content
-        await press(stage, shown, "wren", "Approve 2")
-        await edited(stage, shown, "approved post 2")
-        await press(stage, shown, "wren", "Refuse 1")
-        await edited(stage, shown, "refused post 1")
-    wren = stage.server.world.user("wren")
-    decided = {post.id: (post.state, post.decided_by) for post in await stage.posts.recent()}
-    assert decided == {
-        1: (PostState.REFUSED, f"discord:{wren.id}"),
-        2: (PostState.APPROVED, f"discord:{wren.id}"),
-        3: (PostState.DRAFTED, None),
-    }
-    assert [button["label"] for row in shown.components for button in row["components"]] == ["Approve 3", "Refuse 3"]
-
-
-async def test_nobody_else_decides(stage: Stage) -> None:
-    await stage.propose(1)
-    async with stage.running():
-        shown = await (await stage.use("queue")).answered(PATIENCE)
-        answer = await press(stage, shown, "robin", "Approve 1")
-    assert answer.content.startswith("Only people who may manage this server")
-    assert MessageFlag.EPHEMERAL in answer.flags
-    assert len(await stage.posts.waiting()) == 1
-
-
-async def test_a_button_works_after_a_restart(stage: Stage) -> None:
-    await stage.propose(1)
-    async with stage.running():
-        shown = await (await stage.use("queue")).answered(PATIENCE)
-    async with stage.running():
-        await press(stage, shown, "wren", "Approve 1")
-        await edited(stage, shown, "approved post 1")
-    assert await stage.posts.waiting() == []
-
-
-async def test_a_decision_that_was_taken_already_stands(stage: Stage) -> None:
-    await stage.propose(1)
-    async with stage.running():
-        shown = await (await stage.use("queue")).answered(PATIENCE)
-        await stage.posts.refuse(1, "web")
-        await press(stage, shown, "wren", "Approve 1")
-        await edited(stage, shown, "Post 1 is refused already, so nothing was changed.")
-    assert (await stage.posts.post(1)).decided_by == "web"

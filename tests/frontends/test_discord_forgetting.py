@@ -27,8 +27,7 @@ from bot.training.evaluations import Evaluations
 from bot.tweets.blocked import Blocklist
 from bot.tweets.store import TweetStore
 from tests.fakes import FakeClock
-from tests.frontends.discord_stage import Stage, staged
-from tests.frontends.test_discord_commands import edited, press
+from tests.frontends.discord_stage import Stage, edited, press, staged
 from tests.loopback.songbird import PATIENCE
 from tests.posting import sent
 

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -32,6 +32,7 @@ from bot.tweets.tweet import Source, Tweet
 from tests.fakes import FakeClock
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE
+from tests.posting import sent
 from tests.tweets.desk import PERMITTED, TIMELINE, Desk, contracts, desk_at
 
 WORDS = [
@@ -390,8 +391,54 @@ async def test_where_posts_are_approved_their_price_is_said(scene: Scene) -> Non
     async with scene.running():
         message = await (await scene.stage.use("queue")).answered(PATIENCE)
     assert message.content.endswith(
-        "-# A post costs $0.015, one with a link $0.20, when it goes out.\n-# X this month: $0.00 of the cap of $20.00."
+        "-# It costs $0.015 when it goes out.\n-# X this month: $0.00 of the cap of $20.00."
     )
+
+
+async def test_log_channels_are_told_once_of_each_share_of_the_cap_that_is_spent(scene: Scene) -> None:
+    """Over a restart, too; of several shares at once the largest is told."""
+    stage, general = scene.stage, scene.stage.server.world.channel("general")
+    await stage.conversation.servers.change("discord", str(general.guild_id), log_channel=str(general.id))
+    told = "of this month's cap for X is spent"
+
+    def said() -> list[str]:
+        return [each.content for each in stage.server.messages_in(general) if told in each.content]
+
+    async def spend(usd: str) -> None:
+        async with stage.ledger.hold("post", "nell", Decimal(usd), "Posting") as call:
+            await call.settle(1, Decimal(usd))
+
+    stage.ledger.budget = replace(stage.ledger.budget, warn_at=(0.5, 0.8, 1.0))
+    await spend("17.00")
+    async with scene.running():
+        await stage.server.until(lambda: len(said()) == 1, PATIENCE, told)
+    async with scene.running():
+        await spend("3.00")
+        await stage.server.until(lambda: len(said()) == 2, PATIENCE, told)
+    assert said() == [
+        "80% of this month's cap for X is spent: $17.00 of $20.00. `/costs` shows for what.",
+        "100% of this month's cap for X is spent: $20.00 of $20.00. Nothing more is read or posted before the next "
+        "month. `/costs` shows for what.",
+    ]
+
+
+async def test_a_post_is_deleted_from_x_for_a_price_that_is_said_first(scene: Scene, clock: FakeClock) -> None:
+    """And only when it is asked for twice."""
+    stage = scene.stage
+    await stage.propose(1)
+    await stage.posts.approve(1, "web")
+    await sent(stage.database, clock, 1, "77")
+    async with scene.running():
+        message = await (await stage.use("queue")).answered(PATIENCE)
+        await stage.server.choose(message, stage.server.world.user("wren"), "Look at another post", ["1"])
+        await scene.says(message, "**Post 1**")
+        await scene.press(message, "Delete 1 from X")
+        await scene.says(message, "It can't be undone.")
+        assert (await stage.posts.post(1)).delete_wanted_by is None
+        await scene.press(message, "Delete 1 for $0.01")
+        await scene.says(message, "takes post 1 back from X, at the account's next turn.")
+    wanted_by = (await stage.posts.post(1)).delete_wanted_by
+    assert wanted_by is not None and wanted_by.startswith("discord:")
 
 
 async def test_a_name_that_can_not_be_is_said_before_anything_is_paid(scene: Scene, x: LoopbackX) -> None:

@@ -17,6 +17,8 @@ from bot.loopback.discord import Channel, LoopbackInteraction, Message
 from bot.loopback.discord.messages import MessageFlag
 from bot.loopback.discord.people import Permission
 from bot.loopback.discord.places import ChannelType, Guild, Thread
+from bot.personas.takedown import Receipt
+from bot.replies.changes import Change, Pair
 from bot.replies.servers import Action, ServerSettings
 from bot.training.decisions import Decision, What
 from tests.frontends.discord_stage import Stage, staged
@@ -269,6 +271,44 @@ async def test_the_log_channel_is_told_of_versions_and_of_posts_that_wait(stage:
         await logged(stage, "**nell** speaks as v2 from now on")
         await stage.propose(2)
         await logged(stage, "approval before they go to X. `/queue` shows them.")
+
+
+async def test_the_log_channel_is_told_what_a_retraining_has_changed(stage: Stage) -> None:
+    """With samples side by side, which are on record; also where the new version is not used."""
+    general = stage.server.world.channel("general")
+    await stage.conversation.servers.change(DISCORD, str(guild_of(stage).id), log_channel=str(general.id))
+    moment = datetime(2026, 11, 22, tzinfo=UTC)
+    kept = Decision(2, "nell", "v1", "v2", What.KEPT, "Not as *good*.", "retraining", moment)
+    frontend = stage.frontend()
+    await frontend.announce(kept, Change(kept, 27, 3.2, 3.1, (Pair(5, "_old_ words", "new words"),)))
+    async with stage.connected(frontend):
+        await logged(stage, "**nell** was taught anew. It learned from 27 new tweets.")
+        [message] = stage.server.messages_in(general)
+        assert "v2 is kept, but v1 goes on speaking." in message.content and "Not as \\*good\\*." in message.content
+        await stage.server.until(lambda: "> **v1**" in message.content, PATIENCE, "samples")
+    assert message.content.endswith("> **v1** \\_old\\_ words\n> **v2** new words")
+    [said] = await stage.conversation.said_as(["nell"])
+    assert said["answer_id"] == str(message.id)
+
+
+async def test_no_samples_are_shown_of_a_persona_that_was_forgotten_meanwhile(stage: Stage) -> None:
+    general = stage.server.world.channel("general")
+    await stage.conversation.servers.change(DISCORD, str(guild_of(stage).id), log_channel=str(general.id))
+    async with stage.database.transaction() as transaction:
+        await transaction.run(
+            "INSERT INTO takedowns (handle, asked_by, delete_posts, begun_at, receipt) "
+            "VALUES ('nell', 'command', 0, ?, ?)",
+            ("2026-11-23T00:00:00+00:00", Receipt(handles=("nell",), personas=("nell",)).model_dump_json()),
+        )
+    moment = datetime(2026, 11, 22, tzinfo=UTC)
+    used = Decision(2, "nell", "v1", "v2", What.USED, "Better.", "retraining", moment)
+    frontend = stage.frontend()
+    await frontend.announce(used, Change(used, 27, 2.9, 3.1, (Pair(5, "old words", "new words"),)))
+    async with stage.connected(frontend):
+        await logged(stage, "**nell** was taught anew.")
+        await stage.posts.propose("main", "crumb")
+        await logged(stage, "`/queue` shows them.")
+    assert not any("old words" in message.content for message in stage.server.messages_in(general))
 
 
 async def test_the_log_channel_is_told_that_a_training_has_ended(stage: Stage) -> None:

@@ -11,9 +11,11 @@ from discord import app_commands
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.frontends.discord import texts
+from bot.frontends.discord import texts, texts_approvals, texts_changes
 from bot.frontends.discord.commands import add_commands
 from bot.frontends.discord.invite import invite_link
+from bot.replies.changes import Change, Pair
+from bot.replies.desk import Shown
 from bot.replies.posts import Post, PostState
 from bot.training.decisions import Decision, What
 
@@ -71,13 +73,23 @@ def post(number: int, text: str) -> Post:
     return Post(number, "nell", "v1", 1, text, 0.9, PostState.DRAFTED, moment, None, None, None, None)
 
 
-def test_a_page_of_the_queue_holds_only_posts_that_are_shown_whole() -> None:
-    short, long = [post(number, "hello") for number in range(9)], [post(number, "_" * 280) for number in range(9)]
-    assert [one.id for one in texts.queue_page(short)] == [0, 1, 2, 3, 4]
-    page = texts.queue_page(long)
-    assert 1 <= len(page) < 5
-    assert units(texts.queue(page, len(long), "v" * 200)) <= texts.LONGEST
-    assert "**9 posts wait for approval.** The oldest are shown." in texts.queue(page, len(long))
+def test_what_the_queue_shows_fits_in_a_message_however_long_the_post_is() -> None:
+    """Only a text that is cut off comes with a file that has all of it."""
+    short, long = Shown.of(post(1, "hello")), Shown.of(post(2, "_*" * 130 + " word" * 1000))
+    assert not texts_approvals.is_cut(short) and texts_approvals.is_cut(long)
+    for shown in (short, long):
+        assert units(texts_approvals.queue(shown, 9, "v" * 200)) <= texts.LONGEST - 200  # prices stand below
+    assert "the file has all" in texts_approvals.queue(long, 1)
+    assert all(part in texts_approvals.in_full(long) for part in long.texts)
+
+
+def test_samples_of_two_versions_fit_in_one_message_however_long_they_are() -> None:
+    moment = datetime(2026, 11, 22, tzinfo=UTC)
+    decision = Decision(2, "n_" * 15, "v1", "v2", What.USED, "It is *better*. " * 10, "retraining", moment)
+    long = tuple(Pair(seed, "_🎶" * 140, "word " * 56) for seed in range(3))
+    said = texts_changes.with_samples(Change(decision, 27, 2.9, 3.1, long))
+    assert units(said) <= texts.LONGEST
+    assert said.count("> **v1**") == said.count("> **v2**") == 3 and " …" in said
 
 
 # The guide

@@ -596,7 +596,9 @@ async def test_posts_are_approved_and_refused(rooms: Stage) -> None:
     async with rooms.browser() as browser:
         await browser.open("/posts")
         assert "2 waiting" in browser.text
-        assert "post 1 · 1 Nov 2026, 12:00 UTC tweet number 1 v1 · seed 1 · novelty 90 %" in browser.text
+        assert "post 1 · 1 Nov 2026, 12:00 UTC tweet number 1 Account main Length 14 of 280" in browser.text
+        assert "Novelty 90 %" in browser.text
+        assert "Written v1, seed 1 Expires" in browser.text
         await browser.submit("/posts/1/approve")
         assert "Post 1 is approved and goes out in its turn." in browser.text
         await browser.submit("/posts/2/refuse")

@@ -24,7 +24,7 @@ LONG_HANDLE = "w" * 40
 SAYS = "document.getElementById('lines').innerText.includes"
 
 CONTROLS = (
-    "[...document.querySelectorAll('a, button, select, summary, input:not([type=hidden], [type=radio])')]"
+    "[...document.querySelectorAll('a, button, select, summary, textarea, input:not([type=hidden], [type=radio])')]"
     ".filter((each) => each.checkVisibility())"
 )
 FOCUS = """(() => {
@@ -128,12 +128,21 @@ async def test_the_keyboard_reaches_everything_and_shows_where_it_is(rooms: Stag
     await rooms.posts.propose("main", "nell")
     await rooms.store.add("nell", tweets_of("nell"))
     async with rooms.frontend() as page:
-        for path in ("/", "/personas", "/personas/nell/data", "/accounts", "/accounts/nell", "/trainings", "/posts"):
+        for path in (
+            "/",
+            "/personas",
+            "/personas/nell/data",
+            "/accounts",
+            "/accounts/nell",
+            "/trainings",
+            "/posts",
+            "/posts/1",
+        ):
             await browser.show(page.url + path)
             await browser.ask("document.activeElement.blur()")
             wanted = await browser.ask(f"{CONTROLS}.length")
             reached, hidden = set(), set()
-            for _ in range(wanted + 4):
+            for _ in range(wanted + 12):  # a field for a date has several stops
                 await browser.press("Tab")
                 place, is_shown = await browser.ask(FOCUS)
                 reached.add(place)
@@ -189,6 +198,7 @@ async def test_nothing_is_wider_than_the_window(rooms: Stage, browser: Tab, widt
             "/trainings",
             "/trainings/1",
             "/posts",
+            "/posts/1",
             "/nothing",
         ):
             await browser.show(page.url + path, width)
@@ -201,14 +211,39 @@ async def test_a_label_stands_at_every_field(rooms: Stage, browser: Tab) -> None
     async with rooms.frontend("password") as page:
         await browser.show(page.url)
         unlabelled = (
-            "[...document.querySelectorAll('input:not([type=hidden]), select')].filter((each) => !each.labels.length)"
+            "[...document.querySelectorAll('input:not([type=hidden]), select, textarea')]"
+            ".filter((each) => !each.labels.length)"
         )
         assert await browser.ask(f"{unlabelled}.length") == 0
         await browser.ask("document.getElementById('password').focus()")
         await browser.type("password")
         await browser.press("Enter")
         await browser.until("document.title === 'Channel · Mockingbird'")
-        for path in ("/", "/personas", "/accounts", "/posts"):
+        for path in ("/", "/personas", "/accounts", "/posts", "/posts/1"):
             await browser.show(page.url + path)
             assert await browser.ask(f"{unlabelled}.length") == 0, path
             assert await browser.ask("document.querySelectorAll('h1').length") == 1
+
+
+async def test_a_post_is_edited_approved_for_later_and_refused_without_a_mouse(rooms: Stage, browser: Tab) -> None:
+    for _ in range(2):
+        await rooms.posts.propose("main", "crumb")
+    says = "document.body.innerText.includes"
+    async with rooms.frontend() as page:
+        await browser.show(f"{page.url}/posts/1")
+        await browser.ask("document.getElementById('text').select(); document.getElementById('text').focus()")
+        await browser.type("The oven was lit at five, as it is on every day that has bread in it. " * 6)
+        await browser.press("Tab")
+        await browser.press("Enter")
+        await browser.until(f"{says}('a thread of 2') && document.querySelectorAll('.thread li').length === 2")
+        await browser.ask("document.getElementById('at').value = '2026-11-05T18:05'")
+        await browser.ask("document.getElementById('at').form.querySelector('button').focus()")
+        await browser.press("Enter")
+        await browser.until(f"{says}('goes out from 5 Nov 2026, 18:05 (UTC) on.')")
+        await browser.ask("document.querySelector('.refusal summary').focus()")
+        await browser.press("Enter")
+        await browser.press("Tab")
+        await browser.type("Not about bread again.")
+        await browser.press("Enter")
+        await browser.until(f"{says}('Post 2 is refused and will not go out.')")
+    assert (await rooms.posts.post(2)).reason == "Not about bread again."

@@ -24,6 +24,7 @@ from bot.tweets.tweet import Source, Tweet
 from tests.fakes import FakeClock
 from tests.frontends.chromium import CHROMIUM, tab
 from tests.frontends.web_stage import PATIENCE, Browser, Stage, stage
+from tests.posting import sent
 from tests.tweets.desk import PERMITTED, TIMELINE, contracts, desk_at
 
 
@@ -254,3 +255,17 @@ async def test_in_a_browser_it_goes_from_price_to_training_and_fits(
         await browser.show(f"{scene.browser.url}/costs", width)
         assert await browser.ask("document.documentElement.scrollWidth") <= width
         assert browser.complaints == []
+
+
+async def test_a_post_is_deleted_from_x_for_a_price_that_is_said_first(scene: Scene, clock: FakeClock) -> None:
+    posts, browser = scene.rooms.posts, scene.browser
+    await posts.propose("main", "nell")
+    await posts.approve(1, "web")
+    await sent(scene.rooms.database, clock, 1, "77")
+    await browser.open("/posts/1")
+    assert "It can't be undone. Delete for $0.01" in browser.text
+    await browser.submit("/posts/1/delete")
+    assert "Post 1 is taken back from X at the account's next turn." in browser.text
+    assert "Delete for" not in browser.text
+    assert (await posts.post(1)).delete_wanted_by == "web"
+    assert "being deleted" in (await browser.open("/posts")).text

@@ -152,6 +152,7 @@ async def show(port: int, password: str | None, is_empty: bool, step: int) -> No
                 Decisions(database, rooms.shelf, rooms.clock),
                 rooms.refusals,
                 0,
+                pictures=rooms.pictures,
             )
             async with page, asyncio.TaskGroup() as group:
                 print(page.url, flush=True)  # noqa: T201

@@ -22,6 +22,7 @@ from bot.database import Database
 from bot.errors import Refused
 from bot.frontends.web.frontend import WebFrontend
 from bot.generation.draft import Reason, Sampling
+from bot.replies.changes import Changes
 from bot.replies.conversation import Conversation
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
@@ -240,7 +241,20 @@ class Stage:
             self.refusals,
             drain_seconds=PATIENCE,
             clock=self.clock,
+            pictures=self.pictures,
+            changes=self.changes,
         )
+
+    @property
+    def changes(self) -> Changes:
+        """What retrainings have changed."""
+        decisions = Decisions(self.database, self.shelf, self.clock)
+        return Changes(decisions, self.shelf, self.speaker, Sampling.from_settings(Generation()))
+
+    @property
+    def pictures(self) -> Path:
+        """Where pictures of posts are kept."""
+        return self.database.path.with_name("pictures")
 
     @asynccontextmanager
     async def browser(self, password: str | None = None) -> AsyncIterator[Browser]:
@@ -266,6 +280,7 @@ def stage(
     clock: FakeClock | None = None,
     collector: Collector | None = None,
     ledger: Ledger | None = None,
+    accounts: dict[str, X] | None = None,
 ) -> Stage:
     """Rooms in which the given personas are on the shelf, the first of them answering. X is off without `collector`."""
     clock, speaker = clock or FakeClock(), speaker or FakeSpeaker()
@@ -281,7 +296,7 @@ def stage(
         speaker=speaker,
         clock=clock,
         conversation=Conversation(database, shelf, speaker, Generation(), settings, clock),
-        posts=Posts(database, speaker, sampling, drafts=3, accounts={"main": X()}, clock=clock),
+        posts=Posts(database, speaker, sampling, drafts=3, accounts=accounts or {"main": X()}, clock=clock),
         purchases=Purchases(database, TweetStore(database, clock), ledger, trainings, collector, clock),
         ledger=ledger,
         trainings=trainings,

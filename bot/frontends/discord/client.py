@@ -12,7 +12,7 @@ import yarl
 from discord.gateway import DiscordWebSocket
 
 from bot.frontends.discord.answers import AnswerButton
-from bot.frontends.discord.approvals import DecisionButton
+from bot.frontends.discord.approvals import DecisionButton, PostMenu
 from bot.frontends.discord.desks import Desks
 from bot.frontends.discord.duels import StopButton
 from bot.frontends.discord.forgetting import ForgetButton
@@ -71,6 +71,7 @@ class Client(discord.AutoShardedClient):
             ForgetButton,
             GuessButton,
             PageButton,
+            PostMenu,
             PurchaseButton,
             RollbackButton,
             StopButton,

@@ -14,12 +14,13 @@ import structlog
 
 from bot.config import Discord
 from bot.errors import DiscordError
-from bot.frontends.discord import texts, texts_servers
+from bot.frontends.discord import texts
 from bot.frontends.discord.answers import AnswerDesk
 from bot.frontends.discord.approvals import ApprovalDesk
 from bot.frontends.discord.archives import Archives
 from bot.frontends.discord.blends import BlendDesk
 from bot.frontends.discord.catalogue import Catalogue
+from bot.frontends.discord.change_log import ChangeLog
 from bot.frontends.discord.channels import ChannelDesk
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.commands import add_commands
@@ -36,6 +37,7 @@ from bot.frontends.discord.house import HouseDesk
 from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.library import intents_refused, prepare_library, token_refused
 from bot.frontends.discord.marks import Marks
+from bot.frontends.discord.notices import Notices
 from bot.frontends.discord.privacy import PrivacyDesk
 from bot.frontends.discord.purchases import PurchaseDesk
 from bot.frontends.discord.replying import ReplyDesk
@@ -49,12 +51,12 @@ from bot.frontends.discord.talk import Talk
 from bot.frontends.discord.training_end import TrainingEnd
 from bot.frontends.discord.trainings import TrainingDesk
 from bot.frontends.discord.versions import VersionDesk
+from bot.replies.changes import Change
 from bot.replies.conversation import Platform
 from bot.training.decisions import Decision
 
 _AUTHENTICATION_FAILED = 4004  # the gateway's close code
 _LONGEST_WAIT = 300.0  # seconds between two attempts to connect
-_POSTS_TOLD = "discord-posts-told"  # the mark: the newest post of which log channels were told
 _STEADY_AFTER = 60.0  # seconds; a connection that held so long was a good one, and waiting starts from the bottom again
 
 log = structlog.get_logger(__name__)
@@ -69,6 +71,7 @@ class Announcement:
     """What is to be said of a version, and where it was."""
 
     decision: Decision
+    change: Change | None = None  # what a retraining has changed
     told: set[str] = field(default_factory=set)  # ids of channels
     logged: bool = False  # whether the servers' log channels were told, too
 
@@ -93,9 +96,9 @@ class DiscordFrontend:
     ) -> None:
         """`edit_every_seconds`: the message of a training or a fetch changes at most so often. `duel_pause_seconds`:
         between two turns of a duel. `first_wait_seconds`: the pause after the first failure to connect; it doubles each
-        time. `look_every_seconds`: so often it looks whether new posts wait for approval. `patience_seconds`: for so
-        long an answer is sent again while Discord fails. `heartbeat_timeout_seconds`: a gateway connection that says
-        nothing for so long is begun anew. `new_id` names the errors that people are told about.
+        time. `look_every_seconds`: so often it looks for what log channels are told. `patience_seconds`: for so long an
+        answer is sent again while Discord fails. `heartbeat_timeout_seconds`: a gateway connection that says nothing
+        for so long is begun anew. `new_id` names the errors that people are told about.
         """
         failures = Failures(new_id)
         self._patience = patience_seconds
@@ -107,9 +110,11 @@ class DiscordFrontend:
         self._conversation = services.conversation
         self._untold: deque[Announcement] = deque()
         self._untold_grew = asyncio.Event()
-        self._posts = services.posts
         self._look_every = look_every_seconds
         self._server_log = ServerLog(services.conversation.servers)
+        ledger = services.ledger if services.purchases.is_on else None
+        self._notices = Notices(services.posts, ledger, self._marks, self._server_log)
+        self._change_log = ChangeLog(services.conversation, self._server_log)
         rights = Rights(services.conversation.servers, settings.deciding_servers)
         self._answers = AnswerDesk(
             services.conversation, services.shelf, services.posts, rights, failures, services.purchases.is_on
@@ -185,11 +190,12 @@ class DiscordFrontend:
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
 
-    async def announce(self, decision: Decision) -> None:
+    async def announce(self, decision: Decision, change: Change | None = None) -> None:
         """Have it said in the channels in which that persona was chosen, and in the servers' log channels, that it
-        speaks as another version from now on: at once, or when there is a connection again.
+        speaks as another version from now on: at once, or when there is a connection again. `change` is what a
+        retraining has changed, which the log channels are told, also where it led to no other version.
         """
-        self._untold.append(Announcement(decision))
+        self._untold.append(Announcement(decision, change))
         self._untold_grew.set()
 
     @asynccontextmanager
@@ -197,7 +203,7 @@ class DiscordFrontend:
         """While the body runs, what is to be announced is; the rest is left to the next connection."""
         tasks = [
             asyncio.create_task(self._announce_all(client), name="discord announcements"),
-            asyncio.create_task(self._tell_of_posts(client), name="discord waiting posts"),
+            asyncio.create_task(self._tell_what_came_up(client), name="discord notices"),
         ]
         try:
             yield
@@ -206,19 +212,15 @@ class DiscordFrontend:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    async def _tell_of_posts(self, client: Client) -> None:
-        """Tell the servers' log channels whenever new posts wait for approval, in whatever process they were made."""
+    async def _tell_what_came_up(self, client: Client) -> None:
+        """Tell the servers' log channels what came up, again and again."""
         while True:
             try:
-                waiting = await self._posts.waiting()
-                newest = max((post.id for post in waiting), default=0)
-                if newest > int(await self._marks.get(_POSTS_TOLD) or 0):
-                    await self._marks.set(_POSTS_TOLD, str(newest))
-                    await self._server_log.tell_all(client, texts_servers.posts_wait(len(waiting)))
+                await self._notices.look(client)
             except Exception:  # the edge of a task that nobody waits for
                 if client.is_closed():
                     return
-                log.exception("discord log channels were not told of posts")
+                log.exception("discord log channels were not told what came up")
             await asyncio.sleep(self._look_every)
 
     async def _announce_all(self, client: Client) -> None:
@@ -237,7 +239,8 @@ class DiscordFrontend:
     async def _tell_channels(self, client: Client, announcement: Announcement) -> None:
         decision = announcement.decision
         chosen = await self._conversation.channels.with_persona(Platform.DISCORD, decision.persona)
-        for channel in chosen if self._settings.announce_versions else ():
+        is_told = self._settings.announce_versions and decision.is_switch
+        for channel in chosen if is_told else ():
             if channel in announcement.told:
                 continue
             try:
@@ -247,7 +250,10 @@ class DiscordFrontend:
             announcement.told.add(channel)
         if not announcement.logged:
             announcement.logged = True
-            await self._server_log.tell_all(client, texts.another_version(decision), announcement.told)
+            if announcement.change is not None:
+                await self._change_log.tell(client, announcement.change)
+            else:
+                await self._server_log.tell_all(client, texts.another_version(decision), announcement.told)
 
     async def _connection(self) -> None:
         """One connection, from login to close. Raises `DiscordError` when the token is wrong or an intent isn't on."""

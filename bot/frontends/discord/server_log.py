@@ -32,11 +32,18 @@ class ServerLog:
         if channel:
             await self._say(client, str(server_id), channel, text)
 
-    async def tell_all(self, client: discord.Client, text: str, told: Collection[str] = ()) -> None:
-        """Say it in every server's log channel but those in `told`, which know already."""
+    async def tell_all(
+        self, client: discord.Client, text: str, told: Collection[str] = ()
+    ) -> list[tuple[str, discord.Message]]:
+        """Say it in every server's log channel but those in `told`, which know already; where it was said: the server
+        and the message.
+        """
+        said = []
         for server, channel in (await self._servers.log_channels(Platform.DISCORD)).items():
-            if channel not in told:
-                await self._say(client, server, channel, text)
+            message = await self._say(client, server, channel, text) if channel not in told else None
+            if message is not None:
+                said.append((server, message))
+        return said
 
     async def channel_gone(self, server_id: int, channel_id: int) -> None:
         """That channel was deleted: where it was the server's log channel, there is none from now on."""
@@ -44,10 +51,11 @@ class ServerLog:
         if settings.log_channel == str(channel_id):
             await self._servers.change(Platform.DISCORD, str(server_id), log_channel="")
 
-    async def _say(self, client: discord.Client, server: str, channel: str, text: str) -> None:
+    async def _say(self, client: discord.Client, server: str, channel: str, text: str) -> discord.Message | None:
         try:
-            await client.get_partial_messageable(int(channel)).send(text, suppress_embeds=True)
+            return await client.get_partial_messageable(int(channel)).send(text, suppress_embeds=True)
         except discord.NotFound:
             await self.channel_gone(int(server), int(channel))
         except TROUBLE as trouble:
             log.info("discord log channel was not told", channel=channel, trouble=str(trouble))
+        return None

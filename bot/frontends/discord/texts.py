@@ -12,10 +12,8 @@ from decimal import Decimal
 
 import discord
 
-from bot.config import Prices
 from bot.generation.draft import Draft, Drafts
 from bot.personas.takedown import DELETED, Receipt, Takedown
-from bot.replies.posts import Post
 from bot.shelf.manifest import Manifest
 from bot.training.blends import in_words
 from bot.training.decisions import Decision, What
@@ -27,8 +25,6 @@ from bot.tweets.costs import dollars
 
 LONGEST = 2000  # of a message, in UTF-16 code units: what Discord's clients count at most
 MOST_LISTED = 25  # of an autocompletion, and of our lists
-MOST_QUEUED = 5  # rows of buttons under a message
-_QUEUE_FRAME = 500  # kept free for what stands above and below the posts that wait
 
 _ENDS = ("\n\n", "\n", ". ", "! ", "? ", " ")  # where a text may be cut, the best place first
 
@@ -154,7 +150,7 @@ def another_version(decision: Decision) -> str:
 def purchase(bought: Purchase) -> str:
     """What is to be fetched before a training, what it costs, and how the fetch goes."""
     who = handles(bought.handles)
-    month = _month(bought.month, bought.cap)
+    month = month_so_far(bought.month, bought.cap)
     match bought.state:
         case PurchaseState.ASKED:
             return (
@@ -182,7 +178,7 @@ def purchase(bought: Purchase) -> str:
             return "Never mind: nothing was learned."
 
 
-def _month(month: Decimal, cap: Decimal) -> str:
+def month_so_far(month: Decimal, cap: Decimal) -> str:
     return f"-# X this month: {dollars(month)} of the cap of {dollars(cap)}."
 
 
@@ -221,39 +217,6 @@ def quoted(text: str) -> str:
     return "\n".join(f"> {plain(line)}" for line in text.splitlines())
 
 
-def queue_page(waiting: Sequence[Post]) -> list[Post]:
-    """The oldest posts that fit in one message together: nobody is to decide about a text that was cut off."""
-    page: list[Post] = []
-    room = LONGEST - _QUEUE_FRAME
-    for post in waiting[:MOST_QUEUED]:
-        room -= _units(_queued(post)) + 1
-        if room < 0:
-            break
-        page.append(post)
-    return page
-
-
-def queue(page: Sequence[Post], waiting: int, verdict: str = "") -> str:
-    """What /queue shows, the last decision first; `waiting` is how many posts there are in all."""
-    head = f"{verdict}\n\n" if verdict else ""
-    if not page:
-        return f"{head}No post waits for approval."
-    count = f"{waiting} posts wait" if waiting > 1 else "1 post waits"
-    rest = " The oldest are shown." if waiting > len(page) else ""
-    return "\n".join([f"{head}**{count} for approval.**{rest}", *(_queued(post) for post in page)])
-
-
-def price_of_posting(prices: Prices, month: Decimal, cap: Decimal) -> str:
-    """What /queue says where X is on."""
-    each, with_link = dollars(prices.post_create), dollars(prices.post_create_with_url)
-    return f"-# A post costs {each}, one with a link {with_link}, when it goes out.\n{_month(month, cap)}"
-
-
-def _queued(post: Post) -> str:
-    title = f"**{post.id}** {plain(post.persona)} {post.version} · novelty {post.novelty:.0%}"
-    return f"{title}\n{quoted(post.text)}"
-
-
 TRAINING_GONE = "This training was forgotten, with everything that it learned from."
 
 
@@ -281,7 +244,7 @@ def about_to_forget(handle: str, found: Receipt, everywhere: bool) -> str:
 
 def price_of_deleting(posts: int, price: Decimal, month: Decimal, cap: Decimal) -> str:
     """What /forget says where posts on X are to be deleted."""
-    return f"Deleting {posts:,} posts on X costs {dollars(price)}.\n{_month(month, cap)}"
+    return f"Deleting {posts:,} posts on X costs {dollars(price)}.\n{month_so_far(month, cap)}"
 
 
 def forgotten(done: Takedown) -> str:

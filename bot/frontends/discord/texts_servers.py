@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from bot.frontends.discord.texts import plain
 from bot.replies.channels import Channel
 from bot.replies.quota import Quota
 from bot.replies.servers import Action, ServerSettings
+from bot.tweets.costs import dollars
 
 WORDS_CHANGED = "The list of words that are not said was changed."
 NOT_SERVED = "The bot's operator has not let it answer on this server. Ask the operator, or use it on another server."
@@ -167,3 +169,10 @@ def posts_wait(waiting: int) -> str:
     """A line of the log: there are new drafts for X."""
     count = f"{waiting:,} posts wait" if waiting != 1 else "1 post waits"
     return f"{count} for approval before they go to X. `/queue` shows them."
+
+
+def share_spent(share: float, spent: Decimal, cap: Decimal) -> str:
+    """What the log channel is told once a share of the month's cap for X is spent."""
+    stops = " Nothing more is read or posted before the next month." if share >= 1 else ""
+    head = f"{share:.0%} of this month's cap for X is spent: {dollars(spent)} of {dollars(cap)}."
+    return f"{head}{stops} `/costs` shows for what."

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -21,17 +22,20 @@ from bot.frontends.web.approval import ApprovalPage
 from bot.frontends.web.channel import ChannelPage
 from bot.frontends.web.chat import Chat
 from bot.frontends.web.data import DataPage
-from bot.frontends.web.guard import Guard, is_loopback
+from bot.frontends.web.guard import Guard, Handler, is_loopback
 from bot.frontends.web.health import Health, Refusals
 from bot.frontends.web.learning import Learning
 from bot.frontends.web.login import LoginPage
 from bot.frontends.web.personas import PersonasPage
+from bot.frontends.web.post import UPLOAD, PostPage
 from bot.frontends.web.problems import problems
 from bot.frontends.web.purchases import CostsPage, PurchasePage
 from bot.frontends.web.rendering import STATIC, Renderer, set_up_templates
 from bot.frontends.web.sessions import Sessions
 from bot.frontends.web.trainings import TrainingsPage
+from bot.replies.changes import Changes
 from bot.replies.conversation import Conversation
+from bot.replies.pictures import LARGEST
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
 from bot.training.decisions import Decisions
@@ -45,6 +49,22 @@ MOST_BYTES = 64 * 1024  # of a request
 LINGER_S = 2.0  # how long a request under way may take when the server stops
 
 log = structlog.get_logger(__name__)
+
+
+@web.middleware
+async def uploads(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Where a picture is uploaded, and nowhere else, a request may be as large as a picture."""
+    route = request.match_info.route.resource
+    if route is None or route.canonical != UPLOAD or request.method != "POST":
+        return await handler(request)
+    request = request.clone(client_max_size=LARGEST + MOST_BYTES)
+    form = await request.post()
+    try:
+        return await handler(request)
+    finally:
+        for upload in form.values():
+            if isinstance(upload, web.FileField):
+                upload.file.close()  # aiohttp closes those of the request that was cloned
 
 
 def utc_now() -> datetime:
@@ -76,7 +96,11 @@ class WebFrontend:
         drain_seconds: float = 10.0,
         clock: Callable[[], datetime] = utc_now,
         forecast: Forecast | None = None,
+        *,
+        pictures: Path,
+        changes: Changes | None = None,
     ) -> None:
+        """`pictures` is the folder that pictures of posts are in."""
         self._settings = settings
         self._password = password
         self._drain_seconds = drain_seconds
@@ -86,7 +110,7 @@ class WebFrontend:
         sessions = self._sessions = Sessions()
         guard = Guard(password, sessions, clock)
         renderer = Renderer(sessions, posts, guard.asks_for_password, ledger, purchases.is_on)
-        self._app = web.Application(middlewares=[problems, guard.middleware], client_max_size=MOST_BYTES)
+        self._app = web.Application(middlewares=[problems, uploads, guard.middleware], client_max_size=MOST_BYTES)
         self._app.on_response_prepare.append(guard.add_headers)
         self._app.on_shutdown.append(self._end_streams)
         set_up_templates(self._app)
@@ -97,8 +121,9 @@ class WebFrontend:
             CostsPage(renderer, ledger, forecast),
             AccountsPage(renderer, store, forecast),
             DataPage(renderer, shelf, store, explorer),
-            TrainingsPage(renderer, trainings, self._closing),
+            TrainingsPage(renderer, trainings, self._closing, changes),
             ApprovalPage(renderer, posts, shelf),
+            PostPage(renderer, posts, pictures, clock),
             LoginPage(guard, sessions),
         ):
             self._app.add_routes(page.routes())

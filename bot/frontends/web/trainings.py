@@ -12,6 +12,7 @@ from bot.frontends.web.pictures import Curve, loss_curve
 from bot.frontends.web.rendering import Renderer
 from bot.frontends.web.sessions import Notice
 from bot.frontends.web.streams import Event, send_events
+from bot.replies.changes import Changes
 from bot.training.record import course_of
 from bot.training.trainings import Training, TrainingPoint, TrainingState
 
@@ -26,10 +27,14 @@ def curve_of(training: Training, points: Sequence[TrainingPoint]) -> Curve | Non
 class TrainingsPage:
     """Shows trainings, live while they run, and cancels them."""
 
-    def __init__(self, renderer: Renderer, trainings: Learning, closing: asyncio.Event) -> None:
+    def __init__(
+        self, renderer: Renderer, trainings: Learning, closing: asyncio.Event, changes: Changes | None = None
+    ) -> None:
+        """`changes` knows what a retraining has changed, where anything does."""
         self._renderer = renderer
         self._trainings = trainings
         self._closing = closing
+        self._changes = changes
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Where these pages are found."""
@@ -58,7 +63,8 @@ class TrainingsPage:
         """One training with everything known about it."""
         training = await self._trainings.training(_number(request))
         curve = curve_of(training, await self._trainings.points(training.id))
-        return await self._renderer.page(request, "training.html", training=training, curve=curve)
+        change = await self._changes.of_training(training.id) if self._changes and training.ended else None
+        return await self._renderer.page(request, "training.html", training=training, curve=curve, change=change)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """End a training."""

@@ -7,7 +7,6 @@ ledger before it is sent, goes when X said no, and stays as unanswered where nob
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Coroutine
 from decimal import Decimal
 from pathlib import Path
@@ -18,11 +17,9 @@ from bot.errors import XError, XPostRefused, XUnreachable
 from bot.replies.outbox import Outbox
 from bot.replies.pictures import read_picture
 from bot.replies.post import Part, Post
+from bot.replies.pricing import price_of_sending
 from bot.tweets.costs import Call, Ledger
 from bot.tweets.x_api import XClient
-
-# What X may make a link of, and charge more for: an address, or anything like a host. At worst too much is reckoned.
-_LINK = re.compile(r"https?://\S|[^\W_]\.[^\W\d_]{2}", re.IGNORECASE)
 
 log = structlog.get_logger(__name__)
 
@@ -111,8 +108,7 @@ class Sender:
             await self._outbox.declined(part, str(error), again=not for_good)
 
     def _price(self, text: str) -> Decimal:
-        prices = self._ledger.prices
-        return prices.post_create_with_url if _LINK.search(text) else prices.post_create
+        return price_of_sending(text, self._ledger.prices)
 
 
 async def to_its_end(work: Coroutine[None, None, None]) -> None:

@@ -1,0 +1,77 @@
+"""What an approval desk shows, wherever it stands: a post with all that somebody who decides about it wants to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from bot.config import Prices
+from bot.replies.post import Part, Post, PostState
+from bot.replies.pricing import price_of_thread
+from bot.replies.threads import split
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A state in words."""
+
+    label: str
+    why: str  # what follows from it; empty where the label says all
+
+
+MEANINGS: Mapping[PostState, Meaning] = {
+    PostState.DRAFTED: Meaning("waited too long", "Nobody decided in time, so it will not go out."),  # just expired
+    PostState.APPROVED: Meaning("goes out soon", "It is sent at the account's next turn."),
+    PostState.SENDING: Meaning("going out", "It is handed to X at this moment."),
+    PostState.SENT: Meaning("on X", ""),
+    PostState.REFUSED: Meaning("refused", ""),
+    PostState.EXPIRED: Meaning("waited too long", "It will not go out."),
+    PostState.UNKNOWN: Meaning(
+        "being looked for on X",
+        "X's answer was lost, so it may stand there or not. The account's own timeline is looked at, and nothing else "
+        "goes out there before that is settled. It settles itself: it is sent again only if it is surely not there.",
+    ),
+    PostState.DELETED: Meaning("gone from X", "It stood there and does no more."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A post, the parts it goes out in, and what can still be done about it."""
+
+    post: Post
+    texts: tuple[str, ...]  # the parts in which it goes out, or went
+    standing: int = 0  # parts that X is known to have taken
+
+    @classmethod
+    def of(cls, post: Post, parts: tuple[Part, ...] = ()) -> Shown:
+        """`parts` are those in which it was approved, where it was."""
+        standing = sum(part.platform_id is not None for part in parts)
+        return cls(post, tuple(part.text for part in parts) or split(post.text), standing)
+
+    @property
+    def length(self) -> str:
+        """As X counts it."""
+        return f"a thread of {len(self.texts)}" if len(self.texts) > 1 else f"{self.post.length} of 280"
+
+    @property
+    def can_be_refused(self) -> bool:
+        """Whether a person can still keep it from going out."""
+        return self.post.state in (PostState.DRAFTED, PostState.APPROVED) and not self.standing
+
+    @property
+    def can_be_deleted(self) -> bool:
+        """Whether something of it stands on X that can be taken back."""
+        in_place = self.post.state in (PostState.SENT, PostState.REFUSED) and self.standing
+        return bool(in_place) and self.post.delete_wanted_by is None
+
+    def price(self, prices: Prices) -> Decimal:
+        """US dollars for sending it."""
+        return price_of_thread(self.texts, prices)
+
+    def is_waiting(self, now: datetime) -> bool:
+        """Whether it still waits for a decision."""
+        expires_at = self.post.expires_at
+        return self.post.state is PostState.DRAFTED and (expires_at is None or expires_at > now)
