@@ -34,6 +34,7 @@ from bot.frontends.discord.outlet import DiscordOutlet
 from bot.frontends.discord.services import Services
 from bot.frontends.web.frontend import WebFrontend
 from bot.frontends.x.frontend import XFrontend
+from bot.frontends.x.listening import Listener
 from bot.frontends.x.login import logged_in
 from bot.frontends.x.mentions import XMentions
 from bot.frontends.x.outlet import XOutlet
@@ -79,6 +80,7 @@ from bot.tweets.x_api import XClient, XKeys
 from bot.tweets.x_bodies import VOCABULARIES
 from bot.tweets.x_logins import JustLoggedIn, Login, Logins, UserTokens
 from bot.tweets.x_oauth2 import OAuth2App, Tokens, new_verifier, renewed, revoke
+from bot.tweets.x_stream import MentionStream
 from bot.tweets.x_windows import Windows
 
 LOOK_S = 1.0  # how often the service looks for takedowns, which another process may have begun
@@ -545,6 +547,8 @@ async def _serve(stack: AsyncExitStack, config: Config) -> None:
                 group.create_task(frontend.run(), name=f"x {frontend.account}")
             for each in x.mentions:
                 group.create_task(each.run(), name=f"mentions of {each.account}")
+            for listener in x.listeners:
+                group.create_task(listener.run(), name=f"stream of mentions of {listener.account}")
             group.create_task(purchases.run(), name="purchases")
         if discord is not None:
             group.create_task(discord.run(), name="discord")
@@ -558,6 +562,7 @@ class _X:
     check: ComplianceCheck
     frontends: Sequence[XFrontend]  # one for each account of ours
     mentions: Sequence[XMentions]  # one for each account of ours that answers
+    listeners: Sequence[Listener]  # one for each of these whose mentions are streamed
 
 
 def _only_one(stack: AsyncExitStack, config: Config) -> None:
@@ -618,11 +623,14 @@ async def _x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> _X:
     accounts = x_accounts(settings)
     clients = {name: await stack.enter_async_context(open_x(config, rooms.database, name)) for name in accounts}
     main, ours = clients[MAIN], frozenset(client.own_id for client in clients.values() if client.own_id)
+    answering = [_x_mentions(rooms, name, clients[name], ours) for name in accounts if accounts[name].reply_to_mentions]
+    streamed = [each for each in answering if accounts[each.account].mentions_by == "stream"]
     return _X(
         Collector(main, rooms.store, rooms.database, rooms.ledger, settings, now, retraining.ring),
         ComplianceCheck(main, rooms.store, rooms.database, rooms.ledger, settings, now),
         [_x_posts(rooms, name, client) for name, client in clients.items()],
-        [_x_mentions(rooms, name, clients[name], ours) for name in accounts if accounts[name].reply_to_mentions],
+        answering,
+        [await _listener(stack, rooms, each, clients[each.account]) for each in streamed],
     )
 
 
@@ -652,6 +660,20 @@ def _x_mentions(rooms: Rooms, name: str, client: XClient, ours: frozenset[str]) 
         now,
         owns_app=_owns_app(rooms.config, name),
     )
+
+
+async def _listener(stack: AsyncExitStack, rooms: Rooms, mentions: XMentions, client: XClient) -> Listener:
+    """What listens for mentions of an account. Raises `ConfigError` without a bearer token."""
+    settings = x_accounts(rooms.config.x)[mentions.account]
+    token = secret(settings.bearer_token_env)
+    if token is None:
+        raise ConfigError(
+            f"Streaming mentions needs the bearer token in the variable {settings.bearer_token_env}. Set it, or set "
+            '[x] mentions_by = "polling".'
+        )
+    stream = MentionStream(token, settings.api_base, VOCABULARIES[settings.vocabulary])
+    await stack.enter_async_context(stream)
+    return Listener(stream, client, mentions, rooms.ledger, settings.persona)
 
 
 def _owns_app(config: Config, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
@@ -12,8 +13,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.config import Replies
+from bot.forgetting import ConversationRoom
 from bot.loopback.openapi import OpenAPIContract
-from bot.loopback.x import LoopbackX, XAccount, XRefusal
+from bot.loopback.x import LoopbackX, Moment, XAccount, XRefusal
+from bot.personas.takedown import Subject
 from bot.replies.mentions import MentionState
 from tests.cut_off import cut_off
 from tests.fakes import FakeClock
@@ -351,6 +354,43 @@ async def test_while_x_takes_no_more_reads_nothing_is_asked(x: LoopbackX, clock:
     assert len(x.requests) == 2
 
 
+# What is held about it
+
+
+async def test_a_takedown_finds_the_replies_of_a_persona_by_account(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    found = []
+    for account, handle in (("main", "Nell"), ("second", "Crumb")):
+        x.post_as("ada", f"@{handle} hello")
+        async with stage_at(
+            tmp_path / "stage.db", x, clock, texts=(f"from {handle}",), account=account, handle=handle
+        ) as stage:
+            await stage.frontend.turn()
+            room, subject = ConversationRoom(stage.conversation), Subject(("nell",), ("nell",), "", ())
+            found = list(await room.said(subject))
+    ids = [x.timeline(handle)[0].id for handle in ("Nell", "Crumb")]
+    assert [(each.platform, each.channel, each.id) for each in found] == [("x", "", ids[0]), ("x", "second", ids[1])]
+
+
+async def test_the_account_answers_as_its_own_persona_whoever_is_named(x: LoopbackX, nell: Stage) -> None:
+    x.post_as("ada", "@Nell crumb: what is in the oven?")
+    await nell.frontend.turn()
+    assert nell.speaker.asked == [("nell", "crumb: what is in the oven?")]
+
+
+async def test_a_protected_author_is_not_answered(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    x.post_as("ada", "@Nell hello")
+    async with stage_at(tmp_path / "stage.db", x, clock) as stage:
+        hold = x.hold_next("GET /2/users", Moment.BEFORE)
+        turn = asyncio.create_task(stage.frontend.turn())
+        await hold.arrived.wait()
+        x.protect("ada")
+        hold.release.set()
+        await turn
+        assert await stage.reasons() == ["its author is protected"]
+
+
 # Money
 
 
@@ -365,6 +405,22 @@ async def test_at_the_cap_reads_stop_before_replies_do(tmp_path: Path, x: Loopba
         assert len([request for request in x.requests if request.route == MENTIONS]) == requests
         assert (await stage.states(), len(said(x))) == ([ANSWERED], 1)
         assert x.bill() == await stage.ledger.month_total()
+
+
+async def test_where_nothing_is_left_to_look_people_up_only_those_who_are_known_are_answered(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    async with stage_at(tmp_path / "stage.db", x, clock, cap="0.24", reserve="0.12") as stage:
+        x.post_as("ada", "@Nell hello")
+        await stage.frontend.turn()
+        x.post_as("ada", "@Nell hello again")
+        x.post_as("bob", "@Nell hello, too")
+        x.fail_next("GET /2/users", XRefusal.WINDOW)
+        await later(stage, clock)
+        async with stage.ledger.hold("fetch", "ada", Decimal("0.100"), "A fetch") as call:
+            await later(stage, clock, minutes=16)
+            await call.settle(0, Decimal(0))
+        assert await stage.states() == [ANSWERED, ANSWERED, MentionState.WAITING]
 
 
 async def test_a_reply_that_would_go_over_the_cap_waits(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:

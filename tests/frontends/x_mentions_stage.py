@@ -29,6 +29,7 @@ class Stage:
     """An account that answers, with what stands around it."""
 
     frontend: XMentions
+    client: XClient
     conversation: Conversation
     ledger: Ledger
     speaker: FakeSpeaker
@@ -89,4 +90,4 @@ async def stage_at(
             owns_app=handle == "Nell",
         )
         await frontend.recover()
-        yield Stage(frontend, conversation, ledger, speaker, database)
+        yield Stage(frontend, client, conversation, ledger, speaker, database)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.generation.choosing import ranked, score
+from bot.generation.choosing import in_language_of, ranked, score
 from bot.generation.draft import Draft
 
 TWENTY = "bread and butter now"
@@ -54,3 +54,13 @@ def test_what_is_not_known_takes_no_part() -> None:
 )
 def test_a_score_is_from_0_to_1(text: str, novelty: float, gain: float | None, asked: set[str], usual: int) -> None:
     assert 0 <= score(draft(text, 1, novelty, gain), asked, usual) <= 1 + 1e-9
+
+
+def test_of_several_drafts_one_in_the_language_of_the_message_is_taken() -> None:
+    def language(text: str) -> str:
+        return {"wie geht es": "de", "gut": "de", "fine": "en"}.get(text, "und")
+
+    drafts = [draft("fine", 1), draft("gut", 2)]
+    assert in_language_of("wie geht es", drafts, language).seed == 2
+    assert in_language_of("?", drafts, language).seed == 1
+    assert in_language_of("wie geht es", drafts[:1], language).seed == 1

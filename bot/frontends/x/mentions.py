@@ -13,9 +13,8 @@ What it does not know: what else was said in a conversation, unless it came alon
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -32,21 +31,20 @@ from bot.errors import (
     XRateLimited,
     XUnreachable,
 )
+from bot.frontends.x.mention_reads import MentionReads
 from bot.generation.mentions_and_links import without_links
 from bot.replies.addressing import calling_nobody
 from bot.replies.answers import Said
 from bot.replies.conversation import Answer, Conversation
 from bot.replies.incoming import Incoming, Platform
 from bot.replies.mentions import GONE, MOST_TRIES, Mentions, MentionState, Noted, Wants
-from bot.replies.pace import pace
+from bot.replies.pace import LONGEST, pace
 from bot.replies.summons import TOO_OLD, author_left_alone_because, left_alone_because
-from bot.tweets.charges import Charges
-from bot.tweets.costs import Call, Ledger
-from bot.tweets.x_api import PAGE_SIZE, XClient
-from bot.tweets.x_mentions import Author, Mention, MentionPage, most_for_a_mention
+from bot.tweets.costs import Ledger
+from bot.tweets.x_api import XClient
+from bot.tweets.x_mentions import Author, Mention, MentionPage
 
 _PAGES = 8  # of one reading: X gives out the newest 800 mentions
-_LOOKED_AT = 5  # pages of the own timeline
 _LAG = timedelta(minutes=1)  # after which the own timeline shows what was posted
 _SOON = timedelta(minutes=1)
 _LATER = timedelta(minutes=15)  # as long as X's windows
@@ -81,18 +79,25 @@ class XMentions:
         self._settings = settings
         self._ours = ours
         self._clock = clock
-        self._owns_app = owns_app
-        self._charges = Charges(clock)
+        self.reads = MentionReads(client, ledger, self.account, settings.persona, owns_app, clock)
         self._every = timedelta(minutes=settings.mentions_every_minutes)
         self._heard: dict[str, Mention] = {}  # those that wait, by id
         self._bell = asyncio.Event()
         self._read_after = _LONG_AGO
         self._send_after = _LONG_AGO
+        self._is_streamed = False
         self._said = ""  # the last trouble in the log, so that it stands there once
 
     def wake(self) -> None:
         """Have `run` look now; rings while it works are one ring."""
         self._bell.set()
+
+    def streamed(self, connected: bool) -> None:
+        """Mentions come by themselves from now on, or no more; either way what was missed is read at once."""
+        if connected != self._is_streamed:
+            self._is_streamed = connected
+            self._read_after = min(self._read_after, self._clock())
+            self.wake()
 
     async def run(self) -> None:
         """Read and answer until cancelled. Says so and returns where the account has no keys or no persona."""
@@ -150,7 +155,7 @@ class XMentions:
         asked_before = {each.id for each in await self._mentions.in_state(MentionState.WAITING)} - self._heard.keys()
         token, newest = None, ""
         for _ in range(_PAGES):
-            page = await self._read_page(since, token)
+            page = await self.reads.page(since, None if since else self._clock() - TOO_OLD, token, self.hear)
             newest = newest or (page.mentions[0].id if page.mentions else "")
             token = page.next_token
             if token is None:
@@ -161,20 +166,8 @@ class XMentions:
             await self._mentions.leave(mention_id, GONE)
         month = await self._ledger.month()
         now = self._clock()
-        self._read_after = now + pace(self._every, month.spent + month.under_way, month.cap, now)
-
-    async def _read_page(self, since: str | None, token: str | None) -> MentionPage:
-        most = PAGE_SIZE * most_for_a_mention(self._client.vocabulary, self._ledger.prices, self._owns_app)
-        what, resource = f"Reading mentions of {self.account}", f"mentions {self.account} {since} {token}"
-        async with self._ledger.hold(
-            "mention", self._settings.persona, most, what, PAGE_SIZE, resource, self.account
-        ) as call:
-            page = await self._client.mentions_page(
-                since_id=since, start_time=None if since else self._clock() - TOO_OLD, pagination_token=token
-            )
-            await self.hear(page)
-            await self._settle(page, call)
-        return page
+        paced = pace(self._every, month.spent + month.under_way, month.cap, now)
+        self._read_after = now + (LONGEST if self._is_streamed else paced)
 
     async def hear(self, page: MentionPage) -> None:
         """Put these on record and keep the words of those that wait."""
@@ -182,57 +175,33 @@ class XMentions:
         waiting = await self._mentions.record(page.mentions, self._client.own_id)
         self._heard |= {mention.id: mention for mention in page.mentions if mention.id in waiting}
 
-    async def _settle(self, page: MentionPage, call: Call) -> None:
-        """Write down what X bills for the page: what was read earlier on this UTC day costs nothing more."""
-        async with self._ledger.database.transaction() as transaction:
-            billed = replace(
-                page,
-                post_ids=await self._charges.posts(transaction, page.post_ids),
-                included_ids=await self._charges.posts(transaction, page.included_ids),
-                user_ids=await self._charges.users(transaction, page.user_ids),
-            )
-            units = len(billed.post_ids | billed.included_ids) + len(billed.user_ids)
-            await call.settle(units, billed.cost(self._ledger.prices, self._owns_app), transaction)
-
-    async def _authors(self, mentions: Sequence[Mention]) -> dict[str, Author | None]:
-        """Who wrote these, of those whom X has to be asked about."""
-        if self._settings.answer_bots:
-            return {}
-        strangers = await self._mentions.strangers(mention.author_id for mention in mentions)
-        found: dict[str, Author | None] = {}
-        price = self._ledger.prices.user_read
-        for start in range(0, len(strangers), PAGE_SIZE):
-            batch = strangers[start : start + PAGE_SIZE]
-            most, what = len(batch) * price, f"Looking up who mentions {self.account}"
-            resource = f"authors {self.account} {batch[0]}"
-            async with self._ledger.hold(
-                "mention", self._settings.persona, most, what, len(batch), resource, self.account
-            ) as call:
-                shown = await self._client.authors(batch)
-                async with self._ledger.database.transaction() as transaction:
-                    billed = len(await self._charges.users(transaction, shown))
-                    await call.settle(billed, billed * price, transaction)
-            found |= {author_id: shown.get(author_id) for author_id in batch}
-        return found
-
     # Answering
 
     async def _answer_waiting(self) -> None:
         """Answer or leave alone each mention that waits, the oldest first."""
-        candidates = []
+        candidates, considered = [], set()
         for noted in await self._mentions.in_state(MentionState.WAITING):
             mention = self._heard.get(noted.id)
             if mention is None:
                 continue  # its words are read again
+            considered.add(noted.id)
             if noted.wants is Wants.CONFIRMATION:
                 await self._confirm(mention, noted)
             elif await self._is_answerable(mention):
                 candidates.append((mention, noted))
-        authors = await self._authors([mention for mention, _ in candidates])
+        asked = [] if self._settings.answer_bots else [mention.author_id for mention, _ in candidates]
+        strangers = await self._mentions.strangers(asked)
+        authors: dict[str, Author | None] = {}
+        try:
+            authors = await self.reads.authors(strangers)
+        except BudgetExceeded as error:  # reads stop first; whoever is known is answered
+            candidates = [each for each in candidates if each[0].author_id not in strangers]
+            self._tell("strangers wait", self._clock() + _SOON, error)
         for mention, noted in candidates:
             await self._answer(mention, noted, authors)
         waiting = {noted.id for noted in await self._mentions.in_state(MentionState.WAITING)}
-        self._heard = {mention_id: each for mention_id, each in self._heard.items() if mention_id in waiting}
+        for mention_id in considered - waiting:  # others may have come in from the stream meanwhile
+            self._heard.pop(mention_id, None)
 
     async def _is_answerable(self, mention: Mention) -> bool:
         """Whether nothing speaks against it; else it is left alone."""
@@ -342,7 +311,7 @@ class XMentions:
     async def _settle_doubts(self) -> None:
         """Look at the account's own timeline for replies whose fate is not known."""
         for noted in await self._mentions.in_state(MentionState.UNKNOWN):
-            reply_id = await self._find_reply(noted.id)
+            reply_id = await self.reads.find_reply(noted.id)
             if reply_id is not None:
                 await self._mentions.answered(noted.id, reply_id)
                 incoming = Incoming(Platform.X, noted.id, self.account, "")
@@ -357,31 +326,6 @@ class XMentions:
                     self._read_after = _LONG_AGO if noted.id not in self._heard else self._read_after
                 else:
                     await self._mentions.leave(noted.id, noted.reason or "X does not take a reply to it")
-
-    async def _find_reply(self, mention_id: str) -> str | None:
-        """X's id of the account's reply to that mention; None where its timeline shows none."""
-        own_id, token = self._client.own_id, None
-        assert own_id is not None
-        each = most_for_a_mention(self._client.vocabulary, self._ledger.prices, self._owns_app)
-        for _ in range(_LOOKED_AT):
-            what, resource = "Looking for a reply on the own timeline", f"look {self.account} {mention_id} {token}"
-            async with self._ledger.hold(
-                "look", self._settings.persona, PAGE_SIZE * each, what, PAGE_SIZE, resource, self.account
-            ) as call:
-                page = await self._client.timeline_page(
-                    own_id,
-                    handle=self.account,
-                    since_id=mention_id,
-                    pagination_token=token,
-                    whole_retweets=False,
-                )
-                read = MentionPage((), page.next_token, page.post_ids, page.included_ids, page.user_ids)
-                await self._settle(read, call)
-            found = next((tweet.id for tweet in page.tweets if tweet.reply_to_id == mention_id), None)
-            token = page.next_token
-            if found is not None or token is None:
-                return found
-        return None
 
 
 def _wait_after(error: MockingbirdError, now: datetime) -> timedelta:

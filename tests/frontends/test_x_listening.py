@@ -1,0 +1,124 @@
+"""Mentions come over the filtered stream where X lets the app, and what is missed is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.errors import XRateLimited, XUnreachable
+from bot.frontends.x.listening import Listener
+from bot.loopback.x import LoopbackX, XRefusal
+from bot.replies.mentions import MentionState
+from bot.tweets.x_bodies import TWEET
+from bot.tweets.x_stream import MentionStream, reconnect_after
+from tests.fakes import FakeClock
+from tests.frontends.x_mentions_stage import Stage, stage_at
+from tests.loopback.x_stage import described_in
+
+STREAM = "GET /2/tweets/search/stream"
+PATIENCE_S = 20
+
+
+@pytest.fixture
+async def x(clock: FakeClock) -> AsyncIterator[LoopbackX]:
+    contract = described_in("x-api-v2.159_xdk_2026-02-27_legacy_tweet_names.json")
+    async with LoopbackX(["Nell", "Crumb", "ada"], contract, clock=clock) as x:
+        yield x
+    assert x.violations == []
+
+
+@pytest.fixture
+async def nell(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> AsyncIterator[Stage]:
+    async with stage_at(tmp_path / "stage.db", x, clock) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def listening(x: LoopbackX, stage: Stage, quiet_s: float = 21.0) -> AsyncIterator[list[float]]:
+    """The service listens and answers; the pauses that it made, none of which takes any time."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    async with MentionStream(x.keys.bearer_token, x.api_base, TWEET, quiet_s) as stream:
+        listener = Listener(stream, stage.client, stage.frontend, stage.ledger, "nell", pause)
+        tasks = [asyncio.create_task(listener.run()), asyncio.create_task(stage.frontend.run())]
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                yield pauses
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def replies(x: LoopbackX) -> int:
+    return len(x.timeline("Nell"))
+
+
+async def test_a_mention_from_the_stream_is_answered_once(x: LoopbackX, nell: Stage) -> None:
+    async with listening(x, nell):
+        await x.wait_until(lambda: x.streams == 1)
+        post = x.post_as("ada", "@Nell hello")
+        x.redeliver(post.id)
+        await x.wait_until(lambda: replies(x) == 1)
+    assert await nell.states() in ([MentionState.ANSWERED], [MentionState.SENDING])
+    assert x.bill_by_kind()["post read"] == Decimal("0.005")
+    assert await nell.ledger.month_total() >= x.bill()
+
+
+@pytest.mark.parametrize("cut", [True, False])
+async def test_after_a_break_it_listens_anew_and_reads_what_it_missed(x: LoopbackX, nell: Stage, cut: bool) -> None:
+    async with listening(x, nell):
+        await x.wait_until(lambda: x.streams == 1)
+        x.fail_next(STREAM, XRefusal.UNAVAILABLE, times=2)
+        x.drop_streams(cut=cut)
+        await x.wait_until(lambda: x.streams == 0)
+        x.post_as("ada", "@Nell missed")
+        await x.wait_until(lambda: replies(x) == 1 and x.streams == 1)
+        x.post_as("ada", "@Nell heard")
+        await x.wait_until(lambda: replies(x) == 2)
+
+
+async def test_a_quiet_connection_is_taken_for_dead(x: LoopbackX, nell: Stage) -> None:
+    async with listening(x, nell, quiet_s=0.05):
+        await x.wait_until(lambda: sum(request.route == STREAM for request in x.requests) >= 3)
+
+
+async def test_where_the_access_does_not_cover_streams_mentions_are_polled_and_it_is_said_once(
+    x: LoopbackX, nell: Stage
+) -> None:
+    x.fail_next(f"{STREAM}/rules", XRefusal.CLIENT_NOT_ENROLLED)
+    x.post_as("ada", "@Nell hello")
+    async with MentionStream(x.keys.bearer_token, x.api_base, TWEET) as stream:
+        with capture_logs() as logs:
+            await Listener(stream, nell.client, nell.frontend, nell.ledger, "nell").run()
+    assert [entry["event"] for entry in logs] == ["mentions are polled, not streamed"]
+    await nell.frontend.turn()
+    assert replies(x) == 1
+
+
+async def test_a_connection_that_x_refuses_is_tried_again_later_each_time(x: LoopbackX, nell: Stage) -> None:
+    x.fail_next(STREAM, XRefusal.UNAVAILABLE, times=3)
+    async with listening(x, nell) as pauses:
+        await x.wait_until(lambda: x.streams == 1)
+    assert pauses[:3] == [5.0, 10.0, 20.0]
+
+
+def test_the_pauses_before_connecting_anew_are_those_that_x_asks_for() -> None:
+    down, limited = XUnreachable("down", False), XRateLimited("limit", None)
+    broken = XUnreachable("broken", False)
+    broken.__cause__ = TimeoutError()
+    seconds = [
+        [reconnect_after(error, failures).total_seconds() for failures in (0, 1, 2, 3, 100)]
+        for error in (down, limited, broken)
+    ]
+    assert seconds == [[0, 5, 10, 20, 320], [0, 60, 120, 240, 960], [0, 0.25, 0.5, 0.75, 16]]

@@ -1,0 +1,78 @@
+"""Who calls an account, who is a bot, and who wants to be left alone, told from what stands there."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.replies.summons import is_bot, is_opt_out
+from bot.tweets.x_mentions import Author, read_mention
+
+POST = {"id": "9", "author_id": "7", "created_at": "2026-11-01T12:00:00Z", "conversation_id": "5"}
+NELL = {"start": 0, "end": 5, "username": "Nell", "id": "1"}
+BOB = {"start": 6, "end": 10, "username": "bob", "id": "2"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stop", "STOP!", "@Nell stop.", "Please stop", "opt out", "Unsubscribe", "leave me alone!!",
+        "Lass mich in Ruhe",
+        "déjame en paz", "arrête", "стоп", "やめて", "I'd like to opt out", "don't reply to me again",
+        "@Nell I said no, leave me alone", "please stop replying to me", "Unsubscribe me from this",
+    ],
+)  # fmt: skip
+def test_these_words_mean_no_more_answers(text: str) -> None:
+    assert is_opt_out(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I can't stop laughing", "the bus stop", "don't stop", "stop the war", "non-stop rain", "The end is near", "",
+        "my cats never leave me alone", "how do I unsubscribe from the newsletter of the harbour?", "para ti",
+        "why did you stop posting?",
+    ],
+)  # fmt: skip
+def test_these_words_mean_something_else(text: str) -> None:
+    assert not is_opt_out(text)
+
+
+@pytest.mark.parametrize(
+    ("handle", "name", "description", "expected"),
+    [
+        ("rain", "Rain", "A bot that says when it rains", True),
+        ("rain", "Rain Robot", "", True),
+        ("rain_bot", "Rain", "", True),
+        ("RainBot", "Rain", "", True),
+        ("rain", "Rain", "Automated by @ada", True),
+        ("abbot", "Abbot", "Botany and bottles", False),
+        ("ada", "Ada", "Keeps a lighthouse. Not a bot.", False),
+    ],
+)
+def test_a_bot_is_told_by_what_it_says_of_itself(handle: str, name: str, description: str, expected: bool) -> None:
+    assert is_bot(Author("1", handle, name, description, False)) is expected
+
+
+def test_the_own_words_begin_where_x_says() -> None:
+    post = POST | {
+        "text": "@Nell @bob I agree",
+        "display_text_range": [11, 18],
+        "entities": {"mentions": [NELL, BOB]},
+        "referenced_tweets": [{"type": "replied_to", "id": "8"}],
+        "in_reply_to_user_id": "2",
+    }
+    mention = read_mention(post)
+    assert (mention.text, mention.named, mention.carried) == ("I agree", frozenset(), frozenset({"1", "2"}))
+    typed = read_mention(post | {"display_text_range": [0, 18]})
+    assert typed.named == {"1", "2"}
+
+
+def test_a_name_in_front_of_what_is_no_reply_is_the_authors_own() -> None:
+    mention = read_mention(POST | {"text": "@Nell you &amp; me", "entities": {"mentions": [NELL]}})
+    assert (mention.named, mention.said_without("1")) == (frozenset({"1"}), "you & me")
+
+
+def test_of_a_long_post_all_words_are_read() -> None:
+    note = {"text": "a long story, isn't it @Nell", "entities": {"mentions": [NELL]}}
+    mention = read_mention(POST | {"text": "a long…", "note_tweet": note})
+    assert (mention.text, mention.named) == (note["text"], frozenset({"1"}))

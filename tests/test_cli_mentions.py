@@ -1,0 +1,52 @@
+"""Mentions on the command line: what became of them, without anybody's words; and what doctor says beforehand."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot.config import Config, X
+from bot.database import Database
+from bot.doctor import Grade, examine
+from bot.replies.mentions import Mentions
+from bot.replies.opt_outs import OptOuts
+from bot.tweets.x_mentions import Mention
+from tests.processes import mockingbird, write_config
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def now() -> datetime:
+    return NOON
+
+
+async def test_mentions_are_shown_with_state_reason_and_numbers(tmp_path: Path) -> None:
+    config = write_config(tmp_path, {})
+    shown = await mockingbird(config, "mentions")
+    assert (shown.code, "Nobody has mentioned" in shown.out) == (0, True)
+    async with Database(tmp_path / "data" / "mockingbird.db") as database:
+        mentions = Mentions(database, OptOuts(database, now), "main", now)
+        await mentions.record([Mention(str(n), "7", "1", f"hello {n}", NOON) for n in (1, 2)], "5")
+        await mentions.leave("2", "it does not call the account")
+    document = json.loads((await mockingbird(config, "mentions", "--json")).out)
+    states = {"waiting": 1, "left alone": 1, "left alone: it does not call the account": 1}
+    assert document["accounts"] == {"main": states}
+    assert [each["state"] for each in document["mentions"]] == ["left alone", "waiting"]
+    assert set(document["mentions"][0]) == {"account", "id", "seen_at", "state", "wants", "reason", "reply_id"}
+    shown = await mockingbird(config, "mentions")
+    assert "it does not call" in " ".join(shown.out.split())
+    assert "hello" not in shown.out
+
+
+def test_doctor_says_why_mentions_are_not_answered_and_what_x_wants_first() -> None:
+    def finding(**settings: object) -> tuple[Grade, str]:
+        config = Config(x=X.model_validate({"enabled": True, **settings}))
+        [found] = [each for each in examine(config, {}) if each.about == "[x] reply_to_mentions"]
+        return found.grade, found.text
+
+    grade, text = finding()
+    assert (grade, "approve generated replies" in text) == (Grade.NOTE, True)
+    grade, text = finding(reply_to_mentions=True, persona="nell")
+    assert (grade, "approved that beforehand" in text) == (Grade.NOTE, True)
+    assert finding(reply_to_mentions=True)[0] is Grade.WRONG
