@@ -456,14 +456,6 @@ async def test_without_a_users_keys_posting_is_off_and_says_so_once(
     assert stage.speaker.asked == []
 
 
-async def test_answering_mentions_is_said_to_be_missing(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
-    settings = HOURLY.model_copy(update={"reply_to_mentions": True})
-    async with stage_at(tmp_path / "stage.db", x, clock, settings, keys=XKeys()) as stage:
-        with capture_logs() as logs:
-            await stage.frontend.run()
-    assert "[x] reply_to_mentions has no effect in this version" in [entry["event"] for entry in logs]
-
-
 async def test_no_text_is_logged(x: LoopbackX, clock: FakeClock, hourly: Stage) -> None:
     x.fail_next(POST, XRefusal.DUPLICATE)
     with capture_logs() as logs:

@@ -66,7 +66,6 @@ class XFrontend:
         self._schedule = Schedule.of(outbox.account, settings)
         self._sender = Sender(client, outbox, ledger, pictures)
         self._timeline = OwnTimeline(client, outbox, ledger, owns_app, clock)
-        self._answers = settings.reply_to_mentions
         self._clock = clock
         self._began = clock()
         self._bell = asyncio.Event()
@@ -87,8 +86,6 @@ class XFrontend:
             log.warning(
                 "posts may be on X or not; the timeline is looked at first", account=self.account, posts=unknown
             )
-        if self._answers:
-            log.warning("[x] reply_to_mentions has no effect in this version")
         if not self._client.can_post:
             log.info("posting to X is off: the four keys of a user are not set", account=self.account)
             return
