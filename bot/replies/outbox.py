@@ -209,6 +209,11 @@ class Outbox:
                 (state, reason, part.post_id),
             )
 
+    async def persona(self, part: Part) -> str:
+        """Whose words the part is."""
+        row = await self.database.one("SELECT persona FROM posts WHERE id = ?", (part.post_id,))
+        return row["persona"] if row else ""
+
     async def has_picture(self, part: Part) -> bool:
         """Whether a picture goes with the part, as with the first one of a post that has one."""
         row = await self.database.one("SELECT picture FROM posts WHERE id = ?", (part.post_id,))

@@ -7,8 +7,10 @@ one table of the one database, a writer at a time, so the cap holds over every p
 
 A call that ends without anybody learning what it cost (cut off, killed, the connection broke) leaves its line as it
 is: it counts as spent, at the most that the call can have cost. Only when the same resource is asked for once more on
-the same day, which makes one charge of both, the new call's line takes its place. So nothing has to be cleared up
-after a crash, nothing blocks beyond its month, and what is written down is never less than X's bill.
+the same day, which makes one charge of both, and answered, the new call's line takes its place. What is published is
+charged once at all, whatever the day; what became of it is found out, and then `charged` or `not_charged` says so. So
+nothing has to be cleared up after a crash, nothing blocks beyond its month, and what is written down is never less
+than X's bill.
 
 What it does not know: X's bill itself. Prices are settings, and X calls its "charged once a day" a soft guarantee.
 """
@@ -32,12 +34,13 @@ import structlog
 from bot.config import MAIN, Prices
 from bot.database import Database, Row, Transaction
 from bot.errors import BudgetExceeded, ConfigError, MockingbirdError, UnknownHandle, XError, XUnreachable
-from bot.tweets.budget import Budget, Spent
+from bot.tweets.budget import PUBLISHING, Budget, Spent
 
 T = TypeVar("T")
 _WARNED = "costs-warned"  # marks in the database: with the month and the share behind it
 
-_LINES = "SELECT account, purpose, usd FROM costs WHERE at >= ?"  # a month, whose name sorts before its days
+# Of a month, whose name sorts before its days. What costs the same is added up by the database: prices are few.
+_LINES = "SELECT account, purpose, usd, count(*) AS n FROM costs WHERE at >= ? AND id NOT IN ({}) GROUP BY 1, 2, 3"
 
 log = structlog.get_logger(__name__)
 
@@ -97,9 +100,10 @@ class Month:
 class Call:
     """A paid call, and its line in the ledger."""
 
-    def __init__(self, ledger: Ledger, line: int) -> None:
+    def __init__(self, ledger: Ledger, line: int, earlier: Sequence[int] = ()) -> None:
         self._ledger = ledger
-        self._line = line
+        self.line = line
+        self.earlier = tuple(earlier)  # lines of calls for the same resource that ended without an answer
         self.is_settled = False  # or was in a transaction that came to nothing
 
     async def settle(self, units: int, usd: Decimal, transaction: Transaction | None = None) -> None:
@@ -112,10 +116,11 @@ class Call:
                 return await self.settle(units, usd, own)
         if units or usd:  # whom the line is about stays as it stands: the name may have been forgotten meanwhile
             await transaction.run(
-                "UPDATE costs SET holder = NULL, units = ?, usd = ? WHERE id = ?", (units, str(usd), self._line)
+                "UPDATE costs SET holder = NULL, units = ?, usd = ? WHERE id = ?", (units, str(usd), self.line)
             )
         else:
-            await transaction.run("DELETE FROM costs WHERE id = ?", (self._line,))
+            await transaction.run("DELETE FROM costs WHERE id = ?", (self.line,))
+        await _drop(transaction, self.earlier)
         self.is_settled = True
         return None
 
@@ -148,7 +153,7 @@ class Ledger:
 
         `what` begins the sentence: "Reading @nasa".
         """
-        rows = await self.database.all(_LINES, (self._this_month(),))
+        rows = await self.database.all(_LINES.format(""), (self._this_month(),))
         self._require_room(expected, _spent(rows), what, "fetch", MAIN)
 
     @asynccontextmanager
@@ -176,12 +181,11 @@ class Ledger:
             self._reserve(purpose, about, most, what, units, resource, at, account), name="reserve"
         )
         try:
-            line = await _to_its_end(reserving)
+            call = await _to_its_end(reserving)
         except asyncio.CancelledError:
             if not reserving.cancelled() and reserving.exception() is None:  # nothing was asked
                 await self._leave(reserving.result(), may_be_billed=False)
             raise
-        call = Call(self, line)
         may_be_billed = False
         try:
             yield call
@@ -191,22 +195,30 @@ class Ledger:
             raise
         finally:
             if not call.is_settled:
-                leaving = asyncio.create_task(self._leave(line, may_be_billed), name="leave a call's line")
+                leaving = asyncio.create_task(self._leave(call, may_be_billed), name="leave a call's line")
                 await _to_its_end(leaving)
         await self._warn()
 
-    async def settle_unanswered(self, resource: str, billed: bool) -> None:
-        """It was found out whether X has charged for the calls for this resource that ended without an answer: one
-        charge stands, or none.
-        """
+    async def charged(self, purpose: str, about: str, usd: Decimal, resource: str, account: str = MAIN) -> None:
+        """It was found out that X has charged for this resource: one line says so, a new one where there is none."""
         async with self.database.transaction() as transaction:
             rows = await transaction.all(
-                "SELECT id FROM costs WHERE resource = ? AND holder IS NOT NULL ORDER BY id", (resource,)
+                "SELECT id FROM costs WHERE resource = ? ORDER BY holder IS NULL, id", (resource,)
             )
-            kept = [(row["id"],) for row in rows[-1:]] if billed else []
-            dropped = [(row["id"],) for row in rows[: len(rows) - len(kept)]]
-            await transaction.run_many("DELETE FROM costs WHERE id = ?", dropped)
-            await transaction.run_many("UPDATE costs SET holder = NULL WHERE id = ?", kept)
+            if not rows:
+                await transaction.insert(
+                    "INSERT INTO costs (at, purpose, about, units, usd, resource, account) "
+                    "VALUES (?, ?, ?, 1, ?, ?, ?)",
+                    (self._now(), purpose, about, str(usd), resource, account),
+                )
+                return
+            await transaction.run("UPDATE costs SET holder = NULL WHERE id = ?", (rows[-1]["id"],))
+            await transaction.run("DELETE FROM costs WHERE resource = ? AND holder IS NOT NULL", (resource,))
+
+    async def not_charged(self, resource: str) -> None:
+        """It was found out that X has charged nothing for the calls for this resource that ended without an answer."""
+        async with self.database.transaction() as transaction:
+            await transaction.run("DELETE FROM costs WHERE resource = ? AND holder IS NOT NULL", (resource,))
 
     async def paid_today(self, purpose: str, about: str) -> bool:
         """Whether there is such a line of this UTC day; X charges for the same resource once a day."""
@@ -218,34 +230,35 @@ class Ledger:
 
     async def _reserve(
         self, purpose: str, about: str, most: Decimal, what: str, units: int, resource: str, at: str, account: str
-    ) -> int:
+    ) -> Call:
         async with self.database.transaction() as transaction:
-            if resource:
-                await self._take_the_place_of_earlier_calls(transaction, resource)
-            rows = await transaction.all(_LINES, (self._this_month(),))
+            earlier = await self._unanswered(transaction, resource, purpose) if resource else []
+            marks = ", ".join("?" * len(earlier))
+            rows = await transaction.all(_LINES.format(marks), (self._this_month(), *earlier))
             self._require_room(most, _spent(rows), what, purpose, account)
-            return await transaction.insert(
+            line = await transaction.insert(
                 "INSERT INTO costs (at, purpose, about, units, usd, resource, holder, account) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (at, purpose, about, units, str(most), resource, _this_process(), account),
             )
+        return Call(self, line, earlier)
 
-    async def _take_the_place_of_earlier_calls(self, transaction: Transaction, resource: str) -> None:
-        """Drop the lines of calls for this resource that ended today without an answer."""
+    async def _unanswered(self, transaction: Transaction, resource: str, purpose: str) -> list[int]:
+        """The lines of calls for this resource that ended without an answer and make one charge with a new one."""
+        since = "" if purpose in PUBLISHING else self._today()
         rows = await transaction.all(
-            "SELECT id, holder FROM costs WHERE resource = ? AND at >= ? AND holder IS NOT NULL",
-            (resource, self._today()),
+            "SELECT id, holder FROM costs WHERE resource = ? AND at >= ? AND holder IS NOT NULL", (resource, since)
         )
-        ended = [(row["id"],) for row in rows if not _is_running(row["holder"])]
-        await transaction.run_many("DELETE FROM costs WHERE id = ?", ended)
+        return [row["id"] for row in rows if not _is_running(row["holder"])]
 
-    async def _leave(self, line: int, may_be_billed: bool) -> None:
+    async def _leave(self, call: Call, may_be_billed: bool) -> None:
         """The call has ended; what was committed about its cost stands."""
         async with self.database.transaction() as transaction:
             if may_be_billed:
-                await transaction.run("UPDATE costs SET holder = '' WHERE id = ? AND holder IS NOT NULL", (line,))
+                await transaction.run("UPDATE costs SET holder = '' WHERE id = ? AND holder IS NOT NULL", (call.line,))
+                await _drop(transaction, call.earlier)
             else:
-                await transaction.run("DELETE FROM costs WHERE id = ? AND holder IS NOT NULL", (line,))
+                await transaction.run("DELETE FROM costs WHERE id = ? AND holder IS NOT NULL", (call.line,))
 
     def _require_room(self, expected: Decimal, spent: Spent, what: str, purpose: str, account: str) -> None:
         limit = self.budget.over(expected, purpose, account, spent)
@@ -296,7 +309,7 @@ class Ledger:
 
     async def month_total(self) -> Decimal:
         """US dollars since the first of this month, UTC; calls under way count with the most that they can cost."""
-        return _total(await self.database.all("SELECT usd FROM costs WHERE at >= ?", (self._this_month(),)))
+        return _spent(await self.database.all(_LINES.format(""), (self._this_month(),))).in_all
 
     async def spent_on(self, handles: Iterable[str], since: datetime) -> Decimal:
         """US dollars that these accounts have cost since then, calls under way at their most."""
@@ -316,7 +329,9 @@ class Ledger:
         unanswered = _total(row for row in ended if row["holder"] is not None)
         under_way = _total(row for row in rows if row["holder"] in running)
         days = _sums((row["at"][: len("2026-11-30")], Decimal(row["usd"])) for row in ended)
-        reserved = self.budget.reserve_left(_spent(rows))
+        reserved = self.budget.reserve_left(
+            Spent.of((row["account"], row["purpose"], Decimal(row["usd"])) for row in rows)
+        )
         return Month(month, _entries(ended), unanswered, under_way, self.monthly_budget, tuple(days.items()), reserved)
 
     async def months(self) -> list[tuple[str, Decimal]]:
@@ -371,7 +386,12 @@ def _entries(rows: Iterable[Row]) -> tuple[Entry, ...]:
 
 
 def _spent(rows: Iterable[Row]) -> Spent:
-    return Spent.of((row["account"], row["purpose"], Decimal(row["usd"])) for row in rows)
+    return Spent.of((row["account"], row["purpose"], Decimal(row["usd"]) * row["n"]) for row in rows)
+
+
+async def _drop(transaction: Transaction, lines: Iterable[int]) -> None:
+    """Take lines out of the ledger, another one standing for them."""
+    await transaction.run_many("DELETE FROM costs WHERE id = ?", [(line,) for line in lines])
 
 
 def _total(rows: Iterable[Row]) -> Decimal:

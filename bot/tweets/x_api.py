@@ -247,6 +247,9 @@ class XClient:
     async def __aenter__(self) -> Self:
         _cap_logging(("tweepy", "oauthlib"))
         self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
+        # aiohttp sends a GET or DELETE whose connection broke once more by itself, with the same signature, which X
+        # refuses; and a post that the first one has deleted would look as if it had been gone before.
+        self._session._retry_connection = False
         self._tweepy = _ReroutedClient(
             self._keys, self._api_base, self._session, self.vocabulary, self._login, self._windows
         )
@@ -457,8 +460,8 @@ class XClient:
             raise XUnreachable("X did not say what became of the reply; look at the timeline first.", True)
         return post_id
 
-    async def delete(self, post_id: str) -> None:
-        """Delete a post of the account that posts; one that is gone already is no error."""
+    async def delete(self, post_id: str) -> bool:
+        """Delete a post of the account that posts; False where it was gone already, which costs nothing."""
         self._need_user_keys("Deleting a post")
         if not _POST_ID.fullmatch(post_id):
             raise XError(f"{post_id!r} can't be a post on X: an id has 1 to 19 digits.")
@@ -466,6 +469,7 @@ class XClient:
         gone = any(str(error.get("type", "")).endswith("resource-not-found") for error in document.get("errors", ()))
         if not gone and not (document.get("data") or {}).get("deleted"):
             raise XError("X did not delete the post and does not say why; look at it in a browser.")
+        return not gone
 
     def _reads_as_user(self) -> bool:
         if self._keys.bearer_token:

@@ -174,6 +174,16 @@ async def test_a_repetition_after_a_lost_answer_is_looked_for_once_more(
     await stage.settle()
     assert await stage.state(post.id) is PostState.SENT
     assert published(x) == ["Fog."]
+    assert await stage.ledger.month_total() == x.bill()  # also where that was taken for not charged
+
+
+async def test_looking_in_vain_for_a_lost_answer_costs_nothing_in_the_end(x: LoopbackX, stage: XStage) -> None:
+    post = await stage.approved("Fog.")
+    x.cut_next(POST, Moment.AFTER)
+    x.cut_next(TIMELINE, Moment.BEFORE, times=4)
+    await stage.settle()
+    assert await stage.state(post.id) is PostState.SENT
+    assert await stage.ledger.month_total() == x.bill()
 
 
 async def test_a_repetition_without_an_attempt_before_is_refused(x: LoopbackX, stage: XStage) -> None:
@@ -272,6 +282,7 @@ async def test_a_deletion_that_breaks_off_goes_on(x: LoopbackX, stage: XStage) -
     stage.clock.advance(minutes=15)
     await stage.turn()
     assert (published(x), await stage.state(post.id)) == ([], PostState.DELETED)
+    assert await stage.ledger.month_total() == x.bill()
 
 
 async def test_a_post_that_is_gone_from_x_is_noticed_the_next_day(x: LoopbackX, stage: XStage) -> None:

@@ -399,3 +399,30 @@ async def test_what_a_killed_process_had_under_way_counts_until_it_is_asked_for_
         async with costs.hold("fetch", "page 1", Decimal("0.60"), "A call", 1, "page 1") as call:
             await call.settle(1, Decimal("0.10"))
         assert await costs.month_total() == Decimal("0.10")
+
+
+async def test_what_was_found_out_about_a_post_is_one_charge_or_none(database: Database, clock: FakeClock) -> None:
+    costs = ledger(database, clock)
+    for number in (1, 2):
+        for _ in range(2):
+            with pytest.raises(XUnreachable):
+                async with costs.hold("post", "nell", Decimal("0.015"), "A post", resource=f"Post {number}"):
+                    raise XUnreachable("lost", True)
+            clock.advance(days=1)
+    await costs.not_charged("Post 1")
+    for number in (2, 2, 3):  # nothing was on record of the third
+        await costs.charged("post", "nell", Decimal("0.015"), f"Post {number}")
+    assert await lines(database) == [("nell", 1, "0.015", True)] * 2
+
+
+async def test_a_refusal_does_not_wipe_out_what_an_earlier_call_may_have_cost(
+    database: Database, clock: FakeClock
+) -> None:
+    costs = ledger(database, clock)
+    with pytest.raises(XUnreachable):
+        async with costs.hold("fetch", "ada", Decimal("0.50"), "A page", 100, "page 1"):
+            raise XUnreachable("lost", False, may_be_billed=True)
+    with pytest.raises(XKeysRefused):
+        async with costs.hold("fetch", "ada", Decimal("0.50"), "A page", 100, "page 1"):
+            raise XKeysRefused("no")
+    assert await lines(database) == [("ada", 100, "0.50", False)]

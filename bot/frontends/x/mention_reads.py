@@ -40,10 +40,14 @@ class MentionReads:
         since_id: str | None,
         start_time: datetime | None,
         token: str | None,
+        number: int,
         hear: Callable[[MentionPage], Awaitable[None]],
     ) -> MentionPage:
-        """One page of mentions, which `hear` puts on record. As `XClient.mentions_page`."""
-        what, resource = f"Reading mentions of {self._account}", f"mentions {self._account} {since_id} {token}"
+        """One page of mentions, which `hear` puts on record; `number` is its place in a reading, from 0 on. As
+        `XClient.mentions_page`.
+        """
+        # Whatever was asked for before on this day and remained without an answer, a new reading shows it as well.
+        what, resource = f"Reading mentions of {self._account}", f"mentions {self._account} {number}"
         most = PAGE_SIZE * self._most
         async with self._ledger.hold("mention", self._persona, most, what, PAGE_SIZE, resource, self._account) as call:
             page = await self._client.mentions_page(since_id=since_id, start_time=start_time, pagination_token=token)
@@ -58,7 +62,7 @@ class MentionReads:
         for start in range(0, len(author_ids), PAGE_SIZE):
             batch = author_ids[start : start + PAGE_SIZE]
             most, what = len(batch) * price, f"Looking up who mentions {self._account}"
-            resource = f"authors {self._account} {batch[0]}"
+            resource = f"authors {self._account} {start}"
             async with self._ledger.hold(
                 "mention", self._persona, most, what, len(batch), resource, self._account
             ) as call:
@@ -71,8 +75,8 @@ class MentionReads:
         """X's id of the account's reply to that mention; None where its timeline shows none."""
         own_id, token = self._client.own_id, None
         assert own_id is not None  # whoever can post has one
-        for _ in range(_LOOKED_AT):
-            what, resource = "Looking for a reply on the own timeline", f"look {self._account} {mention_id} {token}"
+        for number in range(_LOOKED_AT):
+            what, resource = "Looking for a reply on the own timeline", f"look {self._account} {mention_id} {number}"
             most = PAGE_SIZE * self._most
             async with self._ledger.hold("look", self._persona, most, what, PAGE_SIZE, resource, self._account) as call:
                 page = await self._client.timeline_page(

@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import structlog
 
@@ -41,7 +42,7 @@ from bot.replies.incoming import Incoming, Platform
 from bot.replies.mentions import GONE, MOST_TRIES, Mentions, MentionState, Noted, Wants
 from bot.replies.pace import LONGEST, pace
 from bot.replies.summons import TOO_OLD, author_left_alone_because, left_alone_because
-from bot.tweets.costs import Ledger
+from bot.tweets.costs import Call, Ledger
 from bot.tweets.x_api import XClient
 from bot.tweets.x_mentions import Author, Mention, MentionPage
 
@@ -155,8 +156,8 @@ class XMentions:
         since = await self._mentions.since(self._heard)
         asked_before = {each.id for each in await self._mentions.in_state(MentionState.WAITING)} - self._heard.keys()
         token, newest = None, ""
-        for _ in range(_PAGES):
-            page = await self.reads.page(since, None if since else self._clock() - TOO_OLD, token, self.hear)
+        for number in range(_PAGES):
+            page = await self.reads.page(since, None if since else self._clock() - TOO_OLD, token, number, self.hear)
             newest = newest or (page.mentions[0].id if page.mentions else "")
             token = page.next_token
             if token is None:
@@ -165,9 +166,8 @@ class XMentions:
             await self._mentions.read_up_to(newest)
         for mention_id in asked_before - self._heard.keys():
             await self._mentions.leave(mention_id, GONE)
-        month = await self._ledger.month()
-        now = self._clock()
-        paced = pace(self._every, month.spent + month.under_way, month.cap, now)
+        spent, now = await self._ledger.month_total(), self._clock()
+        paced = pace(self._every, spent, self._ledger.monthly_budget, now)
         self._read_after = now + (LONGEST if self._is_streamed else paced)
 
     async def hear(self, page: MentionPage) -> None:
@@ -274,10 +274,10 @@ class XMentions:
                 try:
                     reply_id = await self._client.reply(text, mention.id, bystanders)
                 except XError as error:
-                    await to_its_end(self._note_failure(noted, error))
+                    await to_its_end(self._note_failure(noted, call, error))
                     raise
+                await call.settle(1, price)  # first: cut off in between, the reply is looked for, and found
                 await to_its_end(self._note_success(mention.id, reply_id, text, incoming, answer))
-                await call.settle(1, price)
         except XPostRefused as error:
             log.info("X refused a reply", account=self.account, mention=mention.id, reason=str(error))
         else:
@@ -296,11 +296,14 @@ class XMentions:
             said = Said(reply_id, answer.persona, answer.version, draft.seed, text, draft.novelty, draft.nearest)
             await self._conversation.delivered(incoming, reply_id, said=[said])
 
-    async def _note_failure(self, noted: Noted, error: XError) -> None:
+    async def _note_failure(self, noted: Noted, call: Call, error: XError) -> None:
         refused = isinstance(error, XPostRefused)
         if (isinstance(error, XUnreachable) and error.outcome_unknown) or (refused and noted.tries):
+            if refused:
+                await call.settle(0, Decimal(0))
             await self._mentions.doubt(noted.id, str(error))  # an earlier try may be why X refuses another one
             return
+        await call.settle(0, Decimal(0))
         if refused or type(error) is XError:  # X's no, or one that it does not explain
             await self._mentions.leave(noted.id, str(error))
         else:
@@ -314,19 +317,23 @@ class XMentions:
         for noted in await self._mentions.in_state(MentionState.UNKNOWN):
             reply_id = await self.reads.find_reply(noted.id)
             if reply_id is not None:
-                await self._mentions.answered(noted.id, reply_id)
+                await self._charged(noted.id)  # before the doubt is over: after a crash it is done again
                 incoming = Incoming(Platform.X, noted.id, self.account, "")
                 await self._conversation.delivered(incoming, reply_id)
-                await self._ledger.settle_unanswered(self._resource(noted.id), billed=True)
+                await self._mentions.answered(noted.id, reply_id)
                 log.info("a reply whose answer was missing stands on X", account=self.account, mention=noted.id)
             elif self._clock() - (noted.sending_since or _LONG_AGO) >= _LAG:
                 await self._conversation.not_delivered(Platform.X, noted.id)
-                await self._ledger.settle_unanswered(self._resource(noted.id), billed=False)
+                await self._ledger.not_charged(self._resource(noted.id))
                 if noted.tries < MOST_TRIES:
                     await self._mentions.not_there(noted.id)
                     self._read_after = _LONG_AGO if noted.id not in self._heard else self._read_after
                 else:
                     await self._mentions.leave(noted.id, noted.reason or "X does not take a reply to it")
+
+    async def _charged(self, mention_id: str) -> None:
+        price, resource = self._ledger.prices.summoned_reply, self._resource(mention_id)
+        await self._ledger.charged("reply", self._settings.persona, price, resource, self.account)
 
 
 def _wait_after(error: MockingbirdError, now: datetime) -> timedelta:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
 
 from bot.config import MAIN
 from bot.errors import ConfigError, XError
@@ -50,10 +51,12 @@ class XOutlet:
         async with self._open_client(account or MAIN) as client:
             for each in said:
                 try:
-                    what = f"Deleting post {each.id}"
-                    async with self._ledger.hold("delete", label, price, what, account=account or MAIN) as call:
-                        await client.delete(each.id or "")
-                        await call.settle(1, price)
+                    what, resource = f"Deleting post {each.id}", f"Deleting {each.id}"
+                    async with self._ledger.hold(
+                        "delete", label, price, what, resource=resource, account=account or MAIN
+                    ) as call:
+                        charged = await client.delete(each.id or "") or bool(call.earlier)
+                        await call.settle(int(charged), price if charged else Decimal(0))
                 except XError as error:
                     if type(error) is not XError:
                         raise

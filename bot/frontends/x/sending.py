@@ -40,7 +40,7 @@ class Sender:
         """
         while (part := await self._outbox.next_part(post.id)) is not None:
             media_ids = await self._picture(post, part)
-            price = self._price(part.text)
+            price = price_of_sending(part.text, self._ledger.prices)
             account = self._outbox.account
             async with self._ledger.hold(
                 "post", post.persona, price, part.name, resource=part.name, account=account
@@ -56,9 +56,13 @@ class Sender:
         for post, part in await self._outbox.published.to_take_back():
             try:
                 what = f"Deleting post {post.id}"
-                async with self._ledger.hold("delete", post.persona, price, what, account=post.account) as call:
-                    await self._client.delete(part.platform_id or "")
-                    await call.settle(1, price)
+                resource = f"Deleting {part.name}"
+                async with self._ledger.hold(
+                    "delete", post.persona, price, what, resource=resource, account=post.account
+                ) as call:
+                    deleted = await self._client.delete(part.platform_id or "")
+                    charged = deleted or bool(call.earlier)  # it is gone by a call whose answer was missing
+                    await call.settle(int(charged), price if charged else Decimal(0))
             except XError as error:
                 if type(error) is not XError:
                     raise
@@ -89,26 +93,25 @@ class Sender:
         try:
             platform_id = await self._client.post(part.text, part.reply_to, media_ids)
         except XError as error:
-            await to_its_end(self._note_failure(part, error))
+            await to_its_end(self._note_failure(part, call, error))
             raise
         await to_its_end(self._note_success(part, call, price, platform_id))
         log.info("a post was sent", persona=post.persona, post=post.id, part=part.number)
 
     async def _note_success(self, part: Part, call: Call, price: Decimal, platform_id: str) -> None:
+        await call.settle(1, price)  # first: cut off in between, the part is looked for, and found
         await self._outbox.arrived(part, platform_id)
-        await call.settle(1, price)
 
-    async def _note_failure(self, part: Part, error: XError) -> None:
+    async def _note_failure(self, part: Part, call: Call, error: XError) -> None:
         if isinstance(error, XUnreachable) and error.outcome_unknown:
             await self._outbox.doubtful(part, str(error))
-        elif isinstance(error, XPostRefused) and part.attempts:  # an earlier attempt may be what it repeats
+            return
+        await call.settle(0, Decimal(0))
+        if isinstance(error, XPostRefused) and part.attempts:  # an earlier attempt may be what it repeats
             await self._outbox.doubtful(part, str(error), said_duplicate=True)
         else:
             for_good = type(error) in (XPostRefused, XError)  # X's no to this text, or a no that it does not explain
             await self._outbox.declined(part, str(error), again=not for_good)
-
-    def _price(self, text: str) -> Decimal:
-        return price_of_sending(text, self._ledger.prices)
 
 
 async def to_its_end(work: Coroutine[None, None, None]) -> None:

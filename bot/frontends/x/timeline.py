@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import structlog
 
 from bot.replies.outbox import Outbox, lag_is_over
 from bot.replies.post import Part
+from bot.replies.pricing import price_of_sending
 from bot.replies.recognising import id_at, is_same
 from bot.tweets.charges import Charges
-from bot.tweets.costs import Ledger
+from bot.tweets.costs import Call, Ledger
 from bot.tweets.tweet import Tweet
 from bot.tweets.x_api import PAGE_SIZE, XClient
+from bot.tweets.x_bodies import TimelinePage
 
 # Mostly a timeline shows a post within seconds. After so long what is not there is taken for not sent; should that be
 # wrong, X still refuses the same text a second time, which is a reason to look once more.
@@ -65,22 +67,29 @@ class OwnTimeline:
         for part in await self._outbox.in_doubt():
             platform_id, is_whole = await self._find(part)
             if platform_id is not None:
+                await self._charged(part)  # before the doubt is over: after a crash it is done again
                 await self._outbox.found(part, platform_id)
-                await self._ledger.settle_unanswered(part.name, billed=True)
                 log.info("a post whose answer was missing stands on X", post=part.post_id, part=part.number)
             elif is_whole and lag_is_over(part, self._clock(), LAG):
+                await self._ledger.not_charged(part.name)
                 await self._outbox.not_there(part, _NOT_THERE_TWICE if part.said_duplicate else _NOT_THERE)
-                await self._ledger.settle_unanswered(part.name, billed=False)
                 log.info("a post whose answer was missing is not on X", post=part.post_id, part=part.number)
         return not await self._outbox.in_doubt()
+
+    async def _charged(self, part: Part) -> None:
+        """The ledger says that the part was published, also where that was taken for not done before."""
+        persona = await self._outbox.persona(part)
+        price = price_of_sending(part.text, self._ledger.prices)
+        await self._ledger.charged("post", persona, price, part.name, self._outbox.account)
 
     async def notice_what_is_gone(self) -> int:
         """How many posts of the last two days stand on X no more, once a day; they are deleted from now on."""
         looked_at, now = await self._outbox.published.looked_at(), self._clock()
         if looked_at is not None and now - looked_at < GONE_EVERY:
             return 0
-        expected = await self._outbox.published.standing(now - _GONE_OVER, now - LAG)
-        gone = await self._missing(expected, now - _GONE_OVER) if expected else []
+        since = datetime.combine((now - _GONE_OVER).date(), time(), UTC)  # the same the whole day
+        expected = await self._outbox.published.standing(since, now - LAG)
+        gone = await self._missing(expected, since) if expected else []
         await self._outbox.published.note_look()
         return await self._outbox.published.gone(gone)
 
@@ -94,10 +103,10 @@ class OwnTimeline:
             batch = doubtful[start : start + PAGE_SIZE]
             most = len(batch) * self._ledger.prices.post_read
             what = "Looking for posts that are gone"
-            account = self._outbox.account
-            async with self._ledger.hold("check", account, most, what, len(batch), account=account) as call:
+            account, resource = self._outbox.account, f"standing {batch[0]}"
+            async with self._ledger.hold("check", account, most, what, len(batch), resource, account) as call:
                 page, missing = await self._client.posts(batch, handle=self._outbox.account)
-                await call.settle(page.reads, page.cost(self._ledger.prices))
+                await self._settle(page, call)
             gone += sorted(missing)
         return gone
 
@@ -122,10 +131,11 @@ class OwnTimeline:
         own_id, token = self._client.own_id, None
         assert own_id is not None  # whoever can post has one
         price = self._ledger.prices.owned_read if self._owns_app else self._ledger.prices.post_read
-        for _ in range(_PAGES):
+        for number in range(_PAGES):
             what = "Looking at the own timeline"
             account, most = self._outbox.account, PAGE_SIZE * price
-            async with self._ledger.hold("look", account, most, what, PAGE_SIZE, account=account) as call:
+            resource = f"timeline {account} {since_id} {number}"
+            async with self._ledger.hold("look", account, most, what, PAGE_SIZE, resource, account) as call:
                 page = await self._client.timeline_page(
                     own_id,
                     handle=self._outbox.account,
@@ -133,12 +143,16 @@ class OwnTimeline:
                     pagination_token=token,
                     whole_retweets=False,
                 )
-                async with self._ledger.database.transaction() as transaction:
-                    new = await self._charges.posts(transaction, page.post_ids)
-                    included = await self._charges.posts(transaction, page.included_ids)
-                    billed = replace(page, post_ids=new, included_ids=included, owned=self._owns_app)
-                    await call.settle(billed.reads, billed.cost(self._ledger.prices), transaction)
+                await self._settle(replace(page, owned=self._owns_app), call)
             token = page.next_token
             yield page.tweets, token is None
             if token is None:
                 return
+
+    async def _settle(self, page: TimelinePage, call: Call) -> None:
+        """Write down what X bills: what was read earlier on this UTC day costs nothing more."""
+        async with self._ledger.database.transaction() as transaction:
+            new = await self._charges.posts(transaction, page.post_ids)
+            included = await self._charges.posts(transaction, page.included_ids)
+            billed = replace(page, post_ids=new, included_ids=included)
+            await call.settle(billed.reads, billed.cost(self._ledger.prices), transaction)

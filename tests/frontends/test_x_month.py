@@ -1,0 +1,58 @@
+"""Three accounts live on an X that fails, in a service that is killed again and again: nothing is lost, said twice, said
+unasked, or paid without being written down.
+
+MOCKINGBIRD_TEST_SEED names another month than the usual one; `benchmarks/x_month.py` runs several and says what happened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.loopback.openapi import OpenAPIContract
+from tests.x_month.audit import faults, summary
+from tests.x_month.month import DAY, MONTH, Size, live, month
+
+SEED = int(os.environ.get("MOCKINGBIRD_TEST_SEED", "1"))
+MEMORY = Path("/dev/shm")  # no disk has to be waited for, and a killed process loses nothing of it
+
+
+@pytest.fixture
+def contract() -> OpenAPIContract | None:
+    folder = os.environ.get("MOCKINGBIRD_TEST_SPECS")
+    name = "x-api-v2.159_xdk_2026-02-27_legacy_tweet_names.json"
+    return OpenAPIContract.load(Path(folder) / name) if folder else None
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
+        yield Path(name)
+
+
+async def lived(folder: Path, size: Size, contract: OpenAPIContract | None) -> list[str]:
+    """What is wrong after so long a time."""
+    async with month(folder, SEED, size, contract) as world:
+        await live(world, size)
+        print(json.dumps(await summary(world), indent=1))  # is shown when the test fails
+        assert world.kills.count >= size.kills * 0.9  # the last ones may find nothing to interrupt
+        return await faults(world)
+
+
+async def test_two_bad_days_leave_nothing_lost_said_twice_or_paid_unseen(
+    folder: Path, contract: OpenAPIContract | None
+) -> None:
+    assert await lived(folder, DAY, contract) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+async def test_a_bad_month_leaves_nothing_lost_said_twice_or_paid_unseen(
+    folder: Path, contract: OpenAPIContract | None
+) -> None:
+    assert await lived(folder, MONTH, contract) == []
