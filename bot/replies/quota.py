@@ -6,7 +6,7 @@ by role, up to what the operator lets it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from bot.config import Replies
@@ -36,11 +36,14 @@ class Quota:
         await self._check_cooldown(incoming, chosen)
         limit = self.for_person(chosen, incoming.roles)
         sentence = f"That was a lot of tweets: {limit:,} an hour is the limit here."
-        await self._check("author_id", incoming.author_id, incoming, limit, sentence)
+        theirs = {"author_id": incoming.author_id}
+        if limit != self._settings.requests_per_hour:  # a server's own number is about what is asked for there
+            theirs["server_id"] = incoming.server_id
+        await self._check(theirs, incoming, limit, sentence)
         if incoming.server_id:
             limit = self.for_server(chosen)
             sentence = f"This server has asked for a lot: {limit:,} tweets an hour is its limit."
-            await self._check("server_id", incoming.server_id, incoming, limit, sentence)
+            await self._check({"server_id": incoming.server_id}, incoming, limit, sentence)
 
     def for_person(self, chosen: ServerSettings | None, roles: tuple[str, ...]) -> int:
         """How many requests an hour a person with these roles may make on a server that has chosen this."""
@@ -99,21 +102,26 @@ class Quota:
         seconds = self.cooldown(chosen)
         if not seconds:
             return
+        there = " AND server_id = ?" if seconds != self._settings.cooldown_seconds else ""  # likewise
         row = await self._database.one(
             "SELECT max(received_at) AS at FROM messages WHERE platform = ? AND author_id = ? AND message_id != ? "
-            "AND state != 'refused'",
-            (incoming.platform, incoming.author_id, incoming.message_id),
+            f"AND state != 'refused'{there}",
+            (incoming.platform, incoming.author_id, incoming.message_id, *([incoming.server_id] if there else [])),
         )
         if row is not None and row["at"]:
             left = datetime.fromisoformat(row["at"]) + timedelta(seconds=seconds) - self._clock()
             if left > timedelta(0):
                 raise Refused(f"One at a time: ask again in {max(1, round(left.total_seconds()))} s.")
 
-    async def _check(self, column: str, value: str, incoming: Incoming, limit: int, sentence: str) -> None:
-        """Raises `Refused` where the last hour holds more than `limit` requests that were not refused."""
+    async def _check(self, whose: Mapping[str, str], incoming: Incoming, limit: int, sentence: str) -> None:
+        """Raises `Refused` where the last hour holds more than `limit` requests that were not refused.
+
+        `whose` are columns with their values.
+        """
+        columns = " AND ".join(f"{column} = ?" for column in whose)
         asked = (
-            f"FROM messages WHERE platform = ? AND {column} = ? AND received_at > ? AND state != 'refused'",
-            (incoming.platform, value, (self._clock() - _HOUR).isoformat()),
+            f"FROM messages WHERE platform = ? AND {columns} AND received_at > ? AND state != 'refused'",
+            (incoming.platform, *whose.values(), (self._clock() - _HOUR).isoformat()),
         )
         row = await self._database.one(f"SELECT count(*) AS number {asked[0]}", asked[1])
         if row is None or row["number"] <= limit:

@@ -150,3 +150,16 @@ async def test_more_than_the_operator_allows_is_not_chosen(desk: Desk, limit: in
     with pytest.raises(Refused, match="allows 5 requests"):
         await desk.quota.set_for_server("discord", "1", limit)
     assert (await desk.servers.settings("discord", "1")).requests_per_hour is None
+
+
+async def test_what_is_asked_for_elsewhere_does_not_count_where_a_server_has_numbers_of_its_own(desk: Desk) -> None:
+    await desk.servers.change("discord", "1", requests_per_hour=1)
+    await times(desk, 2, server="2")
+    await desk.ask(server="1")
+    with pytest.raises(Refused, match="1 an hour"):
+        await desk.ask(server="1")
+    await desk.servers.change("discord", "3", cooldown_seconds=3600)
+    await desk.ask("wren", server="2")
+    await desk.ask("wren", server="3")
+    with pytest.raises(Refused, match="One at a time"):
+        await desk.ask("wren", server="3")
