@@ -298,7 +298,9 @@ async def test_without_key_and_keyring_nothing_is_kept_and_the_error_names_the_w
     assert await logins.all() == []
 
 
-@pytest.mark.parametrize("key", [Fernet.generate_key().decode(), "no key at all", None], ids=["another", "none", "unset"])
+@pytest.mark.parametrize(
+    "key", [Fernet.generate_key().decode(), "no key at all", None], ids=["another", "none", "unset"]
+)
 async def test_a_wrong_key_is_told_and_not_quoted(
     x: LoopbackX, database: Database, clock: FakeClock, key: str | None
 ) -> None:
