@@ -54,6 +54,7 @@ class Decision:
     why: str
     by: str  # command, retraining, or a platform with an id on it
     at: datetime  # UTC
+    training: int | None = None  # that led to it
 
     @property
     def is_switch(self) -> bool:
@@ -277,4 +278,5 @@ def _decision(row: Row) -> Decision:
         why=row["why"],
         by=row["by"],
         at=datetime.fromisoformat(row["at"]),
+        training=row["training_id"],
     )

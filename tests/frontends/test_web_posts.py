@@ -238,6 +238,8 @@ async def test_a_trainings_page_shows_what_it_changed(rooms: Stage) -> None:
     await rooms.changes.after(decision)
     await rooms.trainings.put(replace(training(1, TrainingState.PUBLISHED), version="v2"))
     async with rooms.browser() as browser:
+        await browser.open("/personas")
+        assert '<a href="/trainings/1">what it changed</a>' in browser.html
         await browser.open("/trainings/1")
     assert "v1 and v2 It learned from 0 new tweets. v2 speaks from now on." in browser.text
     assert "v1, seed 1 tweet number 1 v2, seed 1 tweet number 6" in browser.text
