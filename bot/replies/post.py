@@ -59,12 +59,18 @@ class Post:
     picture: str | None = None  # the name of a file in the folder of pictures
     alt_text: str | None = None  # what is to be seen on it
     deleted_at: datetime | None = None  # UTC
+    decided_at: datetime | None = None  # UTC
     delete_wanted_by: str | None = None  # who wants it taken back from X, which is done at the next turn
 
     @property
     def length(self) -> int:
         """As X counts it."""
         return weighted_length(self.text)
+
+    @property
+    def due_since(self) -> datetime:
+        """From when on it might have gone out, once it is approved (UTC)."""
+        return max(self.decided_at or self.created_at, self.not_before or self.created_at)
 
     @property
     def is_thread(self) -> bool:
@@ -120,6 +126,7 @@ def read_post(row: Row) -> Post:
         picture=row["picture"],
         alt_text=row["alt_text"],
         deleted_at=_moment(row["deleted_at"]),
+        decided_at=_moment(row["decided_at"]),
         delete_wanted_by=row["delete_wanted_by"],
     )
 
