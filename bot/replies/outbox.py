@@ -78,6 +78,15 @@ class Outbox:
             "EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND number = 1 AND sending_since >= ?)", moment
         )
 
+    async def last_beside(self, number: int) -> datetime | None:
+        """When a post other than that one, or the first part of one, was last handed to X; None when none ever was."""
+        row = await self.database.one(
+            "SELECT max(tried_at) AS at FROM post_parts JOIN posts ON posts.id = post_id "
+            "WHERE account = ? AND number = 1 AND post_id != ?",
+            (self.account, number),
+        )
+        return datetime.fromisoformat(row["at"]) if row and row["at"] else None
+
     async def to_send(self) -> list[Post]:
         """Approved posts whose moment has come: threads that have begun, then the oldest first. None while one of the
         account's posts is unknown.

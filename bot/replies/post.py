@@ -60,6 +60,7 @@ class Post:
     picture: str | None = None  # the name of a file in the folder of pictures
     alt_text: str | None = None  # what is to be seen on it
     deleted_at: datetime | None = None  # UTC
+    decided_at: datetime | None = None  # UTC
     delete_wanted_by: str | None = None  # who wants it taken back from X, which is done at the next turn
 
     @property
@@ -72,6 +73,11 @@ class Post:
         """Of what would go out: who approves it has seen exactly that."""
         seen = "\0".join([self.text, self.picture or "", self.alt_text or ""])
         return blake2b(seen.encode(), digest_size=6).hexdigest()
+
+    @property
+    def due_since(self) -> datetime:
+        """From when on it might have gone out, once it is approved (UTC)."""
+        return max(self.decided_at or self.created_at, self.not_before or self.created_at)
 
     @property
     def is_thread(self) -> bool:
@@ -127,6 +133,7 @@ def read_post(row: Row) -> Post:
         picture=row["picture"],
         alt_text=row["alt_text"],
         deleted_at=_moment(row["deleted_at"]),
+        decided_at=_moment(row["decided_at"]),
         delete_wanted_by=row["delete_wanted_by"],
     )
 

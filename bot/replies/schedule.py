@@ -8,6 +8,7 @@ is to be made. What was missed is made up for by one, however long the service w
   comes twice is the first of the two. An account that never had a proposal waits for the first time after its start.
 - *Jitter* makes each turn later by an amount of its own, the same in every process: it is drawn from a digest of the
   account's name and the turn. It never reaches into the next time of day.
+- *What is late*, because X was out of reach, hours were quiet or a day was full, goes out one by one, `LATE` apart.
 - *Quiet hours* and *a number per day* move a turn to the first moment at which they allow it. Days are the time zone's.
 """
 
@@ -36,6 +37,14 @@ class Quiet:
         if self.start <= self.end:
             return self.start <= moment < self.end
         return moment >= self.start or moment < self.end
+
+
+LATE = timedelta(minutes=15)  # what could not go out for longer than that is late
+
+
+def spaced_from(since: datetime, last: datetime | None, now: datetime) -> datetime:
+    """From when on a post may go out that might have since `since`; `last` is when the account's last one went out."""
+    return now if last is None or now - since <= LATE else last + LATE
 
 
 @dataclass(frozen=True, slots=True)

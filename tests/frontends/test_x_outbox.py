@@ -197,6 +197,24 @@ async def test_a_repetition_without_an_attempt_before_is_refused(x: LoopbackX, s
 # When
 
 
+async def test_what_an_outage_held_up_does_not_go_out_in_a_burst(x: LoopbackX, stage: XStage) -> None:
+    for text in ("Fog.", "Rain.", "Wind."):
+        await stage.approved(text)
+    x.fail_next(POST, XRefusal.WINDOW, times=10)
+    for _ in range(4):
+        await stage.turn()
+        stage.clock.advance(minutes=30)
+    x.forget_plans()
+    await stage.approved("Snow.")  # somebody has just approved it, and sees it go out
+    seen = []
+    for _ in range(7):
+        await stage.turn()
+        seen.append(len(published(x)))
+        stage.clock.advance(minutes=5)
+    assert seen == [2, 2, 2, 3, 3, 3, 4]
+    assert published(x) == ["Fog.", "Snow.", "Rain.", "Wind."]
+
+
 async def test_in_quiet_hours_and_on_a_full_day_posts_wait(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
     settings = X(persona="nell", quiet_hours="13:00-15:00", posts_per_day=2)
     async with x_stage(tmp_path / "stage.db", x, clock, {"main": ("Nell", settings)}) as stage:
@@ -207,7 +225,7 @@ async def test_in_quiet_hours_and_on_a_full_day_posts_wait(tmp_path: Path, x: Lo
             await stage.turn()
             seen.append(len(published(x)))
             clock.advance(hours=1)
-    assert seen == [0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3]
+    assert seen == [0, 0, 0, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3]
 
 
 async def test_in_a_pause_nothing_goes_out(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.config import X
 from bot.errors import ConfigError
-from bot.replies.schedule import Schedule
+from bot.replies.schedule import LATE, Schedule, spaced_from
 
 BERLIN = ZoneInfo("Europe/Berlin")
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -211,3 +211,10 @@ def test_what_does_not_exist_is_a_sentence(wrong: dict[str, Any], sentence: str)
 
 def test_a_time_of_day_stands_for_itself() -> None:
     assert schedule(post_at=["09:00", "09:00"]).times == (time(9),)
+
+
+def test_what_is_late_goes_out_some_time_after_the_last_post() -> None:
+    before = START - timedelta(minutes=4)
+    assert spaced_from(START - LATE, before, START) == START
+    assert spaced_from(START - LATE - timedelta(seconds=1), before, START) == before + LATE
+    assert spaced_from(START - timedelta(days=1), None, START) == START

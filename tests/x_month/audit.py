@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from bot.config import Prices
 from bot.database import Row
 from bot.loopback.x import XPost
-from bot.replies.schedule import Schedule
+from bot.replies.post import read_post
+from bot.replies.schedule import LATE, Schedule
 from bot.replies.threads import split
 from bot.tweets.costs import Ledger
 from tests.x_month.month import HANDLES, SETTINGS, World
@@ -31,7 +32,7 @@ async def faults(world: World) -> list[str]:
     """Everything that is wrong."""
     checks = [_posts(world), _mentions(world), _opt_outs(world), _money(world)]
     found = [each for check in checks for each in await check]
-    return [*found, *_schedules(world), *world.x.violations]
+    return [*found, *_schedules(world), *await _bursts(world), *world.x.violations]
 
 
 def said(world: World, handle: str) -> tuple[list[XPost], list[XPost]]:
@@ -147,6 +148,8 @@ async def _mentions(world: World) -> list[str]:
 
 def _deserves(world: World, spoken: Spoken) -> bool:
     """Whether the rules let it be answered at all."""
+    if spoken.kind is Kind.STOPPED:  # is confirmed, whoever asks
+        return True
     return spoken.kind is not Kind.CARRIED and spoken.author not in world.people.bots | world.people.protected
 
 
@@ -201,17 +204,31 @@ def _schedules(world: World) -> Iterator[str]:
                 yield f"{handle} posted in quiet hours, at {post.created_at}"
 
 
-async def bursts(world: World) -> list[str]:
-    """Proposals of the schedule that came too soon after one another."""
+async def _bursts(world: World) -> list[str]:
+    """Turns of the schedule that came too soon after one another, and late posts that went out together."""
     found = []
-    for account in HANDLES:
-        rows = await world.database.all(
-            "SELECT created_at FROM posts WHERE account = ? AND scheduled = 1 ORDER BY created_at", (account,)
-        )
-        times = [datetime.fromisoformat(row["created_at"]) for row in rows]
-        least = timedelta(minutes=60) if SETTINGS[account].post_every_minutes else timedelta(minutes=20)
-        found += [f"{account}: {b - a} between proposals" for a, b in pairwise(times) if b - a < least]
+    for account, handle in HANDLES.items():
+        rows = await world.database.all("SELECT * FROM posts WHERE account = ? ORDER BY created_at", (account,))
+        turns = [datetime.fromisoformat(row["created_at"]) for row in rows if row["scheduled"]]
+        if SETTINGS[account].post_at:  # each hour, with a jitter below one
+            hours = Counter(turn.replace(minute=0, second=0, microsecond=0) for turn in turns)
+            found += [f"{handle} had {count} turns at {hour}" for hour, count in hours.items() if count > 1]
+        else:
+            found += [f"{handle}: {b - a} between two turns" for a, b in pairwise(turns) if b - a < timedelta(hours=1)]
+        found += [f"{handle}: {each}" async for each in _hurried(world, account)]
     return found
+
+
+async def _hurried(world: World, account: str) -> AsyncIterator[str]:
+    rows = await world.database.all(
+        "SELECT posts.*, tried_at FROM posts JOIN post_parts ON post_id = posts.id "
+        "WHERE account = ? AND number = 1 AND post_parts.platform_id IS NOT NULL ORDER BY tried_at",
+        (account,),
+    )
+    sent = [(read_post(row), datetime.fromisoformat(row["tried_at"])) for row in rows]
+    for (before, earlier), (post, at) in pairwise(sent):
+        if at - earlier < LATE < at - post.due_since:
+            yield f"post {post.id} was {at - post.due_since} late and went out {at - earlier} after {before.id}"
 
 
 # Money

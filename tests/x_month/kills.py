@@ -6,12 +6,12 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.loopback.x import Hold, LoopbackX, Moment
 from tests.x_month.service import Service
-from tests.x_month.weather import DELETE, MENTIONS, PEOPLE, POST, TIMELINE
+from tests.x_month.weather import DELETE, MENTIONS, PEOPLE, POST, TIMELINE, evening_of
 
 
 class Way(StrEnum):
@@ -27,6 +27,7 @@ class Way(StrEnum):
 
 _WAYS = {Way.TAKEN: 8, Way.ANSWERED: 5, Way.ARRIVED: 3, Way.LATE: 1, Way.WORKING: 4, Way.IDLE: 1}
 _ROUTES = {POST: 12, MENTIONS: 3, TIMELINE: 2, PEOPLE: 2, DELETE: 1}
+_PATIENCE = timedelta(hours=1.5)
 
 
 class Kills:
@@ -40,6 +41,7 @@ class Kills:
         self._chance = chance
         self._way: Way | None = None
         self._hold: Hold | None = None
+        self._aimed_at = datetime.min
         self._late: list[tuple[datetime, Hold]] = []
         self.done: Counter[str] = Counter()
 
@@ -51,9 +53,16 @@ class Kills:
     async def turn(self, now: datetime) -> bool:
         """A turn of the service; whether it died in it."""
         await self._let_go(now)
-        if self._way is None and self._moments and self._moments[0] <= now:
+        if now >= evening_of(now):
+            self._x.forget_holds()
+            self._way = self._hold = None
+        elif self._way is None and self._moments and self._moments[0] <= now:
             self._moments.pop(0)
             self._aim()
+            self._aimed_at = now
+        if self._hold is not None and now - self._aimed_at > _PATIENCE:  # no such request has come
+            self._x.forget_holds()
+            self._way, self._hold = Way.WORKING, None
         if self._way is None:
             await self._service.turn(now)
             return False

@@ -23,7 +23,7 @@ from tests.x_month.kills import Kills
 from tests.x_month.people import People
 from tests.x_month.sentences import EverNew
 from tests.x_month.service import SAMPLING, Plan, Service
-from tests.x_month.weather import Weather
+from tests.x_month.weather import Weather, evening_of
 
 BEGIN = datetime(2026, 12, 1, tzinfo=UTC)
 HANDLES = {"main": "Nell", "crumb": "Crumb", "otis": "Otis"}
@@ -127,9 +127,10 @@ async def live(world: World, size: Size) -> None:
         if quick <= 0 and world.weather.is_fine:
             _delete_on_x(world)
         if await world.kills.turn(now):
-            quick = 4
+            quick = 4  # as soon as it is gone, it is started again
             if world.chance.random() < 0.15:  # nobody is there to start it again
-                world.clock.advance(minutes=world.chance.uniform(30, 600))
+                away = timedelta(minutes=world.chance.uniform(30, 600))
+                world.clock.now = min(now + away, evening_of(now))
         world.clock.advance(minutes=world.chance.choice(_QUICK if quick > 0 else _USUAL))
         quick -= 1
     world.weather.clear()

@@ -55,6 +55,12 @@ _MISHAPS: Sequence[tuple[XRefusal | Moment, str]] = (
     (Moment.BEFORE, MENTIONS),
 )
 _LATELY = timedelta(hours=2)
+EVENING = 22  # from this hour (UTC) on nothing goes wrong: what is read then may not be read again on that day
+
+
+def evening_of(now: datetime) -> datetime:
+    """When the present day becomes calm."""
+    return now.replace(hour=EVENING, minute=0, second=0, microsecond=0)
 
 
 class Weather:
@@ -79,8 +85,10 @@ class Weather:
     def change(self, now: datetime) -> None:
         """The weather of now."""
         self.is_fine = self._over_at is None and (self._last is None or now - self._last > _LATELY)
-        if self._over_at is not None and now >= self._over_at:
+        if (self._over_at is not None and now >= self._over_at) or now >= evening_of(now):
             self.clear()
+        if now >= evening_of(now):
+            return
         if self._over_at is None and self._outages and self._outages[0][0] <= now:
             _, self._over_at = self._outages.pop(0)
             self._last = self._over_at

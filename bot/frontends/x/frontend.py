@@ -2,7 +2,7 @@
 
 Outcome: `run` proposes a post whenever one is due (a service that was down makes one, not a burst) and sends what the
 approval list lets through, the oldest first, within the month's cap, outside quiet hours, and no more in a day than the
-settings allow.
+settings allow. What is late goes out one by one.
 
 A post is never sent twice. It is marked before it is handed to X; where X's answer is missing, because the service was
 stopped or the connection broke, nothing else goes out until the account's own timeline has shown whether it stands
@@ -28,7 +28,7 @@ from bot.frontends.x.timeline import OwnTimeline
 from bot.replies.outbox import Outbox
 from bot.replies.post import Post
 from bot.replies.posts import Posts
-from bot.replies.schedule import Schedule
+from bot.replies.schedule import Schedule, spaced_from
 from bot.tweets.costs import Ledger
 from bot.tweets.x_api import XClient
 
@@ -169,6 +169,9 @@ class XFrontend:
         has_begun = await self._outbox.has_begun(post.id)
         today = 0 if has_begun else await self._outbox.begun_since(self._schedule.day_of(now)[0])
         if self._schedule.paused or self._schedule.open_from(now, now, today) > now:
+            return
+        stands = post.platform_id is not None  # some of it does, and the rest belongs there
+        if not stands and spaced_from(post.due_since, await self._outbox.last_beside(post.id), now) > now:
             return
         try:
             await self._sender.send(post)
