@@ -320,6 +320,18 @@ def test_further_refusals_are_one_sentence_too(
     assert str(error).endswith(".")
 
 
+async def test_no_request_is_repeated_unasked(x: LoopbackX, client: XClient) -> None:
+    """aiohttp would send a GET or DELETE anew with the same signature, which X refuses as used before."""
+    post = x.post_as(x.handle_of(x.app.owner_id), "hello")
+    for route in (TIMELINE, "DELETE /2/tweets/:id"):
+        x.fail_next(route, XRefusal.ANSWER_LOST)
+    with pytest.raises(XUnreachable):
+        await client.timeline_page(x.account("Ada").id, handle="Ada")
+    with pytest.raises(XUnreachable):
+        await client.delete(post.id)
+    assert len(x.requests) == 2
+
+
 @pytest.mark.parametrize("refused", [XRefusal.OVER_CAPACITY, XRefusal.WEB_PAGE, XRefusal.ANSWER_LOST])
 async def test_a_post_whose_answer_is_missing_may_stand_there(x: LoopbackX, client: XClient, refused: XRefusal) -> None:
     x.fail_next(POST, refused)

@@ -230,8 +230,11 @@ class XMentions:
             await self._mentions.leave(mention.id, "nothing was fit to be said, or its author had asked too often")
             log.info("a mention is left alone", account=self.account, mention=mention.id, reason=str(error))
             return
-        text = without_links(calling_nobody(answer.draft.text)).strip() if answer else ""
-        if answer is None or not text:
+        if answer is None:
+            await self._mentions.leave(mention.id, "another account of ours answers it, or answers are switched off")
+            return
+        text = without_links(calling_nobody(answer.draft.text)).strip()
+        if not text:
             await self._mentions.leave(mention.id, "nothing was fit to be said")
             return
         await self._send(mention, noted, text, incoming, answer)

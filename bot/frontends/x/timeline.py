@@ -1,10 +1,10 @@
 """A look at the account's own timeline: what became of a post whose answer is missing, and what is gone from X.
 
 A look costs an owned read ($0.001) for each post that it shows, and it asks only for posts since the attempt, so one
-that answers a doubt costs next to nothing. The look for what is gone is one a day over the last two days; of what it
-misses X is asked by id, which costs nothing where it is really gone.
+that answers a doubt costs next to nothing. The look for what is gone is one a day over this day and the one before; of
+what it misses X is asked by id, which costs nothing where it is really gone.
 
-What it does not notice: a post that was deleted on X when it was older than two days.
+What it does not notice: a post that was deleted on X when it was older than that.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LAG = timedelta(minutes=5)
 _SKEW = timedelta(minutes=10)  # by which X's clock and ours may differ
 _PAGES = 5  # of one look
 GONE_EVERY = timedelta(days=1)
-_GONE_OVER = timedelta(days=2)
+_GONE_OVER = timedelta(days=1)  # and what is over of that day
 _NOT_THERE = "it did not arrive, as the timeline showed; it is sent again"
 _NOT_THERE_TWICE = "X takes this text for a repetition, and it is not among the newest posts of the account"
 
@@ -83,7 +83,7 @@ class OwnTimeline:
         await self._ledger.charged("post", persona, price, part.name, self._outbox.account)
 
     async def notice_what_is_gone(self) -> int:
-        """How many posts of the last two days stand on X no more, once a day; they are deleted from now on."""
+        """How many posts of today and yesterday stand on X no more, once a day; they are deleted from now on."""
         looked_at, now = await self._outbox.published.looked_at(), self._clock()
         if looked_at is not None and now - looked_at < GONE_EVERY:
             return 0
