@@ -220,6 +220,17 @@ class Ledger:
         async with self.database.transaction() as transaction:
             await transaction.run("DELETE FROM costs WHERE resource = ? AND holder IS NOT NULL", (resource,))
 
+    async def nothing_in_doubt(self, purpose: str, account: str) -> None:
+        """What became of everything that this account has published for this purpose is known: a call that ended
+        without an answer and is still on record was cut off before X was asked.
+        """
+        async with self.database.transaction() as transaction:
+            rows = await transaction.all(
+                "SELECT id, holder FROM costs WHERE purpose = ? AND account = ? AND holder IS NOT NULL",
+                (purpose, account),
+            )
+            await _drop(transaction, [row["id"] for row in rows if not _is_running(row["holder"])])
+
     async def paid_today(self, purpose: str, about: str) -> bool:
         """Whether there is such a line of this UTC day; X charges for the same resource once a day."""
         row = await self.database.one(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 
@@ -175,6 +177,19 @@ async def test_a_repetition_after_a_lost_answer_is_looked_for_once_more(
     assert await stage.state(post.id) is PostState.SENT
     assert published(x) == ["Fog."]
     assert await stage.ledger.month_total() == x.bill()  # also where that was taken for not charged
+
+
+async def test_a_price_that_was_written_down_just_before_a_crash_goes_where_nothing_was_sent(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock, stage: XStage
+) -> None:
+    """The service was killed between the ledger and the outbox, and the post has expired since."""
+    with suppress(RuntimeError):
+        async with stage.ledger.hold("post", "nell", Decimal("0.015"), "Post 1", resource="Post 1"):
+            raise RuntimeError
+    assert await stage.ledger.month_total() == Decimal("0.015")
+    async with x_stage(tmp_path / "stage.db", x, clock, ONE) as again:
+        await again.turn()
+        assert await again.ledger.month_total() == x.bill() == 0
 
 
 async def test_looking_in_vain_for_a_lost_answer_costs_nothing_in_the_end(x: LoopbackX, stage: XStage) -> None:

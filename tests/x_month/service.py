@@ -40,7 +40,8 @@ from tests.x_month.sentences import EverNew
 
 SAMPLING = Sampling(1.0, 1.0, 0, 10)
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["__main__", __name__])  # each life would import both anew
+# What the script imports that runs the month, each life would else import anew.
+_PROCESSES.set_forkserver_preload([__name__, "tests.x_month.audit", "pytest"])
 _LATEST_S = 120.0  # real time for one turn; a service that hangs is a failure
 
 offence()

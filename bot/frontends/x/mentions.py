@@ -88,6 +88,7 @@ class XMentions:
         self._read_after = _LONG_AGO
         self._send_after = _LONG_AGO
         self._is_streamed = False
+        self._is_tidy = False
         self._said = ""  # the last trouble in the log, so that it stands there once
 
     def wake(self) -> None:
@@ -123,6 +124,7 @@ class XMentions:
     async def turn(self) -> datetime:
         """Settle what is in doubt, read if it is time to, answer what waits; the moment (UTC) of the next look."""
         await self._try(self._settle_doubts)
+        await self._tidy()
         if self._read_after <= self._clock():
             await self._try(self._read, reading=True)
         await self._try(self._answer_waiting)
@@ -333,6 +335,12 @@ class XMentions:
                     self._read_after = _LONG_AGO if noted.id not in self._heard else self._read_after
                 else:
                     await self._mentions.leave(noted.id, noted.reason or "X does not take a reply to it")
+
+    async def _tidy(self) -> None:
+        """Once: let go of what the ledger still holds of calls at which a process before this one was cut off."""
+        if not self._is_tidy and not await self._mentions.in_state(MentionState.UNKNOWN):
+            await self._ledger.nothing_in_doubt("reply", self.account)
+            self._is_tidy = True
 
     async def _charged(self, mention_id: str) -> None:
         price, resource = self._ledger.prices.summoned_reply, self._resource(mention_id)

@@ -59,6 +59,7 @@ class OwnTimeline:
         self._owns_app = owns_app
         self._clock = clock
         self._charges = Charges(clock)
+        self._is_tidy = False  # nothing is left in the ledger of what a process before this one was cut off at
 
     async def settle(self) -> bool:
         """Find out about each part in doubt; whether none is left. Raises what looking raises: `XError`,
@@ -74,7 +75,12 @@ class OwnTimeline:
                 await self._ledger.not_charged(part.name)
                 await self._outbox.not_there(part, _NOT_THERE_TWICE if part.said_duplicate else _NOT_THERE)
                 log.info("a post whose answer was missing is not on X", post=part.post_id, part=part.number)
-        return not await self._outbox.in_doubt()
+        if await self._outbox.in_doubt():
+            return False
+        if not self._is_tidy:
+            await self._ledger.nothing_in_doubt("post", self._outbox.account)
+            self._is_tidy = True
+        return True
 
     async def _charged(self, part: Part) -> None:
         """The ledger says that the part was published, also where that was taken for not done before."""
