@@ -179,6 +179,7 @@ async def test_a_training_goes_on_after_the_service_was_killed_and_its_child_doe
         async with on_discord(folder, discord, long) as running:
             use = await discord.slash(channel, wren, "train", {"handles": "captain_crumb"})
             message = await use.answered(30)
+            await discord.press(message, wren, "Go on")
             await discord.until(lambda: "step" in message.content, 60, "the first step")
             (child,) = [
                 p for p in psutil.Process(running.process.pid).children() if "finetune" in " ".join(p.cmdline())
@@ -230,10 +231,10 @@ async def test_a_training_in_the_service_ends_when_its_account_is_forgotten_besi
     """The command waits until the service has let go: then the process, its files and its row are gone."""
     long = {"training": {**QUICK, "epochs": 100, "patience": 100}}
     async with LoopbackDiscord() as discord, on_discord(folder, discord, long) as running:
-        use = await discord.slash(
-            discord.world.channel("talk"), discord.world.user("wren"), "train", {"handles": "captain_crumb"}
-        )
+        channel, wren = discord.world.channel("talk"), discord.world.user("wren")
+        use = await discord.slash(channel, wren, "train", {"handles": "captain_crumb"})
         message = await use.answered(30)
+        await discord.press(message, wren, "Go on")
         await discord.until(lambda: "step" in message.content, 60, "the first step")
         forgotten = await mockingbird(folder / "config.toml", "forget", "captain_crumb", "--yes", "--json")
         assert forgotten.code == 0, forgotten.err
