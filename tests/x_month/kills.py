@@ -27,7 +27,8 @@ class Way(StrEnum):
 
 _WAYS = {Way.TAKEN: 8, Way.ANSWERED: 5, Way.ARRIVED: 3, Way.LATE: 1, Way.WORKING: 4, Way.IDLE: 1}
 _ROUTES = {POST: 12, MENTIONS: 3, TIMELINE: 2, PEOPLE: 2, DELETE: 1}
-_PATIENCE = timedelta(hours=1.5)
+_PATIENCE = timedelta(hours=1.5)  # for the request at which it is to die
+_LATEST = timedelta(minutes=4)  # the service waits five for what it has sent to be seen
 
 
 class Kills:
@@ -124,10 +125,8 @@ class Kills:
         return True
 
     async def _let_go(self, now: datetime) -> None:
-        """X does what had arrived long before."""
-        for since, hold in [
-            each for each in self._late if (now - each[0]).total_seconds() > self._chance.uniform(0, 900)
-        ]:
+        """X does what had arrived before: minutes later, but before its timeline is believed to be complete."""
+        for since, hold in [each for each in self._late if now - each[0] > _LATEST]:
             self._late.remove((since, hold))
             hold.release.set()
             await asyncio.sleep(0.02)

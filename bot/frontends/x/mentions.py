@@ -47,7 +47,7 @@ from bot.tweets.x_api import XClient
 from bot.tweets.x_mentions import Author, Mention, MentionPage
 
 _PAGES = 8  # of one reading: X gives out the newest 800 mentions
-_LAG = timedelta(minutes=1)  # after which the own timeline shows what was posted
+_LAG = timedelta(minutes=5)  # after which the own timeline shows what was posted, as with posts
 _SOON = timedelta(minutes=1)
 _LATER = timedelta(minutes=15)  # as long as X's windows
 _MUCH_LATER = timedelta(hours=1)
