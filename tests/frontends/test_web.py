@@ -455,7 +455,7 @@ async def test_a_persona_shows_what_was_decided_about_it_the_newest_first(rooms:
     shown = browser.text
     assert "What was decided about nell v1 rolled back from v2, " in shown
     assert shown.index("v1 rolled back") < shown.index("v2 put in use")
-    assert "by web:7 Its held-out loss is 3.100." in shown
+    assert "by web:7, what it changed Its held-out loss is 3.100." in shown
 
 
 async def test_a_persona_whose_version_is_damaged_says_so_and_what_to_do(rooms: Stage) -> None:

@@ -97,16 +97,21 @@ async def test_it_reads_and_can_not_write(store: TweetStore, database: Database,
     assert not (tmp_path / "none.db").exists()
 
 
+def portraying() -> list[psutil.Process]:
+    """The processes that make a portrait at this moment."""
+    return [child for child in psutil.Process().children() if "bot.tweets.portraying" in child.cmdline()]
+
+
 async def test_whoever_stops_waiting_leaves_no_process_behind(store: TweetStore) -> None:
     await store.add("ann", some(*TEXTS))
     waiting = asyncio.create_task(store.portrait("ann"))
     async with asyncio.timeout(20):
-        while not psutil.Process().children():  # noqa: ASYNC110 - nothing tells when a process is there
+        while not portraying():  # noqa: ASYNC110 - nothing tells when a process is there
             await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert psutil.Process().children() == []
+    assert portraying() == []
     assert (await store.portrait("ann")).tweets == 4
 
 
