@@ -154,6 +154,10 @@ async def _train(stage: Stage) -> None:
     use = await discord.slash(channel, wren, "train", {"handles": LEARNED_HERE})
     stage.tell.line("wren", f"/train handles:{LEARNED_HERE}")
     message = await use.answered(30)
+    stage.tell.line("Mockingbird", message.content)
+    await discord.press(message, wren, "Go on")
+    stage.tell.line("wren", "presses “Go on”")
+    await discord.until(lambda: not _is_question(message), PATIENCE_S, "the beginning of a training")
     while not _ended(message):
         stage.tell.line("Mockingbird", message.content.splitlines()[-1])
         await discord.until(partial(_changed, message, message.content), PATIENCE_S, "progress of a training")
@@ -206,6 +210,11 @@ async def _ask(stage: Stage, text: str) -> None:
     stage.tell.line("robin", f"@Mockingbird {text}")
     reply = await discord.reply_to(said, 60)
     stage.tell.line("Mockingbird", reply.content)
+
+
+def _is_question(message: Message) -> bool:
+    """Whether a training's message still asks whether to begin."""
+    return message.content.startswith("**Learn ")
 
 
 def _ended(message: Message) -> bool:

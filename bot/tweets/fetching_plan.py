@@ -2,8 +2,8 @@
 
 X bills posts and not looks: looking often costs nothing more, it only uses up windows, and a page is reckoned as full
 until it was read. So an account is looked at when about `WORTH` new posts are to be expected, never sooner than the
-setting says and at least every `LONGEST`. Where the budget does not last until the month's end, all wait longer in
-proportion: what is left is spread over the days that are left.
+setting says and at most `SPREAD` times as late. Where the budget does not last until the month's end, all wait longer
+in proportion: what is left is spread over the days that are left.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 WORTH = 10  # new posts for which it is worth looking
-LONGEST = timedelta(days=3)
+SPREAD = 12  # with the default of 6 hours: 3 days
 
 _MONTH_DAYS = 30
 
@@ -44,7 +44,7 @@ def interval(posts_a_day: Decimal, affordable: Decimal, least: timedelta) -> tim
 
     `affordable` is the share of what following all accounts costs until the end of the month for which money is left.
     """
-    longest = max(LONGEST, least)
+    longest = SPREAD * least
     expected = posts_a_day * min(affordable, Decimal(1))  # a day
     if expected * Decimal(longest.total_seconds()) <= WORTH * 86_400:
         return longest
@@ -64,5 +64,5 @@ def usd_a_month(posts_a_day: Decimal, price: Decimal) -> Decimal:
 
 def next_fetch(fetched_at: datetime, planned: datetime | None, least: timedelta) -> datetime:
     """When an account is due: as planned, but within the bounds of the present settings."""
-    earliest, latest = fetched_at + least, fetched_at + max(LONGEST, least)
+    earliest, latest = fetched_at + least, fetched_at + SPREAD * least
     return earliest if planned is None else min(max(planned, earliest), latest)

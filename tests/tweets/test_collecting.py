@@ -28,7 +28,7 @@ from bot.errors import (
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
 from bot.tweets.cleaning import Profile
 from bot.tweets.collecting import DEPTH, Progress
-from bot.tweets.fetching_plan import LONGEST
+from bot.tweets.fetching_plan import SPREAD
 from bot.tweets.store import Basis
 from bot.tweets.tweet import Source, Tweet
 from tests.cut_off import cut_off
@@ -378,12 +378,12 @@ async def test_every_account_that_was_fetched_once_is_fetched_when_it_is_due(
     await desk.store.add("imported", [])
     for handle in ("ada", "mockingbird"):
         await desk.collector.fetch(handle)
-    noon, requests = clock.now, len(x.requests)
-    assert await desk.collector.round() == noon + LONGEST
+    noon, requests, longest = clock.now, len(x.requests), SPREAD * timedelta(hours=1)
+    assert await desk.collector.round() == noon + longest
     assert len(x.requests) == requests
-    clock.now = noon + LONGEST
+    clock.now = noon + longest
     fill(x, clock, "Ada", 2)
-    assert await desk.collector.round() == clock.now + LONGEST
+    assert await desk.collector.round() == clock.now + longest
     assert len(x.requests) == requests + 2
     assert len(await desk.texts("ada")) == 2
 
