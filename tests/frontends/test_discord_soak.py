@@ -19,6 +19,7 @@ GROWTH_MB = 30  # from a fifth of the requests to the last
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 async def test_ten_thousand_requests_are_answered_once_each_and_nothing_grows() -> None:
     """By `mockingbird serve` with the real engine, while connections break, events come twice and Discord fails."""
     specs = os.environ.get("MOCKINGBIRD_TEST_SPECS")
