@@ -35,14 +35,14 @@ class Desk:
         self.refused: set[int] = set()
         self.taken_back: set[int] = set()  # numbers of posts that are to be deleted from X
 
-    async def look(self, now: datetime) -> None:
-        """Decide about what waits, if it is time to."""
+    async def look(self, now: datetime, calm: bool) -> None:
+        """Decide about what waits, if it is time to; what stands on X is taken back when it is calm, as people do."""
         if not _WAKES <= now.hour < _SLEEPS or (self._next and now < self._next):
             return
         self._next = now + timedelta(minutes=self._chance.uniform(20, 150))
         for post in await self._posts.waiting():
             await self._decide(post, now)
-        if self._chance.random() < 0.15:
+        if calm and self._chance.random() < 0.15:
             await self._take_back()
 
     async def _decide(self, post: Post, now: datetime) -> None:

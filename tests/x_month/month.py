@@ -122,9 +122,10 @@ async def live(world: World, size: Size) -> None:
     while world.clock.now < end:
         now = world.clock.now
         world.weather.change(now)
-        world.people.speak(now, calm=quick <= 0 and world.weather.is_fine)
-        await world.desk.look(now)
-        if quick <= 0 and world.weather.is_fine:
+        calm = quick <= 0 and world.weather.is_fine
+        world.people.speak(now, calm)
+        await world.desk.look(now, calm)
+        if calm:
             _delete_on_x(world)
         if await world.kills.turn(now):
             quick = 4  # as soon as it is gone, it is started again
