@@ -56,7 +56,7 @@ async def test_two_bad_days_leave_nothing_lost_said_twice_or_paid_unseen(
 async def test_a_bad_month_leaves_nothing_lost_said_twice_or_paid_unseen(
     folder: Path, contract: OpenAPIContract | None
 ) -> None:
-    """After a kill at the wrong moment nobody can say whether X has charged. The ledger says that it has: some cents in
-    a month of 70 dollars.
+    """After a kill at the wrong moment nobody can say whether X has charged, so that of 60 to 70 dollars in a month the
+    ledger and the bill may differ by cents.
     """
     assert await lived(folder, MONTH, contract, spare=Decimal("0.25")) == []

@@ -29,7 +29,7 @@ _KINDS = {  # purposes of the ledger by the bill's kinds; all others are reads
 
 
 async def faults(world: World, spare: Decimal = Decimal(0)) -> list[str]:
-    """Everything that is wrong; `spare` is by how many US dollars the ledger may say more than the bill, never less."""
+    """Everything that is wrong; `spare` is by how many US dollars the ledger may differ from the bill."""
     checks = [_posts(world), _mentions(world), _opt_outs(world), _money(world, spare)]
     found = [each for check in checks for each in await check]
     return [*found, *_schedules(world), *await _bursts(world), *world.x.violations]
@@ -248,13 +248,13 @@ async def _money(world: World, spare: Decimal) -> list[str]:
     found = [
         f"{kind}: the ledger says ${ours[kind]}, the bill ${billed[kind]}"
         for kind in sorted({*ours, *billed})
-        if not 0 <= ours[kind] - billed[kind] <= spare
+        if abs(ours[kind] - billed[kind]) > spare
     ]
     paid = dict(month.days)
     found += [
         f"{day}: the ledger says ${paid.get(day)}, the bill ${days[day]}"
         for day in sorted({*days, *paid})
-        if not 0 <= paid.get(day, Decimal(0)) - days[day] <= spare
+        if abs(paid.get(day, Decimal(0)) - days[day]) > spare
     ]
     if month.unanswered > spare:
         rows = await world.database.all("SELECT * FROM costs WHERE holder IS NOT NULL")
