@@ -36,7 +36,7 @@ async def test_ten_thousand_requests_are_answered_once_each_and_nothing_grows() 
     assert found["never_answered"] == found["commands_acknowledged_late"] == []
     assert found["answered_more_than_once"] == 0
     assert found["answered_once"] == found["messages"]
-    assert found["answered_once"] + found["commands_answered"] == REQUESTS
+    assert found["answered_once"] + found["commands_answered"] == sum(found["asked"].values()) >= REQUESTS
     assert found["late"]["tasks"] <= found["idle"]["tasks"] + LEFT_OVER
     assert found["late"]["memory_mb"] <= found["early"]["memory_mb"] + GROWTH_MB
     assert (found["exit_code"], found["violations"], found["own_violations"]) == (0, [], [])
