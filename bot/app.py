@@ -69,13 +69,10 @@ from bot.training.trainings import Training, Trainings
 from bot.tweets import importing
 from bot.tweets.blocked import Blocklist
 from bot.tweets.budget import budget_of
-from bot.tweets.cleaning import Profile
 from bot.tweets.collecting import Collector
 from bot.tweets.compliance import ComplianceCheck
 from bot.tweets.costs import Ledger
-from bot.tweets.counts import AccountCounts
 from bot.tweets.forecast import Forecast, a_day, followed
-from bot.tweets.reading import Skips
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.x_api import XClient, XKeys
 from bot.tweets.x_bodies import VOCABULARIES
@@ -395,34 +392,13 @@ async def _renewed(settings: X, refresh_token: str) -> Tokens:
     return await renewed(oauth2_app(settings), refresh_token, now)
 
 
-async def import_file(
-    rooms: Rooms,
-    path: Path,
-    handle: str | None,
-    basis: Basis | None,
-    profile: Profile | None = None,
-    note: str | None = None,
-    show: Callable[[str, float], None] | None = None,
-) -> tuple[list[AccountCounts], Skips]:
-    """Read a file or folder of tweets and store it: the counts of each account, and what could not be read.
-
-    Whatever goes wrong, nothing of it is stored. `show` is told what is being done and which share of it, from 0 to 1,
-    is done; reading runs in threads and in batches, so that neither the loop nor memory is held up by a large source.
-
-    An archive of an account of which nobody has said why it may be learned counts as its owner's own, since X gives an
-    archive to nobody else. `note` says where a permission is written. Raises `NotPermitted` where the account is
-    blocked, also where it is being forgotten at this moment.
-    """
-    return await importing.import_file(rooms.store, path, handle, basis, profile, note, show)
-
-
 async def _import_examples(rooms: Rooms) -> None:
     """Into an empty database, the invented accounts that come with the project, so that there is something to try."""
     if await rooms.store.handles():
         return
     for archive in sorted(rooms.config.paths.examples.glob("*.zip")):
         try:
-            await import_file(rooms, archive, None, Basis.INVENTED)
+            await importing.import_file(rooms.store, archive, None, Basis.INVENTED)
         except NotPermitted as error:  # it was forgotten
             log.info("example account left out", reason=str(error))
         else:

@@ -6,18 +6,17 @@ import asyncio
 import json
 import zipfile
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.app import import_file, now, open_rooms
+from bot.app import now, open_rooms
 from bot.config import load
 from bot.database import Database
 from bot.errors import NotPermitted, UnreadableSource
 from bot.tweets.cleaning import Profile
 from bot.tweets.counts import AccountCounts
-from bot.tweets.importing import in_threads
+from bot.tweets.importing import import_file, in_threads
 from bot.tweets.reading import opened
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.tweet import Tweet
@@ -126,5 +125,5 @@ async def test_who_is_forgotten_while_an_archive_is_stored_is_not_stored_again(t
 
         archive = zipped(tmp_path, modern())
         with pytest.raises(NotPermitted, match="@ann is blocked"):
-            await import_file(replace(rooms, store=Store(rooms.database, now)), archive, None, None)
+            await import_file(Store(rooms.database, now), archive, None, None)
         assert await rooms.store.handles() == []

@@ -28,6 +28,7 @@ from bot.tweets.costs import Month, cents, dollars
 from bot.tweets.counts import AccountCounts
 from bot.tweets.fetching_plan import FetchPlan
 from bot.tweets.forecast import Outlook
+from bot.tweets.importing import import_file
 from bot.tweets.store import Account, Basis
 from bot.tweets.tweet import normalise_handle
 
@@ -59,7 +60,7 @@ async def import_(
     async with app.open_rooms(config) as rooms:
         why, how = Basis(basis) if basis else None, Profile(profile) if profile else None
         with _progress() as show:
-            counts, skips = await app.import_file(rooms, path, handle, why, how, words, show)
+            counts, skips = await import_file(rooms.store, path, handle, why, how, words, show)
         bases = {each.handle: await rooms.store.basis(each.handle) for each in counts}
     if as_json:
         skipped = [{"where": each.where, "reason": each.reason} for each in skips.first]

@@ -329,7 +329,7 @@ class Conversation:
         """
         rows = await self._database.all(
             "SELECT platform, channel_id, answer_id, state, persona, version, finished_at FROM messages "
-            f"WHERE state IN ('sending', 'answered') AND {_one_of(personas)} ORDER BY finished_at",
+            f"WHERE state IN ('sending', 'answered') AND {one_of(personas)} ORDER BY finished_at",
             personas,
         )
         return [dict(row) for row in rows]
@@ -343,7 +343,7 @@ class Conversation:
         async def on_its_way() -> bool:
             since = (self._clock() - LONGEST_SENDING).isoformat()
             row = await self._database.one(
-                f"SELECT 1 FROM messages WHERE state = 'sending' AND finished_at > ? AND {_one_of(personas)}",
+                f"SELECT 1 FROM messages WHERE state = 'sending' AND finished_at > ? AND {one_of(personas)}",
                 (since, *personas),
             )
             return row is not None
@@ -355,14 +355,14 @@ class Conversation:
         async with self._database.transaction() as transaction:
             await transaction.run(
                 "UPDATE messages SET persona = NULL, version = NULL, seed = NULL, answer_id = NULL "
-                f"WHERE {_one_of(personas)}",
+                f"WHERE {one_of(personas)}",
                 personas,
             )
-            await transaction.run(f"UPDATE channels SET persona = NULL WHERE {_one_of(personas)}", personas)
-            await transaction.run(f"DELETE FROM answers WHERE {_one_of(personas)}", personas)
-            await transaction.run(f"DELETE FROM guess_games WHERE {_one_of(personas)}", personas)
-            await transaction.run(f"DELETE FROM duels WHERE {_one_of(personas, 'a')}", personas)
-            await transaction.run(f"DELETE FROM duels WHERE {_one_of(personas, 'b')}", personas)
+            await transaction.run(f"UPDATE channels SET persona = NULL WHERE {one_of(personas)}", personas)
+            await transaction.run(f"DELETE FROM answers WHERE {one_of(personas)}", personas)
+            await transaction.run(f"DELETE FROM guess_games WHERE {one_of(personas)}", personas)
+            await transaction.run(f"DELETE FROM duels WHERE {one_of(personas, 'a')}", personas)
+            await transaction.run(f"DELETE FROM duels WHERE {one_of(personas, 'b')}", personas)
 
     async def require_here(self, persona: str) -> None:
         """Say so when the persona was taken down; raises `UnknownPersona`."""
@@ -438,6 +438,6 @@ async def until_arrived(on_its_way: Callable[[], Awaitable[bool]]) -> None:
     )
 
 
-def _one_of(personas: Sequence[str], column: str = "persona") -> str:
+def one_of(personas: Sequence[str], column: str = "persona") -> str:
     """The condition that a row is about one of these personas, which are its parameters."""
     return f"{column} IN ({', '.join('?' * len(personas))})"

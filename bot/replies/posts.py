@@ -19,7 +19,7 @@ from bot.generation.draft import Sampling
 from bot.generation.safety import offence
 from bot.personas.takedown import require_remembered
 from bot.replies.addressing import calling_nobody
-from bot.replies.conversation import LONGEST_SENDING, Drafting, until_arrived
+from bot.replies.conversation import LONGEST_SENDING, Drafting, one_of, until_arrived
 from bot.replies.later import moment_to_come
 from bot.replies.post import Part, Post, PostState, read_parts, read_post
 from bot.replies.proposals import Proposals, Proposed
@@ -293,7 +293,7 @@ class Posts:
 
     async def made_by(self, personas: Sequence[str]) -> list[Post]:
         """Every post of these personas in any state, the oldest first."""
-        rows = await self._database.all(f"SELECT * FROM posts WHERE {_one_of(personas)} ORDER BY id", personas)
+        rows = await self._database.all(f"SELECT * FROM posts WHERE {one_of(personas)} ORDER BY id", personas)
         return [read_post(row) for row in rows]
 
     async def said(self, personas: Sequence[str]) -> list[tuple[str, str | None]]:
@@ -301,7 +301,7 @@ class Posts:
         parts = await self._database.all(
             "SELECT account, post_parts.platform_id AS id FROM post_parts JOIN posts ON posts.id = post_id "
             "WHERE post_parts.deleted_at IS NULL AND (post_parts.platform_id IS NOT NULL OR "
-            f"(sending_since IS NOT NULL AND state IN ('sending', 'unknown'))) AND {_one_of(personas)} "
+            f"(sending_since IS NOT NULL AND state IN ('sending', 'unknown'))) AND {one_of(personas)} "
             "ORDER BY post_id, number",
             personas,
         )
@@ -318,11 +318,11 @@ class Posts:
             async with self._database.transaction() as transaction:
                 await transaction.run(
                     "UPDATE posts SET state = 'refused', reason = 'it was taken down' "
-                    f"WHERE state IN ('drafted', 'approved') AND {_one_of(personas)}",
+                    f"WHERE state IN ('drafted', 'approved') AND {one_of(personas)}",
                     personas,
                 )
                 sending = await transaction.one(
-                    f"SELECT 1 FROM posts WHERE state = 'sending' AND sent_at > ? AND {_one_of(personas)}",
+                    f"SELECT 1 FROM posts WHERE state = 'sending' AND sent_at > ? AND {one_of(personas)}",
                     (since, *personas),
                 )
             return sending is not None
@@ -335,8 +335,8 @@ class Posts:
         Returns the names of their pictures.
         """
         async with self._database.transaction() as transaction:
-            rows = await transaction.all(f"SELECT picture FROM posts WHERE {_one_of(personas)}", personas)
-            await transaction.run(f"DELETE FROM posts WHERE {_one_of(personas)}", personas)
+            rows = await transaction.all(f"SELECT picture FROM posts WHERE {one_of(personas)}", personas)
+            await transaction.run(f"DELETE FROM posts WHERE {one_of(personas)}", personas)
         self._said.forget()
         return [row["picture"] for row in rows if row["picture"]]
 
@@ -361,8 +361,3 @@ async def _cut(transaction: Transaction, number: int, text: str) -> None:
 
 def _decided_already(post: Post) -> Refused:
     return Refused(f"Post {post.id} is {post.state} already, so nothing was changed.")
-
-
-def _one_of(personas: Sequence[str]) -> str:
-    """The condition that a row is about one of these personas, which are its parameters."""
-    return f"persona IN ({', '.join('?' * len(personas))})"

@@ -22,9 +22,10 @@ from pathlib import Path
 import structlog
 
 from bot.config import X
-from bot.errors import BudgetExceeded, Busy, MockingbirdError, XError, XPostRefused, XRateLimited, XUnreachable
+from bot.errors import BudgetExceeded, Busy, MockingbirdError, XError, XPostRefused
 from bot.frontends.x.sending import Sender
 from bot.frontends.x.timeline import OwnTimeline
+from bot.frontends.x.waiting import MUCH_LATER, SOON, wait_after
 from bot.replies.outbox import Outbox
 from bot.replies.post import Post
 from bot.replies.posts import Posts
@@ -33,9 +34,6 @@ from bot.tweets.costs import Ledger
 from bot.tweets.x_api import XClient
 
 _LOOK_EVERY = timedelta(seconds=5)  # for posts that were approved meanwhile
-_SOON = timedelta(minutes=1)  # nothing was sent; the network may be back
-_LATER = timedelta(minutes=15)  # as long as X's windows
-_MUCH_LATER = timedelta(hours=1)  # a cap, or X's protection against spam
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 log = structlog.get_logger(__name__)
@@ -138,15 +136,13 @@ class XFrontend:
         """Settle what is in doubt first; without that nothing goes out."""
         try:
             if not await self._timeline.settle():
-                self._send_after = self._clock() + _SOON
+                self._send_after = self._clock() + SOON
                 return
             await self._sender.take_back()
             for post in await self._outbox.to_send():
                 await self._send(post)
-        except BudgetExceeded as error:
-            self._pause(_MUCH_LATER, error)
-        except XError as error:
-            self._pause(_wait_after(error, self._clock()), error)
+        except (BudgetExceeded, XError) as error:
+            self._pause(wait_after(error, self._clock()), error)
         else:
             self._said = ""
             await self._notice_what_is_gone()
@@ -158,7 +154,7 @@ class XFrontend:
         try:
             gone = await self._timeline.notice_what_is_gone()
         except (BudgetExceeded, XError) as error:
-            self._notice_after = self._clock() + _MUCH_LATER
+            self._notice_after = self._clock() + MUCH_LATER
             log.warning("it was not looked for posts that are gone", account=self.account, reason=str(error))
         else:
             if gone:
@@ -184,12 +180,3 @@ class XFrontend:
             self._said = str(error)
             until = self._send_after.isoformat(timespec="seconds")
             log.warning("posting pauses", account=self.account, until=until, reason=str(error))
-
-
-def _wait_after(error: MockingbirdError, now: datetime) -> timedelta:
-    """How long nothing is sent."""
-    if isinstance(error, XRateLimited) and error.resets_at is not None:
-        return max(error.resets_at - now, _SOON)  # X's clock and ours may differ
-    if isinstance(error, XUnreachable):
-        return _SOON
-    return _MUCH_LATER if type(error) is XError else _LATER

@@ -29,11 +29,11 @@ from bot.errors import (
     UnknownPersona,
     XError,
     XPostRefused,
-    XRateLimited,
     XUnreachable,
 )
 from bot.frontends.x.mention_reads import MentionReads
 from bot.frontends.x.sending import to_its_end
+from bot.frontends.x.waiting import SOON, wait_after
 from bot.generation.mentions_and_links import without_links
 from bot.replies.addressing import calling_nobody
 from bot.replies.answers import Said
@@ -48,9 +48,6 @@ from bot.tweets.x_mentions import Author, Mention, MentionPage
 
 _PAGES = 8  # of one reading: X gives out the newest 800 mentions
 _LAG = timedelta(minutes=5)  # after which the own timeline shows what was posted, as with posts
-_SOON = timedelta(minutes=1)
-_LATER = timedelta(minutes=15)  # as long as X's windows
-_MUCH_LATER = timedelta(hours=1)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 log = structlog.get_logger(__name__)
@@ -129,7 +126,7 @@ class XMentions:
             await self._try(self._read, reading=True)
         await self._try(self._answer_waiting)
         in_doubt = await self._mentions.in_state(MentionState.UNKNOWN)
-        pending = [max(self._send_after, self._clock() + _SOON)] if self._heard or in_doubt else []
+        pending = [max(self._send_after, self._clock() + SOON)] if self._heard or in_doubt else []
         return min([self._read_after, *pending])
 
     async def _try(self, work: Callable[[], Awaitable[None]], reading: bool = False) -> None:
@@ -139,7 +136,7 @@ class XMentions:
         try:
             await work()
         except (BudgetExceeded, Busy, XError) as error:
-            until = self._clock() + _wait_after(error, self._clock())
+            until = self._clock() + wait_after(error, self._clock())
             if reading:
                 self._read_after = until
             else:
@@ -199,7 +196,7 @@ class XMentions:
             authors = await self.reads.authors(strangers)
         except BudgetExceeded as error:  # reads stop first; whoever is known is answered
             candidates = [each for each in candidates if each[0].author_id not in strangers]
-            self._tell("strangers wait", self._clock() + _SOON, error)
+            self._tell("strangers wait", self._clock() + SOON, error)
         for mention, noted in candidates:
             await self._answer(mention, noted, authors)
         waiting = {noted.id for noted in await self._mentions.in_state(MentionState.WAITING)}
@@ -345,14 +342,3 @@ class XMentions:
     async def _charged(self, mention_id: str) -> None:
         price, resource = self._ledger.prices.summoned_reply, self._resource(mention_id)
         await self._ledger.charged("reply", self._settings.persona, price, resource, self.account)
-
-
-def _wait_after(error: MockingbirdError, now: datetime) -> timedelta:
-    """How long that kind of work rests."""
-    if isinstance(error, Busy):
-        return timedelta(seconds=error.retry_after_s)
-    if isinstance(error, XRateLimited) and error.resets_at is not None:
-        return max(error.resets_at - now, _SOON)  # X's clock and ours may differ
-    if isinstance(error, XUnreachable):
-        return _SOON
-    return _MUCH_LATER if type(error) in (XError, BudgetExceeded) else _LATER
