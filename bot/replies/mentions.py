@@ -95,13 +95,13 @@ class Mentions:
                 (f"{_READ} {self.account}", mention_id),
             )
 
-    async def record(self, mentions: Iterable[Mention], own_id: str) -> set[str]:
+    async def record(self, mentions: Iterable[Mention], own_id: str, ours: Collection[str]) -> set[str]:
         """Put these on record, each once, and honour at once what their authors say about being answered; the ids of
-        those that wait.
+        those that wait. `ours` are the ids of our accounts, which ask for nothing.
         """
         waiting = set()
         for mention in sorted(mentions, key=lambda each: int(each.id)):
-            note = await self._note(mention)
+            note = await self._note(mention, ours)
             if note.state is not MentionState.WAITING:
                 continue
             if note.wants is Wants.CONFIRMATION:  # once more after a crash: nothing changes by that
@@ -112,8 +112,8 @@ class Mentions:
             waiting.add(mention.id)
         return waiting
 
-    async def _note(self, mention: Mention) -> Noted:
-        wants_none = is_opt_out(mention.text) and not mention.is_retweet
+    async def _note(self, mention: Mention, ours: Collection[str]) -> Noted:
+        wants_none = is_opt_out(mention.text) and not mention.is_retweet and mention.author_id not in ours
         async with self._database.transaction() as transaction:
             opted_out = await _opted_out(transaction, mention.author_id)
             await transaction.run(

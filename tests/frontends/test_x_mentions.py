@@ -307,6 +307,14 @@ async def test_a_stop_that_is_not_meant_for_the_account_is_honoured_in_silence(x
     assert await nell.conversation.opt_outs.has("x", x.account("ada").id)
 
 
+async def test_an_account_of_ours_that_says_stop_is_not_answered(x: LoopbackX, nell: Stage) -> None:
+    for handle in ("Nell", "Crumb"):
+        x.post_as(handle, "@Nell stop")
+    await nell.frontend.turn()
+    assert await nell.reasons() == ["it is the account's own", "it is by another account of ours"]
+    assert not any([await nell.conversation.opt_outs.has("x", x.account(each).id) for each in ("Nell", "Crumb")])
+
+
 # What X says
 
 

@@ -172,7 +172,7 @@ class XMentions:
     async def hear(self, page: MentionPage) -> None:
         """Put these on record and keep the words of those that wait."""
         assert self._client.own_id is not None  # whoever can post has one
-        waiting = await self._mentions.record(page.mentions, self._client.own_id)
+        waiting = await self._mentions.record(page.mentions, self._client.own_id, self._ours)
         self._heard |= {mention.id: mention for mention in page.mentions if mention.id in waiting}
 
     # Answering
