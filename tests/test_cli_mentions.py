@@ -27,7 +27,7 @@ async def test_mentions_are_shown_with_state_reason_and_numbers(tmp_path: Path) 
     assert (shown.code, "Nobody has mentioned" in shown.out) == (0, True)
     async with Database(tmp_path / "data" / "mockingbird.db") as database:
         mentions = Mentions(database, OptOuts(database, now), "main", now)
-        await mentions.record([Mention(str(n), "7", "1", f"hello {n}", NOON) for n in (1, 2)], "5")
+        await mentions.record([Mention(str(n), "7", "1", f"hello {n}", NOON) for n in (1, 2)], "5", ())
         await mentions.leave("2", "it does not call the account")
     document = json.loads((await mockingbird(config, "mentions", "--json")).out)
     states = {"waiting": 1, "left alone": 1, "left alone: it does not call the account": 1}
@@ -49,4 +49,5 @@ def test_doctor_says_why_mentions_are_not_answered_and_what_x_wants_first() -> N
     assert (grade, "approve generated replies" in text) == (Grade.NOTE, True)
     grade, text = finding(reply_to_mentions=True, persona="nell")
     assert (grade, "approved that beforehand" in text) == (Grade.NOTE, True)
+    assert "main is paused; after that it answers" in finding(reply_to_mentions=True, persona="nell", paused=True)[1]
     assert finding(reply_to_mentions=True)[0] is Grade.WRONG

@@ -184,7 +184,7 @@ class Mentions:
 
     async def thread(self, mention: Mention) -> tuple[str, ...]:
         """What was said before it, the oldest first, as far as that is known here: what the account has answered its
-        author in this conversation, and what the mention replies to.
+        author in this conversation, and what the mention replies to or quotes.
         """
         rows = await self._database.all(
             "SELECT reply_id, text FROM x_mentions JOIN answers ON platform = 'x' AND answer_id = reply_id "
@@ -192,8 +192,8 @@ class Mentions:
             (self.account, mention.conversation_id, mention.author_id),
         )
         said = [row["text"] for row in rows]
-        answered = mention.earlier or await self.said_as(mention.replied_to)
-        return tuple(said + ([answered] if answered and answered not in said else []))
+        about = mention.earlier or await self.said_as(mention.replied_to) or await self.said_as(mention.quoted)
+        return tuple(said + ([about] if about and about not in said else []))
 
     async def strangers(self, author_ids: Iterable[str]) -> list[str]:
         """Those whom X has to be asked about: nobody of them was answered lately."""

@@ -161,6 +161,23 @@ async def test_the_answer_knows_what_was_said_before(x: LoopbackX, clock: FakeCl
     assert nell.speaker.thread == ("tweet number 1",)
 
 
+async def test_the_answer_knows_what_a_quote_is_about(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    x.post_as("ada", "@Nell tell me more")
+    await nell.frontend.turn()
+    x.post_as("bob", "@Nell is that so?", quotes=x.timeline("Nell")[0].id)
+    await later(nell, clock)
+    assert nell.speaker.thread == ("tweet number 1",)
+
+
+async def test_in_a_pause_nobody_is_answered(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    x.post_as("ada", "@Nell hello")
+    paused = SETTINGS.model_copy(update={"paused": True})
+    async with stage_at(tmp_path / "stage.db", x, clock, paused) as stage:
+        async with asyncio.timeout(60):
+            await stage.frontend.run()
+    assert x.requests == []
+
+
 async def test_no_reply_says_that_somebody_asks_too_often(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
     async with stage_at(tmp_path / "stage.db", x, clock, replies=Replies(requests_per_hour=2)) as stage:
         for number in range(4):
