@@ -11,7 +11,7 @@ from typing import Any
 import discord
 import pytest
 
-from bot import app
+from bot.app.x_access import open_x
 from bot.config import Config, Discord
 from bot.database import Database
 from bot.errors import ConfigError, DiscordError
@@ -52,7 +52,7 @@ async def stage(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPa
             monkeypatch.setenv(name, "a key of the tests")
         outlets: dict[str, Outlet] = {
             "discord": DiscordOutlet(settings(ready)),
-            "x": XOutlet(lambda _: app.open_x(Config(), ready.database), ["main"], ready.ledger),
+            "x": XOutlet(lambda _: open_x(Config(), ready.database), ["main"], ready.ledger),
         }
         takedowns = Takedowns(database, store, Blocklist(database, clock), rooms, outlets, tmp_path, clock)
         yield dataclasses.replace(ready, takedowns=takedowns)

@@ -17,8 +17,8 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
-from bot import app
-from bot.app import Rooms, open_rooms
+from bot.app.engines import open_engines
+from bot.app.rooms import Rooms, open_rooms
 from bot.config import Config, Generation, load
 from bot.errors import BaseUnavailable, JudgingFailed, NotPermitted, UsageError
 from bot.generation.draft import Sampling
@@ -124,7 +124,7 @@ async def test_a_model_in_the_old_form_is_adopted_speaks_and_is_forgotten(tmp_pa
         assert json.loads((folder / "generation_config.json").read_text())["temperature"] == 1.0
         card = (folder / "README.md").read_text()
         assert "nell-tweets" in card and "Nobody here could judge it" in card and "base_model" not in card
-        async with app.open_engines(rooms, lambda told: None) as engines:
+        async with open_engines(rooms.config, rooms.shelf, lambda told: None) as engines:
             rooms.speaker.speak_with(engines)
             sampling = Sampling.from_settings(rooms.config.generation)
             said = await rooms.speaker.drafts("nell", count=2, sampling=sampling, seed=1)
@@ -313,7 +313,7 @@ async def test_a_change_that_fits_into_an_adapter_loses_nothing(tmp_path: Path, 
         assert likeness.adapter_loss == pytest.approx(likeness.whole_loss, abs=0.02)
         assert abs(likeness.adapter_loss - likeness.whole_loss) < abs(likeness.base_loss - likeness.whole_loss)
         assert manifest.hyperparameters["whole_loss"] == likeness.whole_loss
-        async with app.open_engines(rooms, lambda told: None) as engines:
+        async with open_engines(rooms.config, rooms.shelf, lambda told: None) as engines:
             rooms.speaker.speak_with(engines)
             sampling = Sampling.from_settings(rooms.config.generation)
             assert (await rooms.speaker.drafts("nell", count=1, sampling=sampling, seed=1)).drafts
