@@ -10,10 +10,11 @@ from bot.app import now
 from bot.config import MAIN, Config, X, secret, x_accounts
 from bot.database import Database
 from bot.errors import ConfigError
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
 from bot.tweets.x_bodies import VOCABULARIES
 from bot.tweets.x_logins import Logins, UserTokens
 from bot.tweets.x_oauth2 import OAuth2App, Tokens, renewed
+from bot.tweets.x_requests import XKeys
 from bot.tweets.x_windows import Windows
 
 
