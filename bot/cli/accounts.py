@@ -23,13 +23,14 @@ from bot.config import Config, Prices
 from bot.errors import UsageError
 from bot.personas.consent import require_note
 from bot.tweets.cleaning import Profile, Verdict
-from bot.tweets.collecting import Collector, Progress
+from bot.tweets.collecting import Collector
 from bot.tweets.costs import Month, cents, dollars
 from bot.tweets.counts import AccountCounts
 from bot.tweets.fetching_plan import FetchPlan
 from bot.tweets.forecast import Outlook
 from bot.tweets.importing import import_file
 from bot.tweets.store import Account, Basis
+from bot.tweets.timeline_reading import Progress
 from bot.tweets.tweet import normalise_handle
 
 PATIENCE_S = 2.0  # until a bar is shown

@@ -27,9 +27,10 @@ from bot.errors import MockingbirdError, NotPermitted, PriceExceeded, Refused, U
 from bot.training.news import News
 from bot.training.record import Training
 from bot.tweets.blocked import require_free
-from bot.tweets.collecting import Collector, Estimate, Progress
+from bot.tweets.collecting import Collector, Estimate
 from bot.tweets.costs import Ledger, dollars
 from bot.tweets.store import Basis, TweetStore
+from bot.tweets.timeline_reading import Progress
 from bot.tweets.tweet import normalise_handle
 from bot.tweets.x_api import PAGE_SIZE
 
