@@ -24,11 +24,17 @@ from bot.errors import BaseUnavailable, JudgingFailed, NotPermitted, UsageError
 from bot.generation.draft import Sampling
 from bot.shelf.bases import END_TOKEN, Base, base_folder, find_base
 from bot.shelf.manifest import Manifest
-from bot.training import adopting, finetune
+from bot.training import adopting
 from bot.training.adoptions import HELD_OUT, OWN_WORDS, WHOLE, Likeness, Order, Wanted
 from bot.training.dataset import text_bytes, tokenise
 from bot.training.evaluation import Sampled
+from bot.training.finetune import score_of_whole
+from bot.training.halves import Whole
+from bot.training.learner import load_base
+from bot.training.loss import score
+from bot.training.orphans import Stop
 from bot.training.prepare import prepare_base
+from bot.training.rows import rows_of
 from bot.tweets.store import Basis
 from tests.processes import environment, write_config
 from tests.shelves import manifest as manifest_of
@@ -270,12 +276,12 @@ def test_a_training_sets_itself_beside_a_whole_model_in_use(tmp_path: Path) -> N
     base = make_tiny_gpt2(tmp_path / "base")
     texts = sentences(20)
     asked = job(base, tmp_path / "job", texts, texts, precision="float32")
-    model = finetune.load(asked)
+    model = load_base(asked)
     tokenizer = Tokenizer.from_file(str(base.model / "tokenizer.json"))
     ids = tokenise(tokenizer, texts, base.record.end_id)
-    rows, size, stop = finetune.rows_of(ids, model), text_bytes(tokenizer, texts, ids), finetune.Stop()
-    own = finetune.score(finetune.Whole(model), rows, size, asked, stop)
-    found = finetune.score_of_whole(base.model, rows, texts, size, asked, stop)
+    rows, size, stop = rows_of(ids, model), text_bytes(tokenizer, texts, ids), Stop()
+    own = score(Whole(model), rows, size, asked, stop)
+    found = score_of_whole(base.model, rows, texts, size, asked, stop)
     assert found.loss == pytest.approx(own.loss)
     assert found.bits_per_byte == pytest.approx(own.bits_per_byte)
 
