@@ -27,7 +27,7 @@ from bot.training.blends import Blends
 from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator
 from bot.training.evaluations import Evaluations
-from bot.training.purchases import forget_purchases
+from bot.training.purchase_table import forget_purchases
 from bot.training.pushing import HUB, Pushes
 from bot.training.trainings import Training, Trainings
 from bot.tweets.blocked import Blocked, Blocklist
