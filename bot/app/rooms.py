@@ -15,7 +15,7 @@ from bot.app.x_access import open_x
 from bot.config import Config, x_accounts
 from bot.database import Database
 from bot.errors import NotPermitted
-from bot.forgetting import rooms_to_empty
+from bot.forgetting.rooms import rooms_to_empty
 from bot.frontends.discord.outlet import DiscordOutlet
 from bot.frontends.x.outlet import XOutlet
 from bot.generation.draft import Sampling

@@ -12,7 +12,7 @@ from bot.app.rooms import open_rooms
 from bot.cli.terminal import cli, command, json_option, note, out, print_json
 from bot.config import Config
 from bot.errors import UsageError
-from bot.forgetting import export as export_all
+from bot.forgetting.export import export as export_all
 from bot.personas.consent import require_note
 from bot.personas.takedown import DELETED, Receipt, Takedown
 from bot.training.pushing import HUB

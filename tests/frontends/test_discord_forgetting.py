@@ -15,7 +15,7 @@ from bot.app.x_access import open_x
 from bot.config import Config, Discord
 from bot.database import Database
 from bot.errors import ConfigError, DiscordError
-from bot.forgetting import ConversationRoom, PostRoom, ShelfRoom
+from bot.forgetting.rooms import ConversationRoom, PostRoom, ShelfRoom
 from bot.frontends.discord.outlet import DiscordOutlet
 from bot.frontends.discord.rights import owners
 from bot.frontends.x.outlet import XOutlet

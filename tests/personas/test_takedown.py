@@ -27,7 +27,7 @@ from bot.errors import (
     UsageError,
     XUnreachable,
 )
-from bot.forgetting import export
+from bot.forgetting.export import export
 from bot.personas.takedown import DELETED, Said
 from bot.replies.conversation import Incoming, Platform, Wanted
 from bot.replies.posts import PostState
