@@ -15,7 +15,8 @@ from bot.database import Database
 from bot.forgetting.rooms import rooms_to_empty
 from bot.generation.draft import Sampling
 from bot.personas.takedown import Outlet, Room, Takedowns
-from bot.replies.conversation import Conversation, Incoming, Platform
+from bot.replies.conversation import Conversation
+from bot.replies.incoming import Incoming, Platform
 from bot.replies.posts import Posts
 from bot.shelf.bases import Base
 from bot.shelf.manifest import HandleCounts

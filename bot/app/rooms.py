@@ -22,7 +22,8 @@ from bot.generation.draft import Sampling
 from bot.generation.speaker import Speaker
 from bot.personas.takedown import Outlet, Room, Takedowns
 from bot.replies.changes import Changes
-from bot.replies.conversation import Conversation, Platform
+from bot.replies.conversation import Conversation
+from bot.replies.incoming import Platform
 from bot.replies.posts import Posts
 from bot.shelf.shelf import Shelf
 from bot.training.adoptions import Adoptions

@@ -15,7 +15,7 @@ from bot.app.rooms import Rooms
 from bot.errors import MockingbirdError
 from bot.personas.takedown import Takedown
 from bot.replies.changes import Change
-from bot.replies.conversation import Platform
+from bot.replies.incoming import Platform
 from bot.training.decisions import Decision
 
 LOOK_S = 1.0  # between two looks for takedowns and decisions, which another process may have begun

@@ -12,7 +12,8 @@ from bot.config import MAIN
 from bot.database import Database
 from bot.forgetting.documents import BLEND, called, document, lines, manifest_of, post_of, training_of
 from bot.personas.takedown import Room, Said, Subject
-from bot.replies.conversation import Conversation, Platform
+from bot.replies.conversation import Conversation
+from bot.replies.incoming import Platform
 from bot.replies.posts import Posts, PostState
 from bot.shelf.card import model_card
 from bot.shelf.manifest import Manifest
@@ -72,18 +73,18 @@ class ConversationRoom(Room):
 
     async def stop_speaking(self, subject: Subject) -> None:
         """What is being sent arrives."""
-        await self._conversation.settled(subject.personas)
+        await self._conversation.messages.settled(subject.personas)
 
     async def find(self, subject: Subject) -> Mapping[str, Any]:
         """How many answers on which platform, and in how many channels one of the personas was chosen."""
-        answers = [row["platform"] for row in await self._conversation.said_as(subject.personas)]
+        answers = [row["platform"] for row in await self._conversation.messages.said_as(subject.personas)]
         counts = {str(platform): answers.count(platform) for platform in sorted(set(map(str, answers)))}
         return counts | {"channel settings": await self._conversation.channels.count_with(subject.personas)}
 
     async def said(self, subject: Subject) -> Iterable[Said]:
         """Messages on Discord and replies on X. What the web page showed was kept in memory only, and goes there."""
         said = []
-        for row in await self._conversation.said_as(subject.personas):
+        for row in await self._conversation.messages.said_as(subject.personas):
             if row["platform"] in (Platform.DISCORD, Platform.X):
                 ids: list[str | None] = [*str(row["answer_id"] or "").split()] or [None]
                 channel = _place(str(row["platform"]), str(row["channel_id"]))
@@ -92,11 +93,11 @@ class ConversationRoom(Room):
 
     async def remove(self, subject: Subject) -> None:
         """No record names the personas."""
-        await self._conversation.forget(subject.personas)
+        await self._conversation.messages.forget(subject.personas)
 
     async def export(self, subject: Subject) -> Mapping[str, str]:
         """Each answer, without whom it answered."""
-        rows = await self._conversation.said_as(subject.personas)
+        rows = await self._conversation.messages.said_as(subject.personas)
         return {"messages.jsonl": lines({**row, "persona": called(str(row["persona"]), subject)} for row in rows)}
 
 

@@ -21,7 +21,7 @@ from bot.frontends.discord.rights import owners
 from bot.frontends.x.outlet import XOutlet
 from bot.loopback.discord.world import MessageFlag
 from bot.personas.takedown import DELETED, Outlet, Said, Takedowns
-from bot.replies.conversation import Platform
+from bot.replies.incoming import Platform
 from bot.training.decisions import Decisions
 from bot.training.evaluations import Evaluations
 from bot.tweets.blocked import Blocklist
@@ -110,7 +110,7 @@ async def test_each_draft_is_on_record_with_its_message(stage: Stage) -> None:
         interaction = await stage.use("tweet", "robin", persona="crumb", count=3)
         await interaction.answered(PATIENCE)
         more = await interaction.followed_up(PATIENCE, 2)
-    (row,) = await stage.conversation.said_as(["crumb"])
+    (row,) = await stage.conversation.messages.said_as(["crumb"])
     assert interaction.original is not None
     ids = [str(message.id) for message in (interaction.original, *more)]
     assert row["answer_id"] == " ".join(ids)

@@ -29,7 +29,8 @@ from bot.errors import (
 )
 from bot.forgetting.export import export
 from bot.personas.takedown import DELETED, Said
-from bot.replies.conversation import Incoming, Platform, Wanted
+from bot.replies.drafting import Wanted
+from bot.replies.incoming import Incoming, Platform
 from bot.replies.posts import PostState
 from bot.shelf.figures import Figures
 from bot.shelf.manifest import HandleSplit
