@@ -23,6 +23,7 @@ from bot.cli import (
     login,
     mentions,
     service,
+    training,
     voices,
 )
 from bot.cli.terminal import cli, err
@@ -42,6 +43,7 @@ __all__ = [
     "main",
     "mentions",
     "service",
+    "training",
     "voices",
 ]
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from bot import app
+from bot.app.rooms import open_rooms
 from bot.cli.terminal import cli, command, json_option, out, print_json
 from bot.config import Config
 from bot.replies.mentions import count_mentions, recent_mentions
@@ -17,7 +17,7 @@ from bot.replies.mentions import count_mentions, recent_mentions
 @command
 async def mentions(config: Config, as_json: bool) -> None:
     """Mentions of our accounts on X: the newest ones, what became of them and why, and how many there are."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         counts = await count_mentions(rooms.database)
         newest = await recent_mentions(rooms.database)
     if as_json:

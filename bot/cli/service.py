@@ -8,7 +8,11 @@ from dataclasses import asdict
 
 import click
 
-from bot import app, doctor
+from bot import doctor
+from bot.app import frontends, now, service
+from bot.app.engines import ready_base
+from bot.app.rooms import open_rooms
+from bot.app.x_accounts import x_findings
 from bot.cli.terminal import cli, command, json_option, note, out, print_json
 from bot.config import Config
 
@@ -17,14 +21,14 @@ from bot.config import Config
 @command
 async def serve(config: Config) -> None:
     """Run the service until SIGTERM or Ctrl-C."""
-    await app.serve(config)
+    await service.serve(config)
 
 
 @cli.command()
 @command
 async def prepare(config: Config) -> None:
     """Make the configured base ready, so that the first start is a quick one."""
-    base = await app.ready_base(config, note)
+    base = await ready_base(config, note)
     note(f"The base {base.record.spec} is ready.")
 
 
@@ -47,13 +51,13 @@ def doctor_(config: Config, ask_x: bool, as_json: bool) -> None:
 
 
 async def _findings(config: Config, ask_x: bool) -> list[doctor.Finding]:
-    now = app.now()
+    moment = now()
     return [
         *doctor.examine(config),
         *await doctor.discord_answers(config),
-        *await doctor.money(config, now),
-        *await app.x_findings(config, ask_x),
-        *await doctor.wishes(config, now),
+        *await doctor.money(config, moment),
+        *await x_findings(config, ask_x),
+        *await doctor.wishes(config, moment),
     ]
 
 
@@ -61,8 +65,8 @@ async def _findings(config: Config, ask_x: bool) -> list[doctor.Finding]:
 @command
 async def sync_commands(config: Config) -> None:
     """Tell Discord the bot's commands now."""
-    async with app.open_rooms(config) as rooms:
-        names = await app.sync_commands(rooms)
+    async with open_rooms(config) as rooms:
+        names = await frontends.sync_commands(rooms)
     out.print(f"Discord knows {', '.join(f'/{name}' for name in sorted(names))} now.", highlight=False)
 
 

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.config import Replies
-from bot.forgetting import ConversationRoom
+from bot.forgetting.rooms import ConversationRoom
 from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX, Moment, XAccount, XRefusal
 from bot.personas.takedown import Subject
