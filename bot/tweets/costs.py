@@ -424,7 +424,7 @@ def _may_be_billed(error: BaseException) -> bool:
     """Whether X may charge for a call that ended so: not when X said no, nor when it could not be asked."""
     if isinstance(error, XUnreachable):
         return error.may_be_billed
-    return not isinstance(error, (XError, UnknownHandle, ConfigError))
+    return not isinstance(error, (XError, UnknownHandle, ConfigError, BudgetExceeded))
 
 
 @cache

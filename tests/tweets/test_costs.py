@@ -138,6 +138,7 @@ async def test_a_call_is_settled_with_the_transaction_or_not_at_all(database: Da
     [
         (XKeysRefused("no"), False),
         (UnknownHandle("nobody"), False),
+        (BudgetExceeded("another call of the same request does not fit"), False),
         (XUnreachable("no connection", False), False),
         (XUnreachable("the answer is missing", True), True),
         (XUnreachable("a page is missing", False, may_be_billed=True), True),

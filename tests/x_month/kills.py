@@ -51,6 +51,11 @@ class Kills:
         """How many there were."""
         return sum(self.done.values())
 
+    @property
+    def are_over(self) -> bool:
+        """Whether there will be no more."""
+        return not self._moments and self._way is None
+
     async def turn(self, now: datetime) -> bool:
         """A turn of the service; whether it died in it."""
         await self._let_go(now)
