@@ -201,6 +201,20 @@ async def test_looking_in_vain_for_a_lost_answer_costs_nothing_in_the_end(x: Loo
     assert await stage.ledger.month_total() == x.bill()
 
 
+async def test_what_became_of_a_post_is_looked_up_where_nothing_else_may_be_read(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    """All that is left of the month is kept for posting."""
+    async with x_stage(tmp_path / "stage.db", x, clock, ONE, cap="0.20", reserve="0.20") as stage:
+        for text in ("Fog.", "Rain."):
+            await stage.approved(text)
+            x.cut_next(POST, Moment.AFTER)
+            await stage.settle()
+        assert published(x) == ["Fog.", "Rain."]
+        assert [entry.purpose for entry in (await stage.ledger.month()).entries] == ["look", "post"]
+        assert await stage.ledger.month_total() == x.bill()
+
+
 async def test_a_repetition_without_an_attempt_before_is_refused(x: LoopbackX, stage: XStage) -> None:
     x.post_as("Nell", "Fog.", created_at=stage.clock.now - timedelta(days=9))
     post = await stage.approved("Fog.")
