@@ -17,6 +17,7 @@ from bot.forgetting.rooms import ConversationRoom
 from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX, Moment, XAccount, XRefusal
 from bot.personas.takedown import Subject
+from bot.replies.incoming import Platform
 from bot.replies.mentions import MentionState
 from tests.cut_off import cut_off
 from tests.fakes import FakeClock
@@ -24,6 +25,7 @@ from tests.frontends.x_mentions_stage import SETTINGS, Stage, stage_at
 
 POST = "POST /2/tweets"
 MENTIONS = "GET /2/users/:id/mentions"
+PEOPLE = "GET /2/users"
 ANSWERED, LEFT_ALONE = MentionState.ANSWERED, MentionState.LEFT_ALONE
 ACCOUNTS: list[XAccount | str] = ["Nell", "Crumb", "ada", "bob", XAccount("weather_bot", description="Rain or shine")]
 
@@ -446,6 +448,20 @@ async def test_each_call_is_in_the_ledger_with_its_account(tmp_path: Path, x: Lo
         ("reply", "crumb", Decimal("0.010")),
     }
     assert x.bill() == Decimal("0.025")
+
+
+async def test_a_lookup_whose_answer_was_lost_stays_paid_where_it_is_not_repeated(
+    x: LoopbackX, clock: FakeClock, nell: Stage
+) -> None:
+    """Who was looked up has told another account meanwhile that no answers are wanted; somebody else is looked up."""
+    x.post_as("ada", "@Nell hello")
+    x.cut_next(PEOPLE, Moment.AFTER)
+    await nell.frontend.turn()
+    await nell.conversation.opt_outs.add(Platform.X, x.account("ada").id)
+    x.post_as("bob", "@Nell good morning")
+    await later(nell, clock)
+    assert x.bill_by_kind()["user read"] == Decimal("0.020")
+    assert await nell.ledger.month_total() == x.bill()
 
 
 async def test_no_words_are_logged(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
