@@ -312,7 +312,8 @@ def _mentions(settings: X) -> Iterator[Finding]:
         yield Finding("[x] reply_to_mentions", Grade.NOTE, text)
     for name in answering:
         if accounts[name].persona:
-            text = f"{name} answers mentions. X wants to have approved that beforehand, as the replies are generated."
+            does = "is paused; after that it answers" if accounts[name].paused else "answers"
+            text = f"{name} {does} mentions. X wants to have approved that beforehand, as the replies are generated."
             yield Finding("[x] reply_to_mentions", Grade.NOTE, text)
         else:
             text = f"{name} is to answer mentions and has no persona. Name one in its settings."

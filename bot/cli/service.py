@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 
 import click
+from rich.markup import escape
 
 from bot import doctor
 from bot.app import frontends, now, service
@@ -44,7 +45,8 @@ def doctor_(config: Config, ask_x: bool, as_json: bool) -> None:
     else:
         colours = {doctor.Grade.OK: "green", doctor.Grade.NOTE: "yellow", doctor.Grade.WRONG: "red"}
         for finding in findings:
-            out.print(f"[{colours[finding.grade]}]{finding.grade.value:5}[/] [bold]{finding.about}[/]", end="  ")
+            colour, about = colours[finding.grade], escape(finding.about)  # [x] is no style
+            out.print(f"[{colour}]{finding.grade.value:5}[/] [bold]{about}[/]", end="  ")
             out.print(finding.text, markup=False, highlight=False)
     if any(finding.grade is doctor.Grade.WRONG for finding in findings):
         sys.exit(2)

@@ -163,6 +163,23 @@ async def test_the_answer_knows_what_was_said_before(x: LoopbackX, clock: FakeCl
     assert nell.speaker.thread == ("tweet number 1",)
 
 
+async def test_the_answer_knows_what_a_quote_is_about(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    x.post_as("ada", "@Nell tell me more")
+    await nell.frontend.turn()
+    x.post_as("bob", "@Nell is that so?", quotes=x.timeline("Nell")[0].id)
+    await later(nell, clock)
+    assert nell.speaker.thread == ("tweet number 1",)
+
+
+async def test_in_a_pause_nobody_is_answered(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    x.post_as("ada", "@Nell hello")
+    paused = SETTINGS.model_copy(update={"paused": True})
+    async with stage_at(tmp_path / "stage.db", x, clock, paused) as stage:
+        async with asyncio.timeout(60):
+            await stage.frontend.run()
+    assert x.requests == []
+
+
 async def test_no_reply_says_that_somebody_asks_too_often(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
     async with stage_at(tmp_path / "stage.db", x, clock, replies=Replies(requests_per_hour=2)) as stage:
         for number in range(4):
@@ -307,6 +324,14 @@ async def test_a_stop_that_is_not_meant_for_the_account_is_honoured_in_silence(x
     await nell.frontend.turn()
     assert said(x) == []
     assert await nell.conversation.opt_outs.has("x", x.account("ada").id)
+
+
+async def test_an_account_of_ours_that_says_stop_is_not_answered(x: LoopbackX, nell: Stage) -> None:
+    for handle in ("Nell", "Crumb"):
+        x.post_as(handle, "@Nell stop")
+    await nell.frontend.turn()
+    assert await nell.reasons() == ["it is the account's own", "it is by another account of ours"]
+    assert not any([await nell.conversation.opt_outs.has("x", x.account(each).id) for each in ("Nell", "Crumb")])
 
 
 # What X says
