@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.config import Judging, Retraining
-from bot.errors import ConfigError
+from bot.quiet_hours import QuietHours
 from bot.shelf.manifest import Manifest, Metrics
 
 # Why a persona whose version in use is a blend does not learn by itself: its place is taken only by who wants that.
@@ -56,7 +55,8 @@ def due(new_tweets: int, seen: int, hours_since_last: float, settings: Retrainin
         return Decision(
             False, f"It learned {hours_since_last:.1f} hours ago; {settings.min_hours_between:g} must pass."
         )
-    if is_quiet(now, settings.quiet_hours, settings.time_zone):
+    quiet = QuietHours.of(settings.quiet_hours, settings.time_zone)
+    if quiet is not None and now in quiet:
         return Decision(False, f"{new_tweets:,} new tweets have come; it learns after the quiet hours.")
     return Decision(True, f"{new_tweets:,} new tweets have come since it learned {hours_since_last:.1f} hours ago.")
 
@@ -64,22 +64,6 @@ def due(new_tweets: int, seen: int, hours_since_last: float, settings: Retrainin
 def enough_new(seen: int, settings: Retraining) -> int:
     """How many new tweets make a persona learn again: so many, and such a share of what it has learned from."""
     return max(settings.min_new_tweets, math.ceil(Decimal(str(settings.min_new_share)) * seen))
-
-
-def is_quiet(now: datetime, quiet_hours: str, time_zone: str) -> bool:
-    """Whether a moment lies in hours such as "22:00-07:00" of that time zone; never where none are named.
-
-    Both ends the same are the whole day. Raises `ConfigError` where there is no such time zone.
-    """
-    if not quiet_hours:
-        return False
-    try:
-        here = now.astimezone(ZoneInfo(time_zone))
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ConfigError(f"There is no time zone {time_zone!r}; name one such as Europe/Berlin or UTC.") from error
-    begin, _, end = quiet_hours.partition("-")
-    at = f"{here:%H:%M}"
-    return begin <= at < end if begin < end else at >= begin or at < end
 
 
 def publish(metrics: Metrics, tolerance: float, limits: Judging) -> Decision:

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.config import Judging, Retraining
-from bot.errors import ConfigError
 from bot.shelf.figures import Copies, Figures, Toxicity
 from bot.shelf.manifest import Metrics
-from bot.training.policy import Outlook, due, is_quiet, publish
+from bot.training.policy import Outlook, due, publish
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)  # 21:00 in Tokyo
 
@@ -45,18 +44,11 @@ def test_enough_new_tweets_are_so_many_and_such_a_share_of_those_before(seen: in
         ("22:00-07:00", "UTC", False),
         ("22:00-07:00", "Asia/Tokyo", False),
         ("21:00-07:00", "Asia/Tokyo", True),
-        ("08:00-08:00", "UTC", True),
     ],
 )
 def test_in_quiet_hours_nothing_is_learned_by_itself(hours: str, zone: str, quiet: bool) -> None:
     rules = Retraining(quiet_hours=hours, time_zone=zone)
     assert due(50, 100, 48.0, rules, NOON).yes is not quiet
-    assert is_quiet(NOON, hours, zone) is quiet
-
-
-def test_an_unknown_time_zone_is_named() -> None:
-    with pytest.raises(ConfigError, match="Mars/Olympus"):
-        is_quiet(NOON, "22:00-07:00", "Mars/Olympus")
 
 
 def test_what_a_training_takes_is_said_with_when_it_is_due() -> None:
