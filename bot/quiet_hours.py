@@ -7,7 +7,7 @@ are read: there is such a time zone, and hours do not end when they begin.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -35,7 +35,7 @@ class QuietHours:
         return at >= self.start or at < self.end
 
     @property
-    def span(self) -> timedelta:
-        """How much of a day they are."""
-        begin, end = (timedelta(hours=each.hour, minutes=each.minute) for each in (self.start, self.end))
-        return (end - begin) % timedelta(days=1)
+    def minutes(self) -> int:
+        """How long they are, where no clock is changed."""
+        begin, end = (each.hour * 60 + each.minute for each in (self.start, self.end))
+        return (end - begin) % (24 * 60)

@@ -17,6 +17,7 @@ from decimal import Decimal
 
 from bot.config import Prices, X, x_accounts
 from bot.database import Database, Row
+from bot.quiet_hours import QuietHours
 from bot.tweets.costs import Ledger
 from bot.tweets.fetching_plan import FetchPlan, affordable, interval, next_fetch, usd_a_month
 from bot.tweets.tweet import Source
@@ -28,7 +29,7 @@ ON_SCHEDULE = "platform_id IS NOT NULL AND (fetched_at IS NOT NULL OR page_token
 _SPAN = timedelta(days=30)
 _LATELY = timedelta(days=7)
 _SCHEDULED = ("fetch", "check", "post")  # purposes in the ledger
-_DAY_MINUTES = 24 * 60
+_DAY_MINUTES = Decimal(24 * 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +73,34 @@ def a_day(accounts: Followed, settings: X, prices: Prices) -> Decimal:
     if settings.fetch_interval_minutes and settings.i_have_permission_to_train:
         fetching = accounts.posts_a_day * prices.post_read
     if settings.check_interval_hours:
+        rounds = 24 / Decimal(str(settings.check_interval_hours))
         lookups = accounts.stored * prices.post_read if settings.check_posts == "lookup" else Decimal(0)
         each = accounts.accounts * prices.user_read + lookups
-        checking = each * min(Decimal(1), 24 / Decimal(str(settings.check_interval_hours)))  # charged once a day
+        checking = each * min(Decimal(1), rounds)  # charged once a day
+        if accounts.stored and settings.check_posts != "off":
+            checking += prices.compliance_job * rounds
     for account in x_accounts(settings).values():
         posting += posts_a_day(account) * prices.post_create
     return fetching + checking + posting
 
 
 def posts_a_day(account: X) -> Decimal:
-    """How many posts the schedule of an account of ours makes in a day."""
+    """How many posts the schedule of an account of ours makes in a day at most."""
     if not account.persona or account.paused:
         return Decimal(0)
-    every = account.post_every_minutes
-    scheduled = Decimal(len(account.post_at)) + (_DAY_MINUTES / Decimal(str(every)) if every else 0)
-    return min(scheduled, Decimal(account.posts_per_day)) if account.posts_per_day else scheduled
+    turns = _turns_a_day(account)
+    return min(turns, Decimal(account.posts_per_day)) if account.posts_per_day else turns
+
+
+def _turns_a_day(account: X) -> Decimal:
+    if account.post_at:  # in the place of the interval
+        return Decimal(len(set(account.post_at)))
+    if not account.post_every_minutes:
+        return Decimal(0)
+    every = Decimal(str(account.post_every_minutes))
+    quiet = QuietHours.of(account.quiet_hours, account.time_zone)
+    open_minutes = _DAY_MINUTES - (quiet.minutes if quiet else 0)
+    return min(_DAY_MINUTES / every, open_minutes / every + 1)  # the one that waits for their end is one more
 
 
 @dataclass(frozen=True, slots=True)
