@@ -11,6 +11,8 @@ from decimal import Decimal
 from bot.config import Judging, Retraining
 from bot.quiet_hours import QuietHours
 from bot.shelf.manifest import Manifest, Metrics
+from bot.tweets.costs import cents, dollars
+from bot.tweets.forecast import Coming
 
 # Why a persona whose version in use is a blend does not learn by itself: its place is taken only by who wants that.
 BLENDED = "It is a blend: nothing of it was trained. `mockingbird blend` makes a new one of newer parts."
@@ -30,14 +32,19 @@ class Outlook:
 
     decision: Decision  # whether it is due by itself, and why
     seconds: float | None  # that it would take on this machine; None when nobody can tell yet
+    coming: Coming | None = None  # the tweets that are missing; None where none is, or nobody can tell
 
     @property
     def sentence(self) -> str:
-        """For people: the reason, and what it would take."""
-        if self.seconds is None:
-            return self.decision.reason
-        minutes = max(1, round(self.seconds / 60))
-        return f"{self.decision.reason} A training would take about {minutes:,} min here, and no money."
+        """For people: the reason, when it will be due, and what it would take."""
+        said = [self.decision.reason]
+        if self.coming is not None:
+            usd = dollars(cents(self.coming.usd))
+            said.append(f"The rest is to be expected by {self.coming.on}; fetching it costs about {usd}.")
+        if self.seconds is not None:
+            minutes = max(1, round(self.seconds / 60))
+            said.append(f"A training would take about {minutes:,} min here, and no money.")
+        return " ".join(said)
 
 
 def due(new_tweets: int, seen: int, hours_since_last: float, settings: Retraining, now: datetime) -> Decision:

@@ -229,7 +229,7 @@ async def test_the_page_of_costs_shows_what_was_paid_for_what(scene: Scene, x: L
     assert "Of this, $0.50 are for calls that ended without an answer" in text
     assert "By account of ours: main $1.10" in text and "2026-11-01 $1.10" in text
     assert "2026-10 $0.015" in text
-    assert "post nell 1 $0.015" in (await browser.open("/costs/2026-10")).text
+    assert "post nell main 1 $0.015" in (await browser.open("/costs/2026-10")).text
     assert "A post costs $0.015, one with a link $0.20" in (await browser.open("/posts")).text
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -11,6 +12,7 @@ from bot.config import Judging, Retraining
 from bot.shelf.figures import Copies, Figures, Toxicity
 from bot.shelf.manifest import Metrics
 from bot.training.policy import Outlook, due, publish
+from bot.tweets.forecast import Coming
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)  # 21:00 in Tokyo
 
@@ -55,6 +57,9 @@ def test_what_a_training_takes_is_said_with_when_it_is_due() -> None:
     decision = due(3, 100, 48.0, Retraining(), NOON)
     assert Outlook(decision, None).sentence == "3 of 50 new tweets have come."
     assert "about 4 min here, and no money" in Outlook(decision, 250.0).sentence
+    assert Outlook(decision, None, Coming(date(2026, 11, 9), Decimal("0.234"))).sentence == (
+        "3 of 50 new tweets have come. The rest is to be expected by 2026-11-09; fetching it costs about $0.24."
+    )
 
 
 @pytest.mark.parametrize(
