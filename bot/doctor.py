@@ -32,7 +32,7 @@ from bot.tweets.x_api import XClient
 from bot.tweets.x_logins import Login, Logins
 from bot.tweets.x_oauth2 import SCOPES
 
-READING_POSTS = ("fetch", "mentions")  # purposes in the ledger whose units are posts
+READING_POSTS = ("fetch", "mention", "look")  # purposes in the ledger whose units are posts, or nearly all of them
 _LABEL = "Label the account as automated and name bot and operator in its bio (docs/x.md)."
 LEAST_DISK = 2 * 2**30  # bytes; a base with its graph is half of it
 

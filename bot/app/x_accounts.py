@@ -32,7 +32,7 @@ async def log_in(rooms: Rooms, account: str, show: Callable[[str], None]) -> Log
     price, what = config.prices.user_read, "Asking X whose login it is"
     async with (
         XClient(x_keys(settings), settings.api_base, login=JustLoggedIn(tokens)) as client,
-        rooms.ledger.hold("look up", account, price, what) as call,
+        rooms.ledger.hold("look up", account, price, what, account=account) as call,
     ):
         user = await client.me()
         await call.settle(1, price)

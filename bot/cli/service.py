@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 
 import click
-from rich.markup import escape
+from rich.text import Text
 
 from bot import doctor
 from bot.app import frontends, now, service
@@ -45,9 +45,9 @@ def doctor_(config: Config, ask_x: bool, as_json: bool) -> None:
     else:
         colours = {doctor.Grade.OK: "green", doctor.Grade.NOTE: "yellow", doctor.Grade.WRONG: "red"}
         for finding in findings:
-            colour, about = colours[finding.grade], escape(finding.about)  # [x] is no style
-            out.print(f"[{colour}]{finding.grade.value:5}[/] [bold]{about}[/]", end="  ")
-            out.print(finding.text, markup=False, highlight=False)
+            line = Text(f"{finding.grade.value:5}", colours[finding.grade])  # no markup: "[x]" is a section
+            line.append(f" {finding.about}  ", "bold").append(finding.text)
+            out.print(line, highlight=False, soft_wrap=True)
     if any(finding.grade is doctor.Grade.WRONG for finding in findings):
         sys.exit(2)
 

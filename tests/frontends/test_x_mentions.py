@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -13,8 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.config import Replies
+from bot.doctor import Grade, usage
 from bot.forgetting.rooms import ConversationRoom
-from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX, Moment, XAccount, XRefusal
 from bot.personas.takedown import Subject
 from bot.replies.incoming import Platform
@@ -22,6 +21,7 @@ from bot.replies.mentions import MentionState
 from tests.cut_off import cut_off
 from tests.fakes import FakeClock
 from tests.frontends.x_mentions_stage import SETTINGS, Stage, stage_at
+from tests.tweets.desk import contracts
 
 POST = "POST /2/tweets"
 MENTIONS = "GET /2/users/:id/mentions"
@@ -30,16 +30,9 @@ ANSWERED, LEFT_ALONE = MentionState.ANSWERED, MentionState.LEFT_ALONE
 ACCOUNTS: list[XAccount | str] = ["Nell", "Crumb", "ada", "bob", XAccount("weather_bot", description="Rain or shine")]
 
 
-@pytest.fixture(scope="module")
-def contract() -> Iterator[OpenAPIContract | None]:
-    folder = os.environ.get("MOCKINGBIRD_TEST_SPECS")
-    name = "x-api-v2.159_xdk_2026-02-27_legacy_tweet_names.json"
-    yield OpenAPIContract.load(Path(folder) / name) if folder else None
-
-
 @pytest.fixture
-async def x(contract: OpenAPIContract | None, clock: FakeClock) -> AsyncIterator[LoopbackX]:
-    async with LoopbackX(ACCOUNTS, contract, clock=clock) as x:
+async def x(clock: FakeClock) -> AsyncIterator[LoopbackX]:
+    async with LoopbackX(ACCOUNTS, *contracts(), clock=clock) as x:
         yield x
     assert x.violations == []
 
@@ -73,6 +66,15 @@ async def test_whoever_names_the_account_gets_a_reply(x: LoopbackX, nell: Stage)
     assert nell.speaker.asked == [("nell", "how is the weather out there?")]
     assert await nell.states() == [ANSWERED]
     assert x.bill() == await nell.ledger.month_total() == Decimal("0.021")  # mention, author, reply
+
+
+async def test_what_x_has_counted_as_read_is_what_the_ledger_has_of_mentions(x: LoopbackX, nell: Stage) -> None:
+    for number in range(3):
+        x.post_as("ada", f"@Nell how is the weather on day {number}?")
+    await nell.frontend.turn()
+    found = await usage(nell.client, nell.ledger)
+    assert found.grade is Grade.OK
+    assert found.text.startswith("X has counted 3 posts as read this month, the ledger ")
 
 
 async def test_a_reply_to_a_post_of_the_account_calls_it(x: LoopbackX, nell: Stage) -> None:
@@ -202,13 +204,11 @@ async def test_a_second_delivery_is_silent(x: LoopbackX, clock: FakeClock, nell:
     assert x.bill() == await nell.ledger.month_total()
 
 
-async def test_cut_off_anywhere_a_mention_is_answered_once(
-    tmp_path: Path, contract: OpenAPIContract | None, clock: FakeClock
-) -> None:
+async def test_cut_off_anywhere_a_mention_is_answered_once(tmp_path: Path, clock: FakeClock) -> None:
     ends = set()
     for step in count(1):
         path = tmp_path / f"{step}.db"
-        async with LoopbackX(ACCOUNTS, contract, clock=clock) as x:
+        async with LoopbackX(ACCOUNTS, *contracts(), clock=clock) as x:
             x.post_as("ada", "@Nell how are you?")
             async with stage_at(path, x, clock) as stage:
                 was_under_way = await cut_off(stage.frontend.turn(), step)
@@ -298,12 +298,10 @@ async def test_whoever_opts_out_is_told_once_and_never_answered_again(
     assert kept == [None, None]
 
 
-async def test_cut_off_anywhere_an_opt_out_is_honoured_and_confirmed_once(
-    tmp_path: Path, contract: OpenAPIContract | None, clock: FakeClock
-) -> None:
+async def test_cut_off_anywhere_an_opt_out_is_honoured_and_confirmed_once(tmp_path: Path, clock: FakeClock) -> None:
     for step in count(1):
         path = tmp_path / f"{step}.db"
-        async with LoopbackX(ACCOUNTS, contract, clock=clock) as x:
+        async with LoopbackX(ACCOUNTS, *contracts(), clock=clock) as x:
             x.post_as("ada", "@Nell leave me alone")
             async with stage_at(path, x, clock) as stage:
                 was_under_way = await cut_off(stage.frontend.turn(), step)
