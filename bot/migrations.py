@@ -418,4 +418,9 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE accounts ADD COLUMN now_called TEXT;   -- by X, where it was renamed; its id stays
     ALTER TABLE accounts ADD COLUMN next_fetch_at TEXT;  -- when it is worth looking again
     """,
+    # 7: one post on X may call several of our accounts, and each answers it.
+    """
+    UPDATE messages SET message_id = channel_id || ' ' || message_id WHERE platform = 'x';
+    UPDATE answers SET message_id = channel_id || ' ' || message_id WHERE platform = 'x';
+    """,
 )

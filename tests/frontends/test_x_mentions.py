@@ -121,6 +121,25 @@ async def test_two_accounts_of_ours_do_not_talk_to_each_other(tmp_path: Path, x:
     assert [route for route in (request.route for request in x.requests) if route == POST] == []
 
 
+async def test_two_accounts_that_one_post_calls_answer_it_once_each_over_restarts(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    crumb = SETTINGS.model_copy(update={"persona": "crumb"})
+    patient = Replies(cooldown_seconds=60)
+    x.post_as("ada", "@Nell @Crumb good morning to both of you")
+    for _ in range(3):
+        async with (
+            stage_at(tmp_path / "stage.db", x, clock, replies=patient) as first,
+            stage_at(tmp_path / "stage.db", x, clock, crumb, account="crumb", handle="Crumb", replies=patient) as other,
+        ):
+            await first.frontend.turn()
+            await other.frontend.turn()
+            states = await first.states()
+        clock.advance(minutes=6)
+    assert states == [ANSWERED, ANSWERED]
+    assert (len(said(x)), len(said(x, "Crumb"))) == (1, 1)
+
+
 async def test_a_bot_is_answered_only_where_the_settings_say_so(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
     x.post_as("weather_bot", "@Nell rain at noon")
     async with stage_at(tmp_path / "one.db", x, clock) as stage:

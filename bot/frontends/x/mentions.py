@@ -222,7 +222,7 @@ class XMentions:
         if not await self._is_answerable(mention):  # its author may have had an answer or left since
             return
         incoming = await self._incoming(mention)
-        await self._conversation.not_delivered(Platform.X, mention.id)  # one that was made was never handed to X
+        await self._conversation.not_delivered(Platform.X, self._message_id(mention.id))  # one that was made was never handed to X
         try:
             answer = await self._conversation.answer(incoming)
         except (Refused, UnknownPersona) as error:
@@ -242,7 +242,7 @@ class XMentions:
         assert self._client.own_id is not None
         return Incoming(
             Platform.X,
-            message_id=mention.id,
+            message_id=self._message_id(mention.id),
             channel_id=self.account,
             author_id=mention.author_id,
             text=mention.said_without(self._client.own_id),
@@ -286,6 +286,12 @@ class XMentions:
             self._said = ""
             log.info("a mention was answered", account=self.account, mention=mention.id)
 
+    def _message_id(self, mention_id: str) -> str:
+        """Under which the mention is on record as a message: one post may call several accounts of ours, and each of
+        them answers it.
+        """
+        return f"{self.account} {mention_id}"
+
     def _resource(self, mention_id: str) -> str:
         return f"reply {self.account} {mention_id}"
 
@@ -310,7 +316,7 @@ class XMentions:
             await self._mentions.leave(noted.id, str(error))
         else:
             await self._mentions.not_taken(noted.id, str(error))
-        await self._conversation.not_delivered(Platform.X, noted.id)
+        await self._conversation.not_delivered(Platform.X, self._message_id(noted.id))
 
     # What became of a reply
 
@@ -320,12 +326,12 @@ class XMentions:
             reply_id = await self.reads.find_reply(noted.id)
             if reply_id is not None:
                 await self._charged(noted.id)  # before the doubt is over: after a crash it is done again
-                incoming = Incoming(Platform.X, noted.id, self.account, "")
+                incoming = Incoming(Platform.X, self._message_id(noted.id), self.account, "")
                 await self._conversation.delivered(incoming, reply_id)
                 await self._mentions.answered(noted.id, reply_id)
                 log.info("a reply whose answer was missing stands on X", account=self.account, mention=noted.id)
             elif self._clock() - (noted.sending_since or _LONG_AGO) >= _LAG:
-                await self._conversation.not_delivered(Platform.X, noted.id)
+                await self._conversation.not_delivered(Platform.X, self._message_id(noted.id))
                 await self._ledger.not_charged(self._resource(noted.id))
                 if noted.tries < MOST_TRIES:
                     await self._mentions.not_there(noted.id)
