@@ -418,9 +418,11 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE accounts ADD COLUMN now_called TEXT;   -- by X, where it was renamed; its id stays
     ALTER TABLE accounts ADD COLUMN next_fetch_at TEXT;  -- when it is worth looking again
     """,
-    # 7: one post on X may call several of our accounts, and each answers it.
+    # 7: one post on X may call several of our accounts, and each answers it; replies that X refuses after a try that
+    # is in doubt.
     """
     UPDATE messages SET message_id = channel_id || ' ' || message_id WHERE platform = 'x';
     UPDATE answers SET message_id = channel_id || ' ' || message_id WHERE platform = 'x';
+    ALTER TABLE x_mentions ADD COLUMN declined INTEGER NOT NULL DEFAULT 0;  -- 1: X has said no to the last try
     """,
 )
