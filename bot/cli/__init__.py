@@ -22,6 +22,7 @@ from bot.cli import (
     judging,
     login,
     mentions,
+    posts,
     service,
     voices,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "login",
     "main",
     "mentions",
+    "posts",
     "service",
     "voices",
 ]
