@@ -79,7 +79,7 @@ from bot.tweets.x_bodies import VOCABULARIES
 from bot.tweets.x_logins import JustLoggedIn, Login, Logins, UserTokens
 from bot.tweets.x_oauth2 import OAuth2App, Tokens, new_verifier, renewed, revoke
 from bot.tweets.x_stream import MentionStream
-from bot.tweets.x_windows import Windows
+from bot.tweets.x_windows import Names, Windows
 
 LOOK_S = 1.0  # how often the service looks for takedowns, which another process may have begun
 WAIT_S = 900.0  # before another try with a takedown that has to wait
@@ -322,9 +322,17 @@ async def open_x(config: Config, database: Database, account: str = MAIN) -> Asy
     if login is not None:
         lock = config.paths.data / "x-logins.lock"
         tokens = UserTokens(login, logins, partial(_renewed, settings), lock, now)
-    words = VOCABULARIES[settings.vocabulary]
-    async with XClient(_x_keys(settings), settings.api_base, words, login=tokens, windows=Windows(now)) as client:
+    words, keys = VOCABULARIES[settings.vocabulary], _x_keys(settings)
+    windows = _windows(database, settings, keys, login)
+    async with XClient(keys, settings.api_base, words, login=tokens, windows=windows) as client:
         yield client
+
+
+def _windows(database: Database, settings: X, keys: XKeys, login: Login | None = None) -> Windows:
+    """What X takes yet of whoever asks with these keys or that login."""
+    app = settings.consumer_key_env if login is None else settings.oauth2_client_id_env
+    user = keys.own_id if login is None else login.user_id
+    return Windows(database, Names(settings.bearer_token_env, app, user or ""), now)
 
 
 async def log_in(rooms: Rooms, account: str, show: Callable[[str], None]) -> Login:
@@ -661,7 +669,8 @@ async def _listener(stack: AsyncExitStack, rooms: Rooms, mentions: XMentions, cl
             f"Streaming mentions needs the bearer token in the variable {settings.bearer_token_env}. Set it, or set "
             '[x] mentions_by = "polling".'
         )
-    stream = MentionStream(token, settings.api_base, VOCABULARIES[settings.vocabulary])
+    windows = _windows(rooms.database, settings, _x_keys(settings))
+    stream = MentionStream(token, settings.api_base, VOCABULARIES[settings.vocabulary], windows=windows)
     await stack.enter_async_context(stream)
     return Listener(stream, client, mentions, rooms.ledger, settings.persona)
 

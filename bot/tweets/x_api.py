@@ -42,7 +42,7 @@ from bot.tweets.x_bodies import (
 )
 from bot.tweets.x_mentions import EXPANSIONS, FIELDS, Author, MentionPage, read_authors, read_mentions
 from bot.tweets.x_refusals import CONSOLE, USER_KEYS, Answer, broken_connection, refusal
-from bot.tweets.x_windows import Windows
+from bot.tweets.x_windows import Who, Windows
 
 API_BASE = "https://api.x.com"
 
@@ -139,12 +139,12 @@ class _ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no
             sorted((renamed.get(name, name), value) for name, value in (params or {}).items()), quote_via=quote
         )
         address = self._api_base + route + (f"?{query}" if query else "")
-        who = "user" if user_auth else "app"
+        who: Who = "user" if user_auth else "bearer"
         if self._windows is not None:
-            self._windows.require(who, method, route)
+            await self._windows.require(who, method, route)
         answer = await self._as(user_auth, method, address, json)
         if self._windows is not None:
-            self._windows.note(who, method, route, answer.headers)
+            await self._windows.note(who, method, route, answer.headers)
         error = refusal(answer)
         if error is not None:
             raise error
