@@ -69,6 +69,7 @@ from bot.training.trainings import Training, Trainings
 from bot.tweets import importing
 from bot.tweets.blocked import Blocklist
 from bot.tweets.budget import budget_of
+from bot.tweets.charges import Charges
 from bot.tweets.collecting import Collector
 from bot.tweets.compliance import ComplianceCheck
 from bot.tweets.costs import Ledger
@@ -76,7 +77,7 @@ from bot.tweets.forecast import Forecast, a_day, followed
 from bot.tweets.store import Basis, TweetStore
 from bot.tweets.x_api import XClient, XKeys
 from bot.tweets.x_bodies import VOCABULARIES
-from bot.tweets.x_logins import JustLoggedIn, Login, Logins, UserTokens
+from bot.tweets.x_logins import JustLoggedIn, Login, Logins, UserTokens, alone
 from bot.tweets.x_oauth2 import OAuth2App, Tokens, new_verifier, renewed, revoke
 from bot.tweets.x_stream import MentionStream
 from bot.tweets.x_windows import Names, Windows
@@ -85,6 +86,7 @@ LOOK_S = 1.0  # how often the service looks for takedowns, which another process
 WAIT_S = 900.0  # before another try with a takedown that has to wait
 SWEEP_MINUTES = 60.0  # between two looks for what has been kept long enough, which is counted in days
 PICTURES = "pictures"  # of posts, a folder in [paths] data
+LOGINS_LOCK = "x-logins.lock"  # in [paths] data
 DROP_AGAIN_S = 60.0  # before another try to let go of what is held in memory
 
 log = structlog.get_logger(__name__)
@@ -320,8 +322,7 @@ async def open_x(config: Config, database: Database, account: str = MAIN) -> Asy
     login = await logins.find(account)
     tokens: UserTokens | None = None
     if login is not None:
-        lock = config.paths.data / "x-logins.lock"
-        tokens = UserTokens(login, logins, partial(_renewed, settings), lock, now)
+        tokens = UserTokens(login, logins, partial(_renewed, settings), config.paths.data / LOGINS_LOCK, now)
     words, keys = VOCABULARIES[settings.vocabulary], _x_keys(settings)
     windows = _windows(database, settings, keys, login)
     async with XClient(keys, settings.api_base, words, login=tokens, windows=windows) as client:
@@ -348,11 +349,14 @@ async def log_in(rooms: Rooms, account: str, show: Callable[[str], None]) -> Log
     price, what = config.prices.user_read, "Asking X whose login it is"
     async with (
         XClient(_x_keys(settings), settings.api_base, login=JustLoggedIn(tokens)) as client,
-        rooms.ledger.hold("look up", account, price, what) as call,
+        rooms.ledger.hold("look up", account, price, what, account=account) as call,
     ):
         user = await client.me()
-        await call.settle(1, price)
-    await logins.keep(account, user.id, user.handle, tokens)
+        async with rooms.database.transaction() as transaction:
+            billed = len(await Charges(now).users(transaction, [user.id]))  # X charges for an account once a day
+            await call.settle(billed, billed * price, transaction)
+    async with alone(config.paths.data / LOGINS_LOCK):
+        await logins.keep(account, user.id, user.handle, tokens)
     kept = await logins.find(account)
     assert kept is not None
     return kept
@@ -364,14 +368,15 @@ async def log_out(rooms: Rooms, account: str) -> str:
     login = await logins.find(account)
     if login is None:
         raise Refused(f"The account {account} is not logged in. `mockingbird doctor` says how each is connected.")
-    try:
-        tokens = await logins.tokens(account)
-        for token in (tokens.refresh_token, tokens.access_token):
-            await revoke(oauth2_app(settings), token)
-        told = "X was told."
-    except MockingbirdError as error:
-        told = f"X could not be told: take the app's access back in the account's settings on X. ({error})"
-    await logins.forget(account)
+    async with alone(rooms.config.paths.data / LOGINS_LOCK):
+        try:
+            tokens = await logins.tokens(account)
+            for token in (tokens.refresh_token, tokens.access_token):
+                await revoke(oauth2_app(settings), token)
+            told = "X was told."
+        except MockingbirdError as error:
+            told = f"X could not be told: take the app's access back in the account's settings on X. ({error})"
+        await logins.forget(account)
     return f"{account} (@{login.handle}) is logged out, and its tokens are deleted here. {told}"
 
 
