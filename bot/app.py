@@ -381,16 +381,22 @@ async def log_out(rooms: Rooms, account: str) -> str:
 
 
 async def x_findings(config: Config, ask_x: bool) -> list[doctor.Finding]:
-    """How our accounts are connected with X, and, asked for, what X has counted. Nothing is changed or paid."""
+    """How our accounts are connected with X, and, asked for, what X has counted and what their bios say, which costs a
+    user read each.
+    """
     path = config.paths.data / "mockingbird.db"
     if not path.is_file():
         return await doctor.connections(config, None)
     async with Database(path) as database:
         found = await doctor.connections(config, x_logins(config, database))
         if ask_x:
-            ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now)
-            async with open_x(config, database) as client:
-                found.append(await doctor.usage(client, ledger))
+            ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now, budget_of(config.x))
+            for account in x_accounts(config.x):
+                async with open_x(config, database, account) as client:
+                    if account == MAIN:
+                        found.append(await doctor.usage(client, ledger))
+                    if client.own_id is not None:
+                        found.append(await doctor.label(client, ledger, account, now))
         return found
 
 

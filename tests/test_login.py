@@ -221,6 +221,10 @@ async def test_doctor_says_how_an_account_is_connected_and_what_x_has_counted(tm
         assert "Logged in as @Nell" in found["x account main"]["text"]
         assert found["x account main"]["grade"] == "ok"
         assert found["[x] posts read"]["text"] == "X has counted 0 posts as read this month, the ledger 0."
+        assert "does not say that it is automated or name who runs it" in found["x bio of main"]["text"]
+        async with Database(tmp_path / "data" / "mockingbird.db") as database:
+            rows = await database.all("SELECT usd FROM costs")
+        assert sum(Decimal(row["usd"]) for row in rows) == x.bill() == Decimal("0.010")  # as the login asked today
         without = {name: value for name, value in extra.items() if name != "MOCKINGBIRD_TOKEN_KEY"}
         found = findings(await mockingbird(config, "doctor", "--json", extra=without))
         assert found["x account main"]["grade"] == "wrong"
