@@ -14,7 +14,7 @@ import structlog
 from bot.app import now
 from bot.app.rooms import PICTURES, Rooms
 from bot.app.upkeep import Bell
-from bot.app.x_access import open_x
+from bot.app.x_access import open_x, x_keys, x_windows
 from bot.config import MAIN, Config, secret, x_accounts
 from bot.errors import ConfigError
 from bot.frontends.discord import sync as discord_sync
@@ -109,7 +109,8 @@ async def _listener(stack: AsyncExitStack, rooms: Rooms, mentions: XMentions, cl
             f"Streaming mentions needs the bearer token in the variable {settings.bearer_token_env}. Set it, or set "
             '[x] mentions_by = "polling".'
         )
-    stream = MentionStream(token, settings.api_base, VOCABULARIES[settings.vocabulary])
+    windows = x_windows(rooms.database, settings, x_keys(settings))
+    stream = MentionStream(token, settings.api_base, VOCABULARIES[settings.vocabulary], windows=windows)
     await stack.enter_async_context(stream)
     return Listener(stream, client, mentions, rooms.ledger, settings.persona)
 

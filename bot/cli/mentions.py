@@ -24,7 +24,7 @@ async def mentions(config: Config, as_json: bool) -> None:
     if as_json:
         shown = [asdict(noted) | {"seen_at": noted.seen_at.isoformat(), "sending_since": None} for noted in newest]
         for each in shown:
-            del each["sending_since"], each["tries"]
+            del each["sending_since"], each["tries"], each["declined"]
         print_json({"accounts": {name: dict(of_account) for name, of_account in counts.items()}, "mentions": shown})
         return
     if not newest:

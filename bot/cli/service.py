@@ -34,7 +34,7 @@ async def prepare(config: Config) -> None:
 
 
 @cli.command("doctor")
-@click.option("--ask-x", is_flag=True, help="Ask X as well how many posts it has counted; that costs nothing.")
+@click.option("--ask-x", is_flag=True, help="Ask X as well: what it has counted, for nothing, and our bios.")
 @json_option
 @click.pass_obj
 def doctor_(config: Config, ask_x: bool, as_json: bool) -> None:

@@ -125,6 +125,25 @@ async def test_two_accounts_of_ours_do_not_talk_to_each_other(tmp_path: Path, x:
     assert [route for route in (request.route for request in x.requests) if route == POST] == []
 
 
+async def test_two_accounts_that_one_post_calls_answer_it_once_each_over_restarts(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    crumb = SETTINGS.model_copy(update={"persona": "crumb"})
+    patient = Replies(cooldown_seconds=60)
+    x.post_as("ada", "@Nell @Crumb good morning to both of you")
+    for _ in range(3):
+        async with (
+            stage_at(tmp_path / "stage.db", x, clock, replies=patient) as first,
+            stage_at(tmp_path / "stage.db", x, clock, crumb, account="crumb", handle="Crumb", replies=patient) as other,
+        ):
+            await first.frontend.turn()
+            await other.frontend.turn()
+            states = await first.states()
+        clock.advance(minutes=6)
+    assert states == [ANSWERED, ANSWERED]
+    assert (len(said(x)), len(said(x, "Crumb"))) == (1, 1)
+
+
 async def test_a_bot_is_answered_only_where_the_settings_say_so(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
     x.post_as("weather_bot", "@Nell rain at noon")
     async with stage_at(tmp_path / "one.db", x, clock) as stage:
@@ -239,6 +258,64 @@ async def test_a_reply_whose_answer_is_missing_is_looked_for_before_it_is_sent_a
         await later(nell, clock)
     assert (await nell.states(), len(said(x))) == ([ANSWERED], 1)
     assert x.bill() == await nell.ledger.month_total()
+
+
+async def test_a_reply_that_never_arrives_is_handed_over_again_after_longer_and_longer_pauses(
+    x: LoopbackX, clock: FakeClock, nell: Stage
+) -> None:
+    """Three times X says 504 and has done nothing: tries at minutes 0, 5, 15 and 35, and one reply."""
+    x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, XRefusal.GATEWAY_TIMEOUT, 3)
+    began, tried_at, tried = clock(), [], 0
+    for _ in range(40):
+        await nell.frontend.turn()
+        if (so_far := [request.route for request in x.requests].count(POST)) > tried:
+            tried = so_far
+            tried_at.append(round((clock() - began).total_seconds() / 60))
+        clock.advance(minutes=1)
+    assert (tried_at, await nell.states(), len(said(x))) == ([0, 5, 15, 35], [ANSWERED], 1)
+    assert x.bill() == await nell.ledger.month_total()
+
+
+async def test_a_reply_that_has_not_arrived_in_a_day_is_given_up(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, XRefusal.GATEWAY_TIMEOUT, 100)
+    for _ in range(26):
+        async with stage_at(tmp_path / "stage.db", x, clock) as stage:
+            await stage.frontend.turn()
+            await later(stage, clock, minutes=61)
+            states, [reason], spent = await stage.states(), await stage.reasons(), await stage.ledger.month_total()
+    assert states == [LEFT_ALONE]
+    assert str(reason).startswith("no reply to it is known to have reached X: X is overloaded")
+    assert (said(x), spent) == ([], x.bill())
+
+
+async def test_a_confirmation_that_has_not_arrived_in_a_day_is_given_up(
+    x: LoopbackX, clock: FakeClock, nell: Stage
+) -> None:
+    x.post_as("ada", "@Nell stop")
+    x.fail_next(POST, XRefusal.GATEWAY_TIMEOUT, 100)
+    for _ in range(26):
+        await nell.frontend.turn()
+        await later(nell, clock, minutes=61)
+    assert await nell.states() == [LEFT_ALONE]
+    assert str((await nell.reasons())[0]).startswith("no reply to it is known to have reached X: X is overloaded")
+
+
+async def test_what_x_refuses_after_a_try_that_is_in_doubt_is_not_handed_over_again(
+    x: LoopbackX, clock: FakeClock, nell: Stage
+) -> None:
+    x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, XRefusal.GATEWAY_TIMEOUT)
+    x.fail_next(POST, XRefusal.REPLY_NOT_ALLOWED)
+    for _ in range(6):
+        await nell.frontend.turn()
+        clock.advance(minutes=6)
+    assert await nell.states() == [LEFT_ALONE]
+    assert "lets an app answer only" in str((await nell.reasons())[0])
+    assert [request.route for request in x.requests].count(POST) == 2
 
 
 async def test_after_a_restart_the_words_of_those_that_wait_are_read_again(
