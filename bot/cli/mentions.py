@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from rich.table import Column, Table
 
-from bot import app
+from bot.app.rooms import open_rooms
 from bot.cli.terminal import cli, command, json_option, out, print_json
 from bot.config import Config
 from bot.replies.mentions import MentionState, count_mentions, recent_mentions
@@ -18,13 +18,13 @@ from bot.replies.mentions import MentionState, count_mentions, recent_mentions
 @command
 async def mentions(config: Config, as_json: bool) -> None:
     """Mentions of our accounts on X: the newest ones, what became of them and why, and how many there are."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         counts = await count_mentions(rooms.database)
         newest = await recent_mentions(rooms.database)
     if as_json:
         shown = [asdict(noted) | {"seen_at": noted.seen_at.isoformat(), "sending_since": None} for noted in newest]
         for each in shown:
-            del each["sending_since"], each["tries"]
+            del each["sending_since"], each["tries"], each["declined"]
         print_json({"accounts": {name: dict(of_account) for name, of_account in counts.items()}, "mentions": shown})
         return
     if not newest:

@@ -25,7 +25,8 @@ from bot.replies.summons import Circumstances, is_opt_out, summons
 from bot.tweets.x_mentions import Mention
 
 KNOWN_FOR = timedelta(days=30)  # whoever was answered is not looked up again for so long
-MOST_TRIES = 2  # to hand over one reply, when what became of the first one is not known
+LAG = timedelta(minutes=5)  # after which the own timeline shows what was posted, as with posts
+LONGEST_PAUSE = timedelta(hours=1)  # between two tries to hand over one reply
 GONE = "X shows it no more"
 _READ = "x-mentions-read"  # a mark: the newest mention that was read, by account
 
@@ -58,8 +59,28 @@ class Noted:
     wants: Wants
     reason: str | None
     sending_since: datetime | None  # UTC
-    tries: int
+    tries: int  # to hand over a reply; of the last one or of none of them it is known that it came to nothing
     reply_id: str | None
+    declined: bool = False  # X has said no to the last try, while what became of an earlier one was not known
+
+    def rests(self, now: datetime) -> bool:
+        """Of one in doubt: whether it is too early to look at the own timeline once more.
+
+        It is looked at for some minutes after a try, until it must have caught up. Before the next try it is looked at
+        again, after a pause that is twice as long each time.
+        """
+        passed = now - (self.sending_since or self.seen_at)
+        return LAG <= passed < self.patience
+
+    def may_be_missed(self, now: datetime) -> bool:
+        """Whether a reply that the own timeline does not show will not come there any more."""
+        return now - (self.sending_since or self.seen_at) >= self.patience
+
+    @property
+    def patience(self) -> timedelta:
+        """How long after the last try a reply is given up that the own timeline does not show."""
+        doublings = min(max(self.tries - 1, 0), 10)
+        return min(LAG * (1 << doublings), LONGEST_PAUSE)
 
 
 class Mentions:
@@ -229,9 +250,12 @@ class Mentions:
             mention_id, "state = 'left alone', reason = ?", (reason,), (MentionState.WAITING, *_ON_THE_WAY)
         )
 
-    async def doubt(self, mention_id: str, reason: str) -> None:
-        """Nobody knows whether the reply stands on X."""
-        await self._move(mention_id, "state = 'unknown', reason = ?", (reason,), _ON_THE_WAY)
+    async def doubt(self, mention_id: str, reason: str, declined: bool = False) -> None:
+        """Nobody knows whether the reply stands on X. `declined`: X has said no to this try, which an earlier one may
+        be the cause of.
+        """
+        change = "state = 'unknown', reason = ?, declined = ?"
+        await self._move(mention_id, change, (reason, declined), _ON_THE_WAY)
 
     async def not_taken(self, mention_id: str, reason: str) -> None:
         """X has said no for now; that counts as no try."""
@@ -239,7 +263,7 @@ class Mentions:
         await self._move(mention_id, change, (reason,), _ON_THE_WAY)
 
     async def not_there(self, mention_id: str) -> None:
-        """The timeline shows no reply; it is tried once more, since X refuses a second one to the same post."""
+        """The timeline shows no reply; it is tried once more."""
         await self._move(mention_id, "state = 'waiting', reason = NULL", (), _ON_THE_WAY)
 
     async def recover(self) -> int:
@@ -252,7 +276,7 @@ class Mentions:
             )
 
     async def _move(
-        self, mention_id: str, change: str, values: Sequence[str | None], states: Sequence[MentionState]
+        self, mention_id: str, change: str, values: Sequence[str | bool | None], states: Sequence[MentionState]
     ) -> bool:
         async with self._database.transaction() as transaction:
             changed = await transaction.run(
@@ -301,4 +325,5 @@ def _noted(row: Row) -> Noted:
         sending_since=datetime.fromisoformat(row["sending_since"]) if row["sending_since"] else None,
         tries=row["tries"],
         reply_id=row["reply_id"],
+        declined=bool(row["declined"]),
     )

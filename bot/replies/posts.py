@@ -19,8 +19,9 @@ from bot.generation.draft import Sampling
 from bot.generation.safety import offence
 from bot.personas.takedown import require_remembered
 from bot.replies.addressing import calling_nobody
-from bot.replies.conversation import LONGEST_SENDING, Drafting, one_of, until_arrived
+from bot.replies.drafting import Drafting
 from bot.replies.later import moment_to_come
+from bot.replies.messages import LONGEST_SENDING, one_of, until_arrived
 from bot.replies.post import Part, Post, PostState, read_parts, read_post
 from bot.replies.proposals import Proposals, Proposed
 from bot.replies.ranking import Ranking

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from bot.database import Database
 from bot.errors import Busy, ConfigError, PortInUse, Refused, TooFewTweets
 from bot.generation.draft import Partial, Reason
-from bot.replies.conversation import Platform
+from bot.replies.incoming import Platform
 from bot.replies.posts import PostState
 from bot.shelf.manifest import HandleCounts, Metrics, Tracked
 from bot.training.decisions import Decisions, What

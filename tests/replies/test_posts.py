@@ -277,7 +277,6 @@ async def test_a_passing_trouble_keeps_the_post_for_the_next_try(database: Datab
     outbox, part = await handed_over(database, clock, post.id)
     await outbox.declined(part, "X is over its limit until 12:30.", again=True)
     assert [waiting.id for waiting in await outbox.to_send()] == [post.id]
-    assert not await outbox.has_begun(post.id)
 
 
 async def test_a_crash_between_two_parts_goes_on_with_the_second(database: Database, clock: FakeClock) -> None:
