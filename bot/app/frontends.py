@@ -14,7 +14,7 @@ import structlog
 from bot.app import now
 from bot.app.rooms import PICTURES, Rooms
 from bot.app.upkeep import Bell
-from bot.app.x_access import open_x
+from bot.app.x_access import open_x, x_keys, x_windows
 from bot.config import MAIN, Config, secret, x_accounts
 from bot.errors import ConfigError
 from bot.frontends.discord import sync as discord_sync
@@ -52,6 +52,7 @@ class OnX:
 
 
 async def open_on_x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> OnX:
+    """Everything that works on X, on clients that the stack closes; `retraining` rings when tweets were stored."""
     config, settings = rooms.config, rooms.config.x
     accounts = x_accounts(settings)
     clients = {name: await stack.enter_async_context(open_x(config, rooms.database, name)) for name in accounts}
@@ -109,12 +110,14 @@ async def _listener(stack: AsyncExitStack, rooms: Rooms, mentions: XMentions, cl
             f"Streaming mentions needs the bearer token in the variable {settings.bearer_token_env}. Set it, or set "
             '[x] mentions_by = "polling".'
         )
-    stream = MentionStream(token, settings.api_base, VOCABULARIES[settings.vocabulary])
+    windows = x_windows(rooms.database, settings, x_keys(settings))
+    stream = MentionStream(token, settings.api_base, VOCABULARIES[settings.vocabulary], windows=windows)
     await stack.enter_async_context(stream)
     return Listener(stream, client, mentions, rooms.ledger, settings.persona)
 
 
 def discord_frontend(rooms: Rooms, purchases: Purchases, collector: Collector | None) -> DiscordFrontend:
+    """Discord's front end. Raises `ConfigError` without a token."""
     settings = rooms.config.discord
     token = secret(settings.token_env)
     if token is None:
@@ -165,6 +168,7 @@ async def sync_commands(rooms: Rooms) -> list[str]:
 
 
 async def open_web_page(stack: AsyncExitStack, rooms: Rooms, purchases: Purchases) -> WebFrontend | None:
+    """The web page, which the stack closes; None where it is off. The log says which front ends are off."""
     config = rooms.config
     if not config.discord.enabled:
         log.info("Discord is off: [discord] enabled is false")

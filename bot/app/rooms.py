@@ -118,7 +118,8 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
     posts = Posts(database, speaker, sampling, config.generation.drafts, x_accounts(config.x), now)
     evaluator = _evaluator(config, shelf, store)
     evaluations, decisions = Evaluations(database, now), Decisions(database, shelf, now)
-    trainings = _trainings(config, database, shelf, store, evaluator)
+    forecast = Forecast(database, ledger, config.x, config.prices, now)
+    trainings = _trainings(config, database, shelf, store, evaluator, forecast)
     pushes = Pushes(database, store, shelf, data, config.hub, config.generation, now)
     blends = Blends(shelf, store, data, evaluator, decisions, keep, now)
     blocklist = Blocklist(database, now)
@@ -143,7 +144,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
         store=store,
         shelf=shelf,
         ledger=ledger,
-        forecast=Forecast(database, ledger, config.x, config.prices, now),
+        forecast=forecast,
         trainings=trainings,
         evaluator=evaluator,
         evaluations=evaluations,
@@ -168,7 +169,9 @@ def _evaluator(config: Config, shelf: Shelf, store: TweetStore) -> Evaluator:
     return Evaluator(shelf, store, paths.data, paths.examples, config.training, config.judging, drawn)
 
 
-def _trainings(config: Config, database: Database, shelf: Shelf, store: TweetStore, evaluator: Evaluator) -> Trainings:
+def _trainings(
+    config: Config, database: Database, shelf: Shelf, store: TweetStore, evaluator: Evaluator, forecast: Forecast
+) -> Trainings:
     return Trainings(
         database,
         shelf,
@@ -181,6 +184,7 @@ def _trainings(config: Config, database: Database, shelf: Shelf, store: TweetSto
         evaluator=evaluator,
         trackers=Trackers(config.tracking, config.paths.data),
         keep_versions=config.shelf.keep_versions,
+        coming=forecast.coming,
     )
 
 

@@ -88,6 +88,8 @@ async def keep_telling(rooms: Rooms, tell: Callable[[Decision, Change | None], A
             if decision.is_switch:
                 _log_switch(decision)
             change = await rooms.changes.after(decision)
+            if change is not None:
+                _log_change(change)
             if tell is not None and (change is not None or decision.is_switch):
                 await tell(decision, change)
         await asyncio.sleep(LOOK_S)
@@ -101,6 +103,22 @@ def _log_switch(decision: Decision) -> None:
         before=decision.from_version,
         what=decision.what.value,
         by=decision.by,
+    )
+
+
+def _log_change(change: Change) -> None:
+    """The figures and the reason. The samples stand beside the decision, with which a takedown removes them."""
+    decision = change.decision
+    log.info(
+        "a retraining was judged",
+        persona=decision.persona,
+        version=decision.to_version,
+        before=decision.from_version,
+        adopted=change.is_adopted,
+        new_tweets=change.new_tweets,
+        loss=change.loss,
+        loss_before=change.loss_before,
+        why=decision.why,
     )
 
 

@@ -12,10 +12,12 @@ from bot.database import Database
 from bot.errors import ConfigError
 from bot.tweets.x_api import XClient
 from bot.tweets.x_bodies import VOCABULARIES
-from bot.tweets.x_logins import Logins, UserTokens
+from bot.tweets.x_logins import Login, Logins, UserTokens
 from bot.tweets.x_oauth2 import OAuth2App, Tokens, renewed
 from bot.tweets.x_requests import XKeys
-from bot.tweets.x_windows import Windows
+from bot.tweets.x_windows import Names, Windows
+
+LOGINS_LOCK = "x-logins.lock"  # in [paths] data
 
 
 @asynccontextmanager
@@ -26,11 +28,18 @@ async def open_x(config: Config, database: Database, account: str = MAIN) -> Asy
     login = await logins.find(account)
     tokens: UserTokens | None = None
     if login is not None:
-        lock = config.paths.data / "x-logins.lock"
-        tokens = UserTokens(login, logins, partial(_renewed, settings), lock, now)
-    words = VOCABULARIES[settings.vocabulary]
-    async with XClient(x_keys(settings), settings.api_base, words, login=tokens, windows=Windows(now)) as client:
+        tokens = UserTokens(login, logins, partial(_renewed, settings), config.paths.data / LOGINS_LOCK, now)
+    words, keys = VOCABULARIES[settings.vocabulary], x_keys(settings)
+    windows = x_windows(database, settings, keys, login)
+    async with XClient(keys, settings.api_base, words, login=tokens, windows=windows) as client:
         yield client
+
+
+def x_windows(database: Database, settings: X, keys: XKeys, login: Login | None = None) -> Windows:
+    """What X takes yet of whoever asks with these keys or that login."""
+    app = settings.consumer_key_env if login is None else settings.oauth2_client_id_env
+    user = keys.own_id if login is None else login.user_id
+    return Windows(database, Names(settings.bearer_token_env, app, user or ""), now)
 
 
 def x_settings(config: Config, account: str) -> X:

@@ -8,14 +8,16 @@ from collections.abc import Callable
 from bot import doctor
 from bot.app import now
 from bot.app.rooms import Rooms
-from bot.app.x_access import oauth2_app, open_x, x_keys, x_logins, x_settings
-from bot.config import Config
+from bot.app.x_access import LOGINS_LOCK, oauth2_app, open_x, x_keys, x_logins, x_settings
+from bot.config import MAIN, Config, x_accounts
 from bot.database import Database
 from bot.errors import MockingbirdError, Refused
 from bot.frontends.x.login import logged_in
+from bot.tweets.budget import budget_of
+from bot.tweets.charges import Charges
 from bot.tweets.costs import Ledger
 from bot.tweets.x_api import XClient
-from bot.tweets.x_logins import JustLoggedIn, Login
+from bot.tweets.x_logins import JustLoggedIn, Login, alone
 from bot.tweets.x_oauth2 import new_verifier, revoke
 
 
@@ -32,11 +34,14 @@ async def log_in(rooms: Rooms, account: str, show: Callable[[str], None]) -> Log
     price, what = config.prices.user_read, "Asking X whose login it is"
     async with (
         XClient(x_keys(settings), settings.api_base, login=JustLoggedIn(tokens)) as client,
-        rooms.ledger.hold("look up", account, price, what) as call,
+        rooms.ledger.hold("look up", account, price, what, account=account) as call,
     ):
         user = await client.me()
-        await call.settle(1, price)
-    await logins.keep(account, user.id, user.handle, tokens)
+        async with rooms.database.transaction() as transaction:
+            billed = len(await Charges(now).users(transaction, [user.id]))  # X charges for an account once a day
+            await call.settle(billed, billed * price, transaction)
+    async with alone(config.paths.data / LOGINS_LOCK):
+        await logins.keep(account, user.id, user.handle, tokens)
     kept = await logins.find(account)
     assert kept is not None
     return kept
@@ -48,26 +53,33 @@ async def log_out(rooms: Rooms, account: str) -> str:
     login = await logins.find(account)
     if login is None:
         raise Refused(f"The account {account} is not logged in. `mockingbird doctor` says how each is connected.")
-    try:
-        tokens = await logins.tokens(account)
-        for token in (tokens.refresh_token, tokens.access_token):
-            await revoke(oauth2_app(settings), token)
-        told = "X was told."
-    except MockingbirdError as error:
-        told = f"X could not be told: take the app's access back in the account's settings on X. ({error})"
-    await logins.forget(account)
+    async with alone(rooms.config.paths.data / LOGINS_LOCK):
+        try:
+            tokens = await logins.tokens(account)
+            for token in (tokens.refresh_token, tokens.access_token):
+                await revoke(oauth2_app(settings), token)
+            told = "X was told."
+        except MockingbirdError as error:
+            told = f"X could not be told: take the app's access back in the account's settings on X. ({error})"
+        await logins.forget(account)
     return f"{account} (@{login.handle}) is logged out, and its tokens are deleted here. {told}"
 
 
 async def x_findings(config: Config, ask_x: bool) -> list[doctor.Finding]:
-    """How our accounts are connected with X, and, asked for, what X has counted. Nothing is changed or paid."""
+    """How our accounts are connected with X, and, asked for, what X has counted and what their bios say, which costs a
+    user read each.
+    """
     path = config.paths.data / "mockingbird.db"
     if not path.is_file():
         return await doctor.connections(config, None)
     async with Database(path) as database:
         found = await doctor.connections(config, x_logins(config, database))
         if ask_x:
-            ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now)
-            async with open_x(config, database) as client:
-                found.append(await doctor.usage(client, ledger))
+            ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now, budget_of(config.x))
+            for account in x_accounts(config.x):
+                async with open_x(config, database, account) as client:
+                    if account == MAIN:
+                        found.append(await doctor.usage(client, ledger))
+                    if client.own_id is not None:
+                        found.append(await doctor.label(client, ledger, account, now))
         return found

@@ -230,15 +230,15 @@ def _outlook(outlook: Outlook) -> str:
 
 
 def _print_month(month: Month, is_now: bool) -> None:
-    table = Table("for", "account", "calls", "units", "dollars", title=f"X in {month.month}", title_justify="left")
+    table = Table("for", "about", "by", "calls", "units", "dollars", title=f"X in {month.month}", title_justify="left")
     for entry in month.entries:
         numbers = (f"{entry.calls:,}", f"{entry.units:,}", dollars(entry.usd))
-        table.add_row(entry.purpose, entry.about, *numbers)
+        table.add_row(entry.purpose, entry.about, entry.account, *numbers)
     if month.entries:
         out.print(table)
         for title, sums in (
             ("By purpose", month.by_purpose()),
-            ("By account", month.by_account()),
+            ("By account or persona", month.by_account()),
             ("By account of ours", month.by_own_account()),
             ("By day", dict(month.days)),
         ):

@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 
 import click
+from rich.text import Text
 
 from bot import doctor
 from bot.app import frontends, now, service
@@ -33,7 +34,7 @@ async def prepare(config: Config) -> None:
 
 
 @cli.command("doctor")
-@click.option("--ask-x", is_flag=True, help="Ask X as well how many posts it has counted; that costs nothing.")
+@click.option("--ask-x", is_flag=True, help="Ask X as well: what it has counted, for nothing, and our bios.")
 @json_option
 @click.pass_obj
 def doctor_(config: Config, ask_x: bool, as_json: bool) -> None:
@@ -44,8 +45,9 @@ def doctor_(config: Config, ask_x: bool, as_json: bool) -> None:
     else:
         colours = {doctor.Grade.OK: "green", doctor.Grade.NOTE: "yellow", doctor.Grade.WRONG: "red"}
         for finding in findings:
-            out.print(f"[{colours[finding.grade]}]{finding.grade.value:5}[/] [bold]{finding.about}[/]", end="  ")
-            out.print(finding.text, markup=False, highlight=False)
+            line = Text(f"{finding.grade.value:5}", colours[finding.grade])  # no markup: "[x]" is a section
+            line.append(f" {finding.about}  ", "bold").append(finding.text)
+            out.print(line, highlight=False, soft_wrap=True)
     if any(finding.grade is doctor.Grade.WRONG for finding in findings):
         sys.exit(2)
 

@@ -22,7 +22,7 @@ from yarl import URL
 from bot.errors import ConfigError
 from bot.tweets.x_bodies import TWEET, Vocabulary
 from bot.tweets.x_refusals import Answer, broken_connection, refusal
-from bot.tweets.x_windows import Windows
+from bot.tweets.x_windows import Who, Windows
 
 API_BASE = "https://api.x.com"
 
@@ -114,12 +114,12 @@ class ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no 
             sorted((renamed.get(name, name), value) for name, value in (params or {}).items()), quote_via=quote
         )
         address = self._api_base + route + (f"?{query}" if query else "")
-        who = "user" if user_auth else "app"
+        who: Who = "user" if user_auth else "bearer"
         if self._windows is not None:
-            self._windows.require(who, method, route)
+            await self._windows.require(who, method, route)
         answer = await self._as(user_auth, method, address, json)
         if self._windows is not None:
-            self._windows.note(who, method, route, answer.headers)
+            await self._windows.note(who, method, route, answer.headers)
         error = refusal(answer)
         if error is not None:
             raise error

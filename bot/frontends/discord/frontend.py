@@ -150,7 +150,7 @@ class DiscordFrontend:
             answers=self._answers,
             trainings=self._training,
             purchases=self._purchases,
-            catalogue=Catalogue(services.shelf, services.conversation, failures),
+            catalogue=Catalogue(services.shelf, services.store, services.trainings, services.conversation, failures),
             versions=VersionDesk(services.shelf, services.decisions, rights, failures),
             completion=Completion(services.shelf, services.store),
             blends=BlendDesk(services.blends, rights),
