@@ -435,4 +435,17 @@ STEPS: tuple[str, ...] = (
     INSERT INTO costs SELECT * FROM costs_before;
     DROP TABLE costs_before;
     """,
+    # 8: one post on X may call several of our accounts, and each answers it; replies that X refuses after a try that
+    # is in doubt; windows of X's rate limits.
+    """
+    UPDATE messages SET message_id = channel_id || ' ' || message_id WHERE platform = 'x';
+    UPDATE answers SET message_id = channel_id || ' ' || message_id WHERE platform = 'x';
+    CREATE TABLE x_windows (                   -- kinds of request that X takes no more of for now
+        whose TEXT NOT NULL,                   -- bearer, app or user, and which one; never a key
+        request TEXT NOT NULL,                 -- method and route
+        until TEXT NOT NULL,
+        PRIMARY KEY (whose, request)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE x_mentions ADD COLUMN declined INTEGER NOT NULL DEFAULT 0;  -- 1: X has said no to the last try
+    """,
 )

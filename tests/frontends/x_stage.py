@@ -19,7 +19,8 @@ from bot.replies.post import Post
 from bot.replies.posts import Posts, PostState
 from bot.tweets.budget import Budget
 from bot.tweets.costs import Ledger
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
+from bot.tweets.x_requests import XKeys
 from tests.fakes import FakeClock, FakeSpeaker
 
 SAMPLING = Sampling(1.0, 1.0, 0, 10)

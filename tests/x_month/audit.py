@@ -212,7 +212,7 @@ def _schedules(world: World) -> Iterator[str]:
             if settings.posts_per_day and count > settings.posts_per_day:
                 yield f"{handle} posted {count} times on {day}"
         for post in begun:
-            if schedule.quiet and post.created_at.astimezone(schedule.zone).time() in schedule.quiet:
+            if schedule.quiet and post.created_at in schedule.quiet:
                 yield f"{handle} posted in quiet hours, at {post.created_at}"
 
 

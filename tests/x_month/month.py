@@ -15,7 +15,7 @@ from bot.database import Database
 from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX
 from bot.replies.posts import Posts
-from bot.tweets.x_api import XKeys
+from bot.tweets.x_requests import XKeys
 from tests.fakes import FakeClock
 from tests.shelves import shelf_with
 from tests.x_month.desk import Desk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.tweets.charges import Charges
@@ -13,6 +13,14 @@ from bot.tweets.x_api import PAGE_SIZE, XClient
 from bot.tweets.x_mentions import Author, MentionPage, most_for_a_mention
 
 _LOOKED_AT = 5  # pages of the own timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the own timeline shows of a reply."""
+
+    reply_id: str | None  # X's; None where none was seen
+    is_whole: bool  # all was seen among which it may be
 
 
 class MentionReads:
@@ -78,8 +86,8 @@ class MentionReads:
         price = self._ledger.prices.user_read
         return self._ledger.hold("mention", self._persona, price, what, resource=resource, account=self._account)
 
-    async def find_reply(self, mention_id: str) -> str | None:
-        """X's id of the account's reply to that mention; None where its timeline shows none."""
+    async def find_reply(self, mention_id: str) -> Found:
+        """The account's reply to that mention, by its own timeline."""
         own_id, token = self._client.own_id, None
         assert own_id is not None  # whoever can post has one
         for number in range(_LOOKED_AT):
@@ -98,8 +106,8 @@ class MentionReads:
             found = next((tweet.id for tweet in page.tweets if tweet.reply_to_id == mention_id), None)
             token = page.next_token
             if found is not None or token is None:
-                return found
-        return None
+                return Found(found, is_whole=True)
+        return Found(None, is_whole=False)
 
     async def settle(self, page: MentionPage, call: Call, owned: bool | None = None) -> None:
         """Write down what X bills for the page: what was read earlier on this UTC day costs nothing more.
