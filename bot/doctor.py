@@ -34,7 +34,7 @@ from bot.tweets.x_api import XClient
 from bot.tweets.x_logins import Login, Logins
 from bot.tweets.x_oauth2 import SCOPES
 
-READING_POSTS = ("fetch", "mentions")  # purposes in the ledger whose units are posts
+READING_POSTS = ("fetch", "mention", "look")  # purposes in the ledger whose units are posts, or nearly all of them
 _LABEL = "Label the account as automated and name bot and operator in its bio (docs/x.md)."
 LEAST_DISK = 2 * 2**30  # bytes; a base with its graph is half of it
 
@@ -336,7 +336,8 @@ def _mentions(settings: X) -> Iterator[Finding]:
         yield Finding("[x] reply_to_mentions", Grade.NOTE, text)
     for name in answering:
         if accounts[name].persona:
-            text = f"{name} answers mentions. X wants to have approved that beforehand, as the replies are generated."
+            does = "is paused; after that it answers" if accounts[name].paused else "answers"
+            text = f"{name} {does} mentions. X wants to have approved that beforehand, as the replies are generated."
             yield Finding("[x] reply_to_mentions", Grade.NOTE, text)
         else:
             text = f"{name} is to answer mentions and has no persona. Name one in its settings."

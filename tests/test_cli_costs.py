@@ -134,6 +134,7 @@ async def test_doctor_says_what_the_month_has_cost_and_when_the_cap_will_not_las
     lasting = await run(config, x, "doctor", "--json")
     found = {finding["about"]: finding for finding in json.loads(lasting.out)["findings"]}
     assert found["[x] monthly_budget_usd"]["text"] == "$1.26 of this month's cap of $20.00 are spent; the rest lasts."
+    assert "ok [x] monthly_budget_usd $1.26 of this month's cap" in words((await run(config, x, "doctor")).out)
     config = config_at(tmp_path, x, monthly_budget_usd=1.26)
     short = await run(config, x, "doctor", "--json")
     found = {finding["about"]: finding for finding in json.loads(short.out)["findings"]}

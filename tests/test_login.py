@@ -49,10 +49,12 @@ async def stage(folder: Path, **more: object) -> AsyncIterator[tuple[LoopbackX, 
 
 
 @asynccontextmanager
-async def asked(config: Path, extra: Mapping[str, str]) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+async def asked(
+    config: Path, extra: Mapping[str, str], account: str = "main"
+) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     """A login that waits for somebody to agree, with the address that it shows."""
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "--config", str(config), "login", "x", "--no-browser"),
+        *(sys.executable, "-m", "bot", "--config", str(config), "login", "x", "--no-browser", "--account", account),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment(extra),
@@ -91,8 +93,10 @@ async def visit(address: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
-async def log_in(x: LoopbackX, config: Path, extra: Mapping[str, str], handle: str = "Nell") -> Outcome:
-    async with asked(config, extra) as (address, child):
+async def log_in(
+    x: LoopbackX, config: Path, extra: Mapping[str, str], handle: str = "Nell", account: str = "main"
+) -> Outcome:
+    async with asked(config, extra, account) as (address, child):
         status, text = await visit(x.consent(address, handle))
         assert (status, "Done" in text) == (200, True)
         return await ended(child)
@@ -125,6 +129,14 @@ async def test_a_person_agrees_in_a_browser_and_the_tokens_are_kept_encrypted(tm
         assert [str(each.usd) for each in x.charges] == ["0.010"]
         costs = await mockingbird(config, "costs", extra=extra)
         assert "$0.01" in costs.out
+
+
+async def test_a_login_is_paid_by_the_account_that_is_logged_in(tmp_path: Path) -> None:
+    async with stage(tmp_path) as (x, config, extra):
+        extra = {**extra, "MOCKINGBIRD_X__ACCOUNTS": '{ harbour = { persona = "otis" } }'}
+        assert (await log_in(x, config, extra, "Ada", "harbour")).code == 0
+        costs = json.loads((await mockingbird(config, "costs", "--json", extra=extra)).out)
+        assert costs["by_own_account"] == {"harbour": "0.010"}
 
 
 async def test_a_second_login_on_one_day_costs_nothing_more(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from bot.app import keep_telling, open_rooms
+from bot.app.rooms import open_rooms
+from bot.app.upkeep import keep_telling
 from bot.config import Config, Paths
 from bot.replies.changes import Change
 from bot.training.decisions import Decision, What

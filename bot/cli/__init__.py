@@ -24,6 +24,7 @@ from bot.cli import (
     mentions,
     posts,
     service,
+    training,
     voices,
 )
 from bot.cli.terminal import cli, err
@@ -44,6 +45,7 @@ __all__ = [
     "mentions",
     "posts",
     "service",
+    "training",
     "voices",
 ]
 

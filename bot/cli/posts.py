@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from bot import app
-from bot.app import Rooms
+from bot.app import now
+from bot.app.engines import open_engines
+from bot.app.rooms import Rooms, open_rooms
 from bot.cli.terminal import cli, command, json_option, note, out, print_json
 from bot.config import Config
 from bot.errors import MockingbirdError, UsageError
@@ -38,7 +39,7 @@ def posts(context: click.Context, limit: int, as_json: bool) -> None:
 
 @command
 async def _listed(config: Config, limit: int, as_json: bool) -> None:
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         listed = await rooms.posts.waiting() + (await rooms.posts.decided(limit) if limit else [])
         shown = [await _shown(rooms, post) for post in listed]
         if as_json:
@@ -56,7 +57,7 @@ async def _listed(config: Config, limit: int, as_json: bool) -> None:
 @command
 async def show(config: Config, number: int, as_json: bool) -> None:
     """One post with all that helps to decide."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         shown = await _shown(rooms, await rooms.posts.post(number))
         if as_json:
             print_json(_as_json(rooms, shown))
@@ -71,7 +72,7 @@ async def show(config: Config, number: int, as_json: bool) -> None:
 @command
 async def approve(config: Config, number: int, seen: str | None, yes: bool) -> None:
     """It may go out, just as it is shown now; asks first."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         seen = await _agreed(rooms, number, seen, yes, "Approve it?")
         await rooms.posts.approve(number, DECIDED_BY, seen=seen)
     note(f"Post {number} is approved and goes out in its turn.")
@@ -85,7 +86,7 @@ async def approve(config: Config, number: int, seen: str | None, yes: bool) -> N
 @command
 async def later(config: Config, number: int, at: str, seen: str | None, yes: bool) -> None:
     """It may go out, just as it is shown now, from a moment on; asks first."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         account = (await rooms.posts.post(number)).account
         moment = rooms.posts.later(account, at)
         when = _when(moment, rooms.posts.zone_of(account))
@@ -100,7 +101,7 @@ async def later(config: Config, number: int, at: str, seen: str | None, yes: boo
 @command
 async def edit(config: Config, number: int, text: str | None) -> None:
     """Your words in the place of the model's; it still waits for your yes."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         before = await rooms.posts.post(number)
         written = click.edit(before.text) if text is None else text
         if text == "-":
@@ -117,10 +118,10 @@ async def edit(config: Config, number: int, text: str | None) -> None:
 @command
 async def another(config: Config, number: int) -> None:
     """Another draft in its place."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         async with AsyncExitStack() as stack:
             if (await rooms.posts.post(number)).state is PostState.DRAFTED:  # a no need not wait for the engine
-                rooms.speaker.speak_with(await stack.enter_async_context(app.open_engines(rooms, note)))
+                rooms.speaker.speak_with(await stack.enter_async_context(open_engines(rooms.config, rooms.shelf, note)))
             new = await rooms.posts.another(number, DECIDED_BY)
         _print(rooms, await _shown(rooms, new))
     note(f"Post {new.id} has taken the place of post {number}.")
@@ -132,7 +133,7 @@ async def another(config: Config, number: int) -> None:
 @command
 async def refuse(config: Config, number: int, reason: str | None) -> None:
     """It will not go out, even where it was approved."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         await rooms.posts.refuse(number, DECIDED_BY, reason)
     note(f"Post {number} is refused and will not go out.")
 
@@ -143,7 +144,7 @@ async def refuse(config: Config, number: int, reason: str | None) -> None:
 @command
 async def delete(config: Config, number: int, yes: bool) -> None:
     """Take it back from X; says what that costs, and asks first."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         shown = await _shown(rooms, await rooms.posts.post(number))
         if shown.can_be_deleted:
             note(f"Taking it back costs {dollars(rooms.config.prices.post_delete * shown.standing)}.")
@@ -156,7 +157,7 @@ async def _agreed(rooms: Rooms, number: int, seen: str | None, yes: bool, questi
     """The fingerprint of what was shown to whoever agreed."""
     shown = await _shown(rooms, await rooms.posts.post(number))
     _print(rooms, shown)
-    if shown.is_waiting(app.now()):
+    if shown.is_waiting(now()):
         _ask(yes, question)
     return seen or shown.post.fingerprint
 
@@ -196,7 +197,7 @@ def _print(rooms: Rooms, shown: Shown) -> None:
 def _standing(rooms: Rooms, shown: Shown) -> str:
     """Where it stands, and what comes next."""
     post, zone = shown.post, _zone(rooms, shown.post)
-    if shown.is_waiting(app.now()):
+    if shown.is_waiting(now()):
         return f"waits, expires {_when(post.expires_at, zone)}" if post.expires_at else "waits"
     if post.state is PostState.APPROVED and post.not_before is not None:
         return f"goes out from {_when(post.not_before, zone)} on"
@@ -228,7 +229,7 @@ def _as_json(rooms: Rooms, shown: Shown) -> dict[str, Any]:
         "persona": post.persona,
         "version": post.version,
         "state": post.state.value,
-        "waits": shown.is_waiting(app.now()),
+        "waits": shown.is_waiting(now()),
         "text": post.text,
         "parts": list(shown.texts),
         "length": post.length,

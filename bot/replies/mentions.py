@@ -58,13 +58,13 @@ class Mentions:
                 (f"{_READ} {self.account}", mention_id),
             )
 
-    async def record(self, mentions: Iterable[Mention], own_id: str) -> set[str]:
+    async def record(self, mentions: Iterable[Mention], own_id: str, ours: Collection[str]) -> set[str]:
         """Put these on record, each once, and honour at once what their authors say about being answered; the ids of
-        those that wait.
+        those that wait. `ours` are the ids of our accounts, which ask for nothing.
         """
         waiting = set()
         for mention in sorted(mentions, key=lambda each: int(each.id)):
-            note = await self._note(mention)
+            note = await self._note(mention, ours)
             if note.state is not MentionState.WAITING:
                 continue
             if note.wants is Wants.CONFIRMATION:  # once more after a crash: nothing changes by that
@@ -75,8 +75,8 @@ class Mentions:
             waiting.add(mention.id)
         return waiting
 
-    async def _note(self, mention: Mention) -> Noted:
-        wants_none = is_opt_out(mention.text) and not mention.is_retweet
+    async def _note(self, mention: Mention, ours: Collection[str]) -> Noted:
+        wants_none = is_opt_out(mention.text) and not mention.is_retweet and mention.author_id not in ours
         async with self._database.transaction() as transaction:
             opted_out = await _opted_out(transaction, mention.author_id)
             await transaction.run(
@@ -147,7 +147,7 @@ class Mentions:
 
     async def thread(self, mention: Mention) -> tuple[str, ...]:
         """What was said before it, the oldest first, as far as that is known here: what the account has answered its
-        author in this conversation, and what the mention replies to.
+        author in this conversation, and what the mention replies to or quotes.
         """
         rows = await self._database.all(
             "SELECT reply_id, text FROM x_mentions JOIN answers ON platform = 'x' AND answer_id = reply_id "
@@ -155,8 +155,8 @@ class Mentions:
             (self.account, mention.conversation_id, mention.author_id),
         )
         said = [row["text"] for row in rows]
-        answered = mention.earlier or await self.said_as(mention.replied_to)
-        return tuple(said + ([answered] if answered and answered not in said else []))
+        about = mention.earlier or await self.said_as(mention.replied_to) or await self.said_as(mention.quoted)
+        return tuple(said + ([about] if about and about not in said else []))
 
     async def strangers(self, author_ids: Iterable[str]) -> list[str]:
         """Those whom X has to be asked about: nobody of them was answered lately."""

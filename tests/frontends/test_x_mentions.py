@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -13,31 +12,27 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.config import Replies
-from bot.forgetting import ConversationRoom
-from bot.loopback.openapi import OpenAPIContract
+from bot.doctor import Grade, usage
+from bot.forgetting.rooms import ConversationRoom
 from bot.loopback.x import LoopbackX, Moment, XAccount, XRefusal
 from bot.personas.takedown import Subject
+from bot.replies.incoming import Platform
 from bot.replies.mentions import MentionState
 from tests.cut_off import cut_off
 from tests.fakes import FakeClock
 from tests.frontends.x_mentions_stage import SETTINGS, Stage, stage_at
+from tests.tweets.desk import contracts
 
 POST = "POST /2/tweets"
 MENTIONS = "GET /2/users/:id/mentions"
+PEOPLE = "GET /2/users"
 ANSWERED, LEFT_ALONE = MentionState.ANSWERED, MentionState.LEFT_ALONE
 ACCOUNTS: list[XAccount | str] = ["Nell", "Crumb", "ada", "bob", XAccount("weather_bot", description="Rain or shine")]
 
 
-@pytest.fixture(scope="module")
-def contract() -> Iterator[OpenAPIContract | None]:
-    folder = os.environ.get("MOCKINGBIRD_TEST_SPECS")
-    name = "x-api-v2.159_xdk_2026-02-27_legacy_tweet_names.json"
-    yield OpenAPIContract.load(Path(folder) / name) if folder else None
-
-
 @pytest.fixture
-async def x(contract: OpenAPIContract | None, clock: FakeClock) -> AsyncIterator[LoopbackX]:
-    async with LoopbackX(ACCOUNTS, contract, clock=clock) as x:
+async def x(clock: FakeClock) -> AsyncIterator[LoopbackX]:
+    async with LoopbackX(ACCOUNTS, *contracts(), clock=clock) as x:
         yield x
     assert x.violations == []
 
@@ -71,6 +66,15 @@ async def test_whoever_names_the_account_gets_a_reply(x: LoopbackX, nell: Stage)
     assert nell.speaker.asked == [("nell", "how is the weather out there?")]
     assert await nell.states() == [ANSWERED]
     assert x.bill() == await nell.ledger.month_total() == Decimal("0.021")  # mention, author, reply
+
+
+async def test_what_x_has_counted_as_read_is_what_the_ledger_has_of_mentions(x: LoopbackX, nell: Stage) -> None:
+    for number in range(3):
+        x.post_as("ada", f"@Nell how is the weather on day {number}?")
+    await nell.frontend.turn()
+    found = await usage(nell.client, nell.ledger)
+    assert found.grade is Grade.OK
+    assert found.text.startswith("X has counted 3 posts as read this month, the ledger ")
 
 
 async def test_a_reply_to_a_post_of_the_account_calls_it(x: LoopbackX, nell: Stage) -> None:
@@ -180,6 +184,23 @@ async def test_the_answer_knows_what_was_said_before(x: LoopbackX, clock: FakeCl
     assert nell.speaker.thread == ("tweet number 1",)
 
 
+async def test_the_answer_knows_what_a_quote_is_about(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    x.post_as("ada", "@Nell tell me more")
+    await nell.frontend.turn()
+    x.post_as("bob", "@Nell is that so?", quotes=x.timeline("Nell")[0].id)
+    await later(nell, clock)
+    assert nell.speaker.thread == ("tweet number 1",)
+
+
+async def test_in_a_pause_nobody_is_answered(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    x.post_as("ada", "@Nell hello")
+    paused = SETTINGS.model_copy(update={"paused": True})
+    async with stage_at(tmp_path / "stage.db", x, clock, paused) as stage:
+        async with asyncio.timeout(60):
+            await stage.frontend.run()
+    assert x.requests == []
+
+
 async def test_no_reply_says_that_somebody_asks_too_often(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
     async with stage_at(tmp_path / "stage.db", x, clock, replies=Replies(requests_per_hour=2)) as stage:
         for number in range(4):
@@ -202,13 +223,11 @@ async def test_a_second_delivery_is_silent(x: LoopbackX, clock: FakeClock, nell:
     assert x.bill() == await nell.ledger.month_total()
 
 
-async def test_cut_off_anywhere_a_mention_is_answered_once(
-    tmp_path: Path, contract: OpenAPIContract | None, clock: FakeClock
-) -> None:
+async def test_cut_off_anywhere_a_mention_is_answered_once(tmp_path: Path, clock: FakeClock) -> None:
     ends = set()
     for step in count(1):
         path = tmp_path / f"{step}.db"
-        async with LoopbackX(ACCOUNTS, contract, clock=clock) as x:
+        async with LoopbackX(ACCOUNTS, *contracts(), clock=clock) as x:
             x.post_as("ada", "@Nell how are you?")
             async with stage_at(path, x, clock) as stage:
                 was_under_way = await cut_off(stage.frontend.turn(), step)
@@ -356,12 +375,10 @@ async def test_whoever_opts_out_is_told_once_and_never_answered_again(
     assert kept == [None, None]
 
 
-async def test_cut_off_anywhere_an_opt_out_is_honoured_and_confirmed_once(
-    tmp_path: Path, contract: OpenAPIContract | None, clock: FakeClock
-) -> None:
+async def test_cut_off_anywhere_an_opt_out_is_honoured_and_confirmed_once(tmp_path: Path, clock: FakeClock) -> None:
     for step in count(1):
         path = tmp_path / f"{step}.db"
-        async with LoopbackX(ACCOUNTS, contract, clock=clock) as x:
+        async with LoopbackX(ACCOUNTS, *contracts(), clock=clock) as x:
             x.post_as("ada", "@Nell leave me alone")
             async with stage_at(path, x, clock) as stage:
                 was_under_way = await cut_off(stage.frontend.turn(), step)
@@ -382,6 +399,14 @@ async def test_a_stop_that_is_not_meant_for_the_account_is_honoured_in_silence(x
     await nell.frontend.turn()
     assert said(x) == []
     assert await nell.conversation.opt_outs.has("x", x.account("ada").id)
+
+
+async def test_an_account_of_ours_that_says_stop_is_not_answered(x: LoopbackX, nell: Stage) -> None:
+    for handle in ("Nell", "Crumb"):
+        x.post_as(handle, "@Nell stop")
+    await nell.frontend.turn()
+    assert await nell.reasons() == ["it is the account's own", "it is by another account of ours"]
+    assert not any([await nell.conversation.opt_outs.has("x", x.account(each).id) for each in ("Nell", "Crumb")])
 
 
 # What X says
@@ -523,6 +548,20 @@ async def test_each_call_is_in_the_ledger_with_its_account(tmp_path: Path, x: Lo
         ("reply", "crumb", Decimal("0.010")),
     }
     assert x.bill() == Decimal("0.025")
+
+
+async def test_a_lookup_whose_answer_was_lost_stays_paid_where_it_is_not_repeated(
+    x: LoopbackX, clock: FakeClock, nell: Stage
+) -> None:
+    """Who was looked up has told another account meanwhile that no answers are wanted; somebody else is looked up."""
+    x.post_as("ada", "@Nell hello")
+    x.cut_next(PEOPLE, Moment.AFTER)
+    await nell.frontend.turn()
+    await nell.conversation.opt_outs.add(Platform.X, x.account("ada").id)
+    x.post_as("bob", "@Nell good morning")
+    await later(nell, clock)
+    assert x.bill_by_kind()["user read"] == Decimal("0.020")
+    assert await nell.ledger.month_total() == x.bill()
 
 
 async def test_no_words_are_logged(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from bot.database import Database
 from bot.errors import ConfigError, DiskFull, XKeysRefused, XLoginEnded, XUnreachable
 from bot.loopback.x import LoopbackX, Moment, XRefusal
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
 from bot.tweets.x_logins import EARLY, Logins, UserTokens
 from bot.tweets.x_oauth2 import (
     SCOPES,
@@ -31,6 +31,7 @@ from bot.tweets.x_oauth2 import (
     revoke,
     tokens_for_code,
 )
+from bot.tweets.x_requests import XKeys
 from tests.fakes import FakeClock
 from tests.tweets.desk import contracts
 

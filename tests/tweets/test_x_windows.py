@@ -12,8 +12,9 @@ import pytest
 from bot.database import Database
 from bot.errors import XRateLimited
 from bot.loopback.x import LoopbackX, XRefusal
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
 from bot.tweets.x_bodies import TWEET
+from bot.tweets.x_requests import XKeys
 from bot.tweets.x_stream import MentionStream
 from bot.tweets.x_windows import Names, Windows
 from tests.fakes import FakeClock

@@ -33,7 +33,8 @@ from bot.shelf.shelf import Shelf
 from bot.tweets.budget import Budget
 from bot.tweets.costs import Ledger
 from bot.tweets.languages import language
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
+from bot.tweets.x_requests import XKeys
 from bot.tweets.x_windows import Names, Windows
 from tests.fakes import FakeClock
 from tests.x_month.sentences import EverNew

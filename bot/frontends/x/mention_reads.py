@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -66,18 +67,24 @@ class MentionReads:
     async def authors(self, author_ids: Sequence[str]) -> dict[str, Author | None]:
         """These people, for a user read each; None for one that is suspended or gone."""
         found: dict[str, Author | None] = {}
-        price = self._ledger.prices.user_read
         for start in range(0, len(author_ids), PAGE_SIZE):
             batch = author_ids[start : start + PAGE_SIZE]
-            most, what = len(batch) * price, f"Looking up who mentions {self._account}"
-            resource = f"authors {self._account} {start}"
-            async with self._ledger.hold(
-                "mention", self._persona, most, what, len(batch), resource, self._account
-            ) as call:
+            async with AsyncExitStack() as stack:
+                calls = {each: await stack.enter_async_context(self._hold_author(each)) for each in batch}
                 shown = await self._client.authors(batch)
-                await self.settle(MentionPage((), None, frozenset(), user_ids=frozenset(shown)), call)
+                async with self._ledger.database.transaction() as transaction:
+                    billed = await self._charges.users(transaction, shown)
+                    for author_id, call in calls.items():
+                        units = int(author_id in billed)
+                        await call.settle(units, units * self._ledger.prices.user_read, transaction)
             found |= {author_id: shown.get(author_id) for author_id in batch}
         return found
+
+    def _hold_author(self, author_id: str) -> AbstractAsyncContextManager[Call]:
+        """A line for each, since whoever is asked about again after a crash may be others than before."""
+        what, resource = f"Looking up who mentions {self._account}", f"author {author_id}"
+        price = self._ledger.prices.user_read
+        return self._ledger.hold("mention", self._persona, price, what, resource=resource, account=self._account)
 
     async def find_reply(self, mention_id: str) -> Found:
         """The account's reply to that mention, by its own timeline."""

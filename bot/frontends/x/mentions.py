@@ -100,10 +100,9 @@ class XMentions:
             self.wake()
 
     async def run(self) -> None:
-        """Read and answer until cancelled. Says so and returns where the account has no keys or no persona."""
-        if not self._client.can_post or not self._settings.persona:
-            missing = "keys" if self._settings.persona else "persona"
-            log.warning("mentions are not answered", account=self.account, reason=f"the account has no {missing}")
+        """Read and answer until cancelled. Says so and returns where the account answers nobody."""
+        if self.silent_because is not None:
+            log.warning("mentions are not answered", account=self.account, reason=self.silent_because)
             return
         await self.recover()
         while True:
@@ -112,6 +111,15 @@ class XMentions:
                 async with asyncio.timeout(max(0.0, (look_at - self._clock()).total_seconds())):
                     await self._bell.wait()
             self._bell.clear()
+
+    @property
+    def silent_because(self) -> str | None:
+        """Why the account answers nobody; None where it does."""
+        if not self._settings.persona:
+            return "the account has no persona"
+        if not self._client.can_post:
+            return "the account has no keys"
+        return "the account is paused" if self._settings.paused else None
 
     async def recover(self) -> None:
         """At start: what was cut off while it was being sent is looked for on X."""
@@ -172,7 +180,7 @@ class XMentions:
     async def hear(self, page: MentionPage) -> None:
         """Put these on record and keep the words of those that wait."""
         assert self._client.own_id is not None  # whoever can post has one
-        waiting = await self._mentions.record(page.mentions, self._client.own_id)
+        waiting = await self._mentions.record(page.mentions, self._client.own_id, self._ours)
         self._heard |= {mention.id: mention for mention in page.mentions if mention.id in waiting}
 
     # Answering
