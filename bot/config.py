@@ -258,9 +258,13 @@ class X(XAccount, XReading):
 
 
 def x_accounts(settings: X) -> dict[str, X]:
-    """The settings of each account on X by its name: the one of [x] itself, and those of [x.accounts.NAME]."""
+    """The settings of each account on X by its name: the one of [x] itself, and those of [x.accounts.NAME].
+
+    Who names no access token has none: with that of [x] it would post as the account of [x].
+    """
+    none = {"access_token_env": "", "access_token_secret_env": ""}
     named = {
-        name: settings.model_copy(update=account.model_dump(exclude_unset=True))
+        name: settings.model_copy(update=none | account.model_dump(exclude_unset=True))
         for name, account in settings.accounts.items()
     }
     return {MAIN: settings} | named

@@ -169,14 +169,10 @@ async def _login(login: Login, settings: X, logins: Logins, environment: Mapping
 
 
 def _keys(name: str, settings: X, environment: Mapping[str, str]) -> Finding:
-    variables = (
-        settings.consumer_key_env,
-        settings.consumer_secret_env,
-        settings.access_token_env,
-        settings.access_token_secret_env,
-    )
+    keys = ("consumer_key_env", "consumer_secret_env", "access_token_env", "access_token_secret_env")
+    variables = {key: getattr(settings, key) for key in keys}
     about = f"x account {name}"
-    missing = [variable for variable in variables if secret(variable, environment) is None]
+    missing = [variable or key for key, variable in variables.items() if secret(variable, environment) is None]
     if missing:
         text = f"No posting: {', '.join(missing)} not set. Set them, or log in: mockingbird login x --account {name}"
         return Finding(about, Grade.NOTE, text)

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.config import Config, X
+from bot.config import Config, X, XAccount
 from bot.database import Database
-from bot.doctor import Grade, examine
+from bot.doctor import Grade, connections, examine
 from bot.replies.mentions import Mentions
 from bot.replies.opt_outs import OptOuts
 from bot.tweets.x_mentions import Mention
@@ -39,6 +39,13 @@ async def test_mentions_are_shown_with_state_reason_and_numbers(tmp_path: Path) 
     assert FIRST + "1" in shown.out
     assert "main: 1 left alone; 1 waiting. Left alone: 1 it does not call" in " ".join(shown.out.split())
     assert "hello" not in shown.out
+
+
+async def test_doctor_names_the_keys_that_an_account_has_not() -> None:
+    keys = {"X_CONSUMER_KEY": "a", "X_CONSUMER_SECRET": "b", "X_ACCESS_TOKEN": "101-c", "X_ACCESS_TOKEN_SECRET": "d"}
+    main, second = await connections(Config(x=X(enabled=True, accounts={"second": XAccount()})), None, keys)
+    assert (main.grade, "with the id 101" in main.text) == (Grade.OK, True)
+    assert second.text.startswith("No posting: access_token_env, access_token_secret_env not set.")
 
 
 def test_doctor_says_why_mentions_are_not_answered_and_what_x_wants_first() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from bot.config import Config, load, secret, x_accounts
+from bot.config import Config, X, XAccount, load, secret, x_accounts
 from bot.errors import ConfigError
 
 SHIPPED = Path(__file__).parent.parent / "config.toml"
@@ -164,6 +164,13 @@ def test_what_an_account_does_not_name_is_as_in_x(file: Path) -> None:
 def test_nothing_can_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Config().web.port = 1
+
+
+def test_an_account_on_x_has_the_settings_of_the_first_but_never_its_access_token() -> None:
+    accounts = x_accounts(X(persona="nell", accounts={"bare": XAccount(), "own": XAccount(access_token_env="OWN")}))
+    assert {each.persona for each in accounts.values()} == {"nell"}
+    assert [each.access_token_env for each in accounts.values()] == ["X_ACCESS_TOKEN", "", "OWN"]
+    assert [each.access_token_secret_env for each in accounts.values()] == ["X_ACCESS_TOKEN_SECRET", "", ""]
 
 
 def test_secrets_stand_in_no_setting_only_their_names_do() -> None:

@@ -16,7 +16,7 @@ from hashlib import blake2b
 
 from bot.config import MAIN
 from bot.database import Row
-from bot.generation.length import LIMIT, weighted_length
+from bot.generation.length import weighted_length
 
 
 class PostState(StrEnum):
@@ -78,11 +78,6 @@ class Post:
     def due_since(self) -> datetime:
         """From when on it might have gone out, once it is approved (UTC)."""
         return max(self.decided_at or self.created_at, self.not_before or self.created_at)
-
-    @property
-    def is_thread(self) -> bool:
-        """Whether it takes more than one post on X."""
-        return self.length > LIMIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,6 +251,12 @@ async def test_of_a_thread_only_what_still_stands_is_to_be_paid_for_when_it_is_d
     assert Shown.of(await rooms.posts.post(1), tuple(await rooms.posts.parts(1))).standing == 1
 
 
+async def test_where_x_is_off_the_list_says_that_nothing_goes_out(rooms: Stage) -> None:
+    async with rooms.browser() as browser:
+        await browser.open("/posts")
+    assert "X is off, so nothing goes out." in browser.text
+
+
 async def test_what_goes_out_without_approval_says_so(database: Database, tmp_path: Path) -> None:
     rooms = stage(database, tmp_path, "nell", accounts={"main": X(approval=False)})
     async with rooms.browser() as browser:
