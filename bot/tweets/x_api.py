@@ -8,7 +8,6 @@ Nothing here waits. A used-up window is an `XRateLimited` with the time at which
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from base64 import b64encode
@@ -41,7 +40,7 @@ from bot.tweets.x_bodies import (
     read_user,
 )
 from bot.tweets.x_mentions import EXPANSIONS, FIELDS, Author, MentionPage, read_authors, read_mentions
-from bot.tweets.x_refusals import CONSOLE, USER_KEYS, Answer, broken_connection, refusal
+from bot.tweets.x_refusals import CONSOLE, USER_KEYS, Answer, broken_connection, parsed, refusal
 from bot.tweets.x_windows import Windows
 
 API_BASE = "https://api.x.com"
@@ -199,18 +198,11 @@ class _ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no
             raise broken_connection(error, host, writes) from error
         for key in (*self._keys.values, *(self._login.seen if self._login else ())):
             text = text.replace(key, "…")
-        return Answer(response.status, response.headers, response.content_type, _parsed(text), host, writes), text
+        return Answer(response.status, response.headers, response.content_type, parsed(text), host, writes), text
 
 
 def _bearer(token: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
 
 
 class XClient:

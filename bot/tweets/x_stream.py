@@ -9,7 +9,6 @@ What it does not know: what was said while nobody listened. Quotes that don't na
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
 from http import HTTPStatus
@@ -20,7 +19,7 @@ import aiohttp
 from bot.errors import XError, XRateLimited, XUnreachable
 from bot.tweets.x_bodies import Vocabulary
 from bot.tweets.x_mentions import EXPANSIONS, FIELDS, MentionPage, read_streamed
-from bot.tweets.x_refusals import Answer, broken_connection, refusal
+from bot.tweets.x_refusals import Answer, broken_connection, parsed, refusal
 
 _ROUTE = "/2/tweets/search/stream"
 _QUIET_S = 21.0  # X sends something every 20 s
@@ -89,7 +88,8 @@ class MentionStream:
         try:
             async with self._session.get(self._api_base + _ROUTE, params=asked, allow_redirects=False) as response:
                 if response.status != HTTPStatus.OK:
-                    raise self._refused(response, await response.text())
+                    error = refusal(self._answer(response, await response.text()))
+                    raise error or XUnreachable("X sent no stream; it is tried again.", False)
                 yield None
                 async for line in response.content:
                     page = _page(line)
@@ -107,15 +107,16 @@ class MentionStream:
                 text = await response.text()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise broken_connection(error, self._host, writes=False) from error
-        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise self._refused(response, text)
-        document: Mapping[str, Any] = _parsed(text) or {}
+        answer = self._answer(response, text)
+        error = refusal(answer)
+        if error is not None:
+            raise error
+        document: Mapping[str, Any] = answer.document
         return document
 
-    def _refused(self, response: aiohttp.ClientResponse, text: str) -> XError:
-        document = _parsed(text.replace(self._token, "…"))
-        answer = Answer(response.status, response.headers, response.content_type, document, self._host, writes=False)
-        return refusal(answer) or XUnreachable("X sent no stream; it is tried again.", False)
+    def _answer(self, response: aiohttp.ClientResponse, text: str) -> Answer:
+        document = parsed(text.replace(self._token, "…"))
+        return Answer(response.status, response.headers, response.content_type, document, self._host, writes=False)
 
     @property
     def _host(self) -> str:
@@ -124,14 +125,6 @@ class MentionStream:
 
 def _page(line: bytes) -> MentionPage | None:
     """The mention in a line; None for an empty one, and where X says something else."""
-    document = _parsed(line.decode("utf-8", "replace"))
-    page = read_streamed(document) if document else None
+    document = parsed(line.decode("utf-8", "replace"))
+    page = read_streamed(document) if isinstance(document, dict) else None
     return page if page and page.mentions else None
-
-
-def _parsed(text: str) -> dict[str, Any] | None:
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
