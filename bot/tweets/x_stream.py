@@ -88,8 +88,8 @@ class MentionStream:
         try:
             async with self._session.get(self._api_base + _ROUTE, params=asked, allow_redirects=False) as response:
                 if response.status != HTTPStatus.OK:
-                    error = refusal(self._answer(response, await response.text()))
-                    raise error or XUnreachable("X sent no stream; it is tried again.", False)
+                    refused = refusal(self._answer(response, await response.text()))
+                    raise refused or XUnreachable("X sent no stream; it is tried again.", False)
                 yield None
                 async for line in response.content:
                     page = _page(line)
