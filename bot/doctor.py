@@ -1,7 +1,7 @@
 """`mockingbird doctor`: looks at everything the service will need and says what to do about each finding.
 
-It reads settings, environment, disk, database and shelf, asks Discord where that is switched on, and X for `usage`,
-where somebody wants that. It costs nothing.
+It reads settings, environment, disk, database and shelf, asks Discord where that is switched on, and X for `usage` and
+`label`, where somebody wants that. It costs nothing but `label`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import base64
 import binascii
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,10 +22,12 @@ from bot.database import Database
 from bot.errors import DiscordUnreachable, MockingbirdError
 from bot.frontends.discord.inspection import inspect
 from bot.frontends.discord.invite import invite_link
+from bot.replies.bio import missing_from_bio
 from bot.replies.opt_outs import OptOuts
 from bot.shelf.bases import Base, find_base
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
+from bot.tweets.charges import Charges
 from bot.tweets.costs import Ledger, dollars
 from bot.tweets.forecast import Forecast
 from bot.tweets.x_api import XClient
@@ -199,6 +201,28 @@ async def usage(client: XClient, ledger: Ledger) -> Finding:
     )
 
 
+async def label(client: XClient, ledger: Ledger, account: str, clock: Callable[[], datetime]) -> Finding:
+    """Whether the bio of an account of ours says that it is automated and by whom: a user read, once a day."""
+    about, price = f"x bio of {account}", ledger.prices.user_read
+    try:
+        async with ledger.hold("look up", account, price, "Reading the own bio", account=account) as call:
+            found = await client.authors([client.own_id or ""])
+            async with ledger.database.transaction() as transaction:
+                billed = len(await Charges(clock).users(transaction, found))
+                await call.settle(billed, billed * price, transaction)
+    except MockingbirdError as error:
+        return Finding(about, Grade.NOTE, f"X could not be asked for the bio: {error}")
+    author = found.get(client.own_id or "")
+    if author is None:
+        return Finding(about, Grade.WRONG, "X does not show the account: it is suspended or gone. Look in a browser.")
+    missing, label_too = missing_from_bio(author), "Whether its label is set is not told by X's API."
+    if not missing:
+        text = f"The bio of @{author.handle} says that it is automated and by whom. {label_too}"
+        return Finding(about, Grade.OK, text)
+    example = f'"A bot, run by @you." {label_too}'
+    return Finding(about, Grade.NOTE, f"The bio of @{author.handle} does not {missing}. Write for example: {example}")
+
+
 def application_id(token: str) -> int | None:
     """The application that a bot token belongs to: its first part is the id in base64. None when it isn't a token."""
     head = token.partition(".")[0]
@@ -312,7 +336,8 @@ def _mentions(settings: X) -> Iterator[Finding]:
         yield Finding("[x] reply_to_mentions", Grade.NOTE, text)
     for name in answering:
         if accounts[name].persona:
-            text = f"{name} answers mentions. X wants to have approved that beforehand, as the replies are generated."
+            does = "is paused; after that it answers" if accounts[name].paused else "answers"
+            text = f"{name} {does} mentions. X wants to have approved that beforehand, as the replies are generated."
             yield Finding("[x] reply_to_mentions", Grade.NOTE, text)
         else:
             text = f"{name} is to answer mentions and has no persona. Name one in its settings."

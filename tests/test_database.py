@@ -203,6 +203,7 @@ async def test_a_database_of_the_first_schema_comes_through_whole(path: Path) ->
         "posts": "(4, 'nell', '1', 7, 'a text', 0.5, 'drafted', '2026-01-01', NULL, NULL, NULL, NULL, NULL)",
         "trainings": "(6, 'nell', '[]', 'command', '', 'kept', '2026-01-01', NULL, NULL, '1', 'worse', NULL)",
         "training_points": "(6, 1, '2026-01-01', '{}')",
+        "costs": "(3, '2026-01-01', 'post', 'nell', 1, '0.015')",
     }
     async with Database(path, steps=STEPS[:1]) as database, database.transaction() as transaction:
         for table, row in rows.items():
@@ -224,13 +225,14 @@ async def test_a_database_of_the_first_schema_comes_through_whole(path: Path) ->
     [
         ("posts", "persona, version, seed, text, novelty, state, created_at"),
         ("trainings", "persona, handles, cause, requested_by, state, created_at"),
+        ("costs", "at, purpose, about, units, usd"),
         ("purchases", "handles, cause, requested_by, state, created_at"),
         ("takedowns", "handle, asked_by, delete_posts, begun_at, receipt"),
         ("evaluations", "persona, version, at, figures"),
     ],
 )
 async def test_an_id_is_never_given_out_again(path: Path, table: str, columns: str) -> None:
-    """Old buttons carry it: they must not come to mean something else."""
+    """Old buttons carry it, and calls under way: they must not come to mean something else."""
     add = f"INSERT INTO {table} ({columns}) VALUES ({', '.join('1' for _ in columns.split(','))})"
     async with Database(path) as database, database.transaction() as transaction:
         first = await transaction.insert(add)

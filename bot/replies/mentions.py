@@ -25,7 +25,8 @@ from bot.replies.summons import Circumstances, is_opt_out, summons
 from bot.tweets.x_mentions import Mention
 
 KNOWN_FOR = timedelta(days=30)  # whoever was answered is not looked up again for so long
-MOST_TRIES = 2  # to hand over one reply, when what became of the first one is not known
+LAG = timedelta(minutes=5)  # after which the own timeline shows what was posted, as with posts
+LONGEST_PAUSE = timedelta(hours=1)  # between two tries to hand over one reply
 GONE = "X shows it no more"
 _READ = "x-mentions-read"  # a mark: the newest mention that was read, by account
 
@@ -58,8 +59,28 @@ class Noted:
     wants: Wants
     reason: str | None
     sending_since: datetime | None  # UTC
-    tries: int
+    tries: int  # to hand over a reply; of the last one or of none of them it is known that it came to nothing
     reply_id: str | None
+    declined: bool = False  # X has said no to the last try, while what became of an earlier one was not known
+
+    def rests(self, now: datetime) -> bool:
+        """Of one in doubt: whether it is too early to look at the own timeline once more.
+
+        It is looked at for some minutes after a try, until it must have caught up. Before the next try it is looked at
+        again, after a pause that is twice as long each time.
+        """
+        passed = now - (self.sending_since or self.seen_at)
+        return LAG <= passed < self.patience
+
+    def may_be_missed(self, now: datetime) -> bool:
+        """Whether a reply that the own timeline does not show will not come there any more."""
+        return now - (self.sending_since or self.seen_at) >= self.patience
+
+    @property
+    def patience(self) -> timedelta:
+        """How long after the last try a reply is given up that the own timeline does not show."""
+        doublings = min(max(self.tries - 1, 0), 10)
+        return min(LAG * (1 << doublings), LONGEST_PAUSE)
 
 
 class Mentions:
@@ -95,13 +116,13 @@ class Mentions:
                 (f"{_READ} {self.account}", mention_id),
             )
 
-    async def record(self, mentions: Iterable[Mention], own_id: str) -> set[str]:
+    async def record(self, mentions: Iterable[Mention], own_id: str, ours: Collection[str]) -> set[str]:
         """Put these on record, each once, and honour at once what their authors say about being answered; the ids of
-        those that wait.
+        those that wait. `ours` are the ids of our accounts, which ask for nothing.
         """
         waiting = set()
         for mention in sorted(mentions, key=lambda each: int(each.id)):
-            note = await self._note(mention)
+            note = await self._note(mention, ours)
             if note.state is not MentionState.WAITING:
                 continue
             if note.wants is Wants.CONFIRMATION:  # once more after a crash: nothing changes by that
@@ -112,8 +133,8 @@ class Mentions:
             waiting.add(mention.id)
         return waiting
 
-    async def _note(self, mention: Mention) -> Noted:
-        wants_none = is_opt_out(mention.text) and not mention.is_retweet
+    async def _note(self, mention: Mention, ours: Collection[str]) -> Noted:
+        wants_none = is_opt_out(mention.text) and not mention.is_retweet and mention.author_id not in ours
         async with self._database.transaction() as transaction:
             opted_out = await _opted_out(transaction, mention.author_id)
             await transaction.run(
@@ -184,7 +205,7 @@ class Mentions:
 
     async def thread(self, mention: Mention) -> tuple[str, ...]:
         """What was said before it, the oldest first, as far as that is known here: what the account has answered its
-        author in this conversation, and what the mention replies to.
+        author in this conversation, and what the mention replies to or quotes.
         """
         rows = await self._database.all(
             "SELECT reply_id, text FROM x_mentions JOIN answers ON platform = 'x' AND answer_id = reply_id "
@@ -192,8 +213,8 @@ class Mentions:
             (self.account, mention.conversation_id, mention.author_id),
         )
         said = [row["text"] for row in rows]
-        answered = mention.earlier or await self.said_as(mention.replied_to)
-        return tuple(said + ([answered] if answered and answered not in said else []))
+        about = mention.earlier or await self.said_as(mention.replied_to) or await self.said_as(mention.quoted)
+        return tuple(said + ([about] if about and about not in said else []))
 
     async def strangers(self, author_ids: Iterable[str]) -> list[str]:
         """Those whom X has to be asked about: nobody of them was answered lately."""
@@ -229,9 +250,12 @@ class Mentions:
             mention_id, "state = 'left alone', reason = ?", (reason,), (MentionState.WAITING, *_ON_THE_WAY)
         )
 
-    async def doubt(self, mention_id: str, reason: str) -> None:
-        """Nobody knows whether the reply stands on X."""
-        await self._move(mention_id, "state = 'unknown', reason = ?", (reason,), _ON_THE_WAY)
+    async def doubt(self, mention_id: str, reason: str, declined: bool = False) -> None:
+        """Nobody knows whether the reply stands on X. `declined`: X has said no to this try, which an earlier one may
+        be the cause of.
+        """
+        change = "state = 'unknown', reason = ?, declined = ?"
+        await self._move(mention_id, change, (reason, declined), _ON_THE_WAY)
 
     async def not_taken(self, mention_id: str, reason: str) -> None:
         """X has said no for now; that counts as no try."""
@@ -239,7 +263,7 @@ class Mentions:
         await self._move(mention_id, change, (reason,), _ON_THE_WAY)
 
     async def not_there(self, mention_id: str) -> None:
-        """The timeline shows no reply; it is tried once more, since X refuses a second one to the same post."""
+        """The timeline shows no reply; it is tried once more."""
         await self._move(mention_id, "state = 'waiting', reason = NULL", (), _ON_THE_WAY)
 
     async def recover(self) -> int:
@@ -252,7 +276,7 @@ class Mentions:
             )
 
     async def _move(
-        self, mention_id: str, change: str, values: Sequence[str | None], states: Sequence[MentionState]
+        self, mention_id: str, change: str, values: Sequence[str | bool | None], states: Sequence[MentionState]
     ) -> bool:
         async with self._database.transaction() as transaction:
             changed = await transaction.run(
@@ -301,4 +325,5 @@ def _noted(row: Row) -> Noted:
         sending_since=datetime.fromisoformat(row["sending_since"]) if row["sending_since"] else None,
         tries=row["tries"],
         reply_id=row["reply_id"],
+        declined=bool(row["declined"]),
     )

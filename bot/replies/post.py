@@ -99,6 +99,7 @@ class Part:
     attempts: int = 0  # of which it is not certain that they came to nothing
     said_duplicate: bool = False  # at the last one X said that it has this text already
     reply_to: str | None = None  # X's id of the part before
+    deleted_at: datetime | None = None  # UTC; from then on it is known to be gone from X
 
     @property
     def name(self) -> str:
@@ -152,6 +153,7 @@ def read_parts(rows: Sequence[Row]) -> list[Part]:
             attempts=row["attempts"],
             said_duplicate=bool(row["said_duplicate"]),
             reply_to=before["platform_id"] if before else None,
+            deleted_at=_moment(row["deleted_at"]),
         )
         for before, row in zip([None, *rows], rows, strict=False)
     ]

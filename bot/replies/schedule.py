@@ -1,7 +1,8 @@
 """When an account on X proposes its next post, and when what was approved may go out. Pure.
 
 Outcome: from an account's settings, the last proposal's moment and now, `Schedule.next_due` says when the next proposal
-is to be made. What was missed is made up for by one, however long the service was down.
+is to be made. What was missed is made up for by one, however long the service was down, and by none where the next
+time of day is near.
 
 - *Every N minutes* counts from the last proposal. An account that never had one is due at once.
 - *Times of day* are those of the time zone. A time that a clock change leaves out is an hour later that day; one that
@@ -17,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import blake2b
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from bot.config import X
@@ -69,7 +71,7 @@ class Schedule:
         """
         if self.paused or not (self.interval or self.times):
             return None
-        due = self._due_by_time(last or since) if self.times else self._due_by_interval(last, now)
+        due = self._due_by_time(last or since, now) if self.times else self._due_by_interval(last, now)
         return self.open_from(max(due, now), now, today)
 
     def open_from(self, moment: datetime, now: datetime, today: int) -> datetime:
@@ -88,13 +90,16 @@ class Schedule:
     def _due_by_interval(self, last: datetime | None, now: datetime) -> datetime:
         return now if last is None else last + self.interval + self.jitter * self._drawn(last)
 
-    def _due_by_time(self, last: datetime) -> datetime:
-        """When the first turn after `last` is due, or the newest of those that were missed."""
+    def _due_by_time(self, last: datetime, now: datetime) -> datetime:
+        """When the first turn after `last` is due; of those that were missed the newest, or the one that comes soon."""
+        last = max(last, now - _DAY)
         day = last.astimezone(self.zone).date()
-        slots = sorted({self._at(day + _DAY * n, each) for n in range(-1, 3) for each in self.times})
-        number = next(number for number, slot in enumerate(slots) if slot > last)
-        slot, following = slots[number], slots[number + 1]
-        return slot + min(self.jitter, following - slot) * self._drawn(slot)
+        slots = sorted({self._at(day + _DAY * n, each) for n in range(-1, 4) for each in self.times})
+        turns = (
+            (slot + min(self.jitter, following - slot) * self._drawn(slot), following)
+            for slot, following in pairwise(slot for slot in slots if slot > last)
+        )
+        return next(due for due, following in turns if now - due <= LATE or following - now > LATE)
 
     def _end_of_quiet(self, quiet: QuietHours, moment: datetime) -> datetime:
         day = moment.astimezone(self.zone).date()

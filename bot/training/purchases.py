@@ -14,80 +14,29 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
 from bot.database import Database, Row
 from bot.errors import MockingbirdError, NotPermitted, PriceExceeded, Refused, UnknownHandle, UsageError, XRateLimited
 from bot.training.news import News
+from bot.training.purchase import Purchase, PurchaseState, estimates_as_json, estimates_of, expecting, most_of
+from bot.training.purchase_table import PurchaseTable
 from bot.training.record import Training
 from bot.tweets.blocked import require_free
-from bot.tweets.collecting import Collector, Estimate, Progress
+from bot.tweets.collecting import Collector, Estimate
 from bot.tweets.costs import Ledger, dollars
 from bot.tweets.store import Basis, TweetStore
+from bot.tweets.timeline_reading import Progress
 from bot.tweets.tweet import normalise_handle
 from bot.tweets.x_api import PAGE_SIZE
 
 _MARGIN_S = 1.0  # X's clock and ours may differ
 
 log = structlog.get_logger(__name__)
-
-
-class PurchaseState(StrEnum):
-    """Where a purchase stands."""
-
-    ASKED = "asked"  # somebody is to agree to looking the accounts up
-    LOOKING = "looking"  # they are being looked up
-    PRICED = "priced"  # somebody is to agree to the fetch
-    READY = "ready"  # nothing has to be bought; somebody is to agree to the training
-    FETCHING = "fetching"  # agreed to: waits its turn, or is being fetched
-    LEARNING = "learning"  # handed over to a training
-    FAILED = "failed"  # the reason says why; what was fetched stays
-    DECLINED = "declined"  # nobody wants it any more
-
-
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """What is to be fetched before a training, and what became of it."""
-
-    id: int
-    handles: tuple[str, ...]  # to learn from; lower case, no @
-    name: str | None  # of the persona, where one was given
-    cause: str  # discord, web
-    requested_by: str  # an id on its platform
-    state: PurchaseState
-    created_at: datetime  # UTC
-    estimates: tuple[Estimate, ...]  # one for each account to fetch, once it is priced
-    look_up_usd: Decimal  # US dollars that looking up costs, while that is to be agreed to
-    spent: Decimal  # US dollars that the accounts have cost since the purchase was asked for
-    month: Decimal  # US dollars that this month has cost so far
-    cap: Decimal  # US dollars that a month may cost
-    can_do_without: bool  # every account has tweets in the store, so that it could be learned without fetching
-    progress: Progress | None  # of the account that is being fetched
-    pauses_until: datetime | None  # UTC; X takes no requests until then
-    agreed: Decimal | None  # US dollars that `spent` may come to, once the fetch was agreed to
-    training: int | None  # what it led to
-    reason: str | None  # in words: why it failed, or is asked for once more
-
-    @property
-    def usd(self) -> Decimal:
-        """US dollars that the fetch is expected to cost."""
-        return sum((each.usd for each in self.estimates), Decimal(0))
-
-    @property
-    def most(self) -> Decimal:
-        """US dollars that the fetch costs at most before somebody is asked again."""
-        return sum(map(_with_a_page_more, self.estimates), Decimal(0))
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether something is being looked up or fetched."""
-        return self.state in (PurchaseState.LOOKING, PurchaseState.FETCHING)
 
 
 class Learning(Protocol):
@@ -101,7 +50,7 @@ class Learning(Protocol):
 
 
 class Purchases:
-    """The table `purchases`, and the task that fetches what was agreed to."""
+    """Takes what somebody wants and agrees to; its task fetches that."""
 
     def __init__(
         self,
@@ -119,6 +68,7 @@ class Purchases:
         self._trainings = trainings
         self._collector = collector
         self._clock = clock
+        self._table = PurchaseTable(database, clock)
         self._news = News()
         self._bell = asyncio.Event()
         self._progress: dict[int, Progress] = {}
@@ -161,7 +111,7 @@ class Purchases:
         await self._ledger.check(look_up, "Looking up")
         estimates = [] if look_up else await self._estimates(wanted)
         state = PurchaseState.ASKED if look_up else PurchaseState.PRICED
-        return await self._insert(names, name, cause, requested_by, state, estimates)
+        return await self.purchase(await self._table.add(names, name, cause, requested_by, state, estimates))
 
     async def offer_stored(self, handles: Sequence[str], name: str | None, cause: str, requested_by: str) -> Purchase:
         """A purchase of nothing: a training on what is stored, which waits for somebody's word.
@@ -171,7 +121,7 @@ class Purchases:
         names = _names(handles)
         await require_free(self._database, names)
         self._trainings.check_name(names, name)
-        return await self._insert(names, name, cause, requested_by, PurchaseState.READY, [])
+        return await self.purchase(await self._table.add(names, name, cause, requested_by, PurchaseState.READY, []))
 
     async def can_fetch(self, handles: Sequence[str]) -> bool:
         """Whether there may be something to fetch for these accounts: X is on and permitted, and they are real."""
@@ -195,7 +145,9 @@ class Purchases:
             await asyncio.shield(self._step(number, PurchaseState.LOOKING, PurchaseState.ASKED))
             raise
         else:
-            await self._step(number, PurchaseState.LOOKING, PurchaseState.PRICED, estimates=_as_json(estimates))
+            await self._step(
+                number, PurchaseState.LOOKING, PurchaseState.PRICED, estimates=estimates_as_json(estimates)
+            )
         return await self.purchase(number)
 
     async def accept(self, number: int) -> Purchase:
@@ -203,7 +155,7 @@ class Purchases:
         purchase = await self.purchase(number)
         if purchase.state is PurchaseState.PRICED:
             self._require_today(purchase)
-            await self._ledger.check(_most(purchase.estimates), _what(purchase.handles))
+            await self._ledger.check(most_of(purchase.estimates), _what(purchase.handles))
             agreed = str(purchase.spent + purchase.most)
             if await self._step(number, PurchaseState.PRICED, PurchaseState.FETCHING, at_most=agreed):
                 self._bell.set()
@@ -237,7 +189,7 @@ class Purchases:
 
     async def purchase(self, number: int) -> Purchase:
         """That purchase as it stands. Raises `Refused`."""
-        row = await self._database.one("SELECT * FROM purchases WHERE id = ?", (number,))
+        row = await self._table.find(number)
         if row is None:
             raise Refused(f"There is no purchase {number}. Ask for the training again.")
         return await self._read(row)
@@ -258,15 +210,10 @@ class Purchases:
 
     async def run(self) -> None:
         """Fetch what was agreed to, the oldest first, until cancelled; what is under way then goes on next time."""
-        async with self._database.transaction() as transaction:
-            await transaction.run(
-                "UPDATE purchases SET state = ? WHERE state = ?", (PurchaseState.ASKED, PurchaseState.LOOKING)
-            )
+        await self._table.ask_anew()
         while True:
             self._bell.clear()
-            row = await self._database.one(
-                "SELECT * FROM purchases WHERE state = ? ORDER BY id", (PurchaseState.FETCHING,)
-            )
+            row = await self._table.next_to_fetch()
             if row is None:
                 await self._bell.wait()
             else:
@@ -322,14 +269,14 @@ class Purchases:
         """
         progress = self._progress.get(purchase.id)
         first, *others = [await self._on().estimate(handle) for handle in handles]
-        estimates = [_expecting(first, max(progress.read if progress else 0, PAGE_SIZE)), *others]
-        await self._ledger.check(_most(estimates), _what(handles))
+        estimates = [expecting(first, max(progress.read if progress else 0, PAGE_SIZE)), *others]
+        await self._ledger.check(most_of(estimates), _what(handles))
         spent = await self._ledger.spent_on(purchase.handles, purchase.created_at)
         await self._step(
             purchase.id,
             PurchaseState.FETCHING,
             PurchaseState.PRICED,
-            estimates=_as_json(estimates),
+            estimates=estimates_as_json(estimates),
             reason=f"There is more of @{first.handle} on X than was expected. It has cost {dollars(spent)} so far.",
         )
 
@@ -372,7 +319,7 @@ class Purchases:
     async def _estimates(self, handles: Sequence[str]) -> list[Estimate]:
         """What fetching these will cost. Raises `BudgetExceeded` when it does not fit under the cap."""
         estimates = [await self._on().estimate(handle) for handle in handles]
-        await self._ledger.check(_most(estimates), _what(handles))
+        await self._ledger.check(most_of(estimates), _what(handles))
         return estimates
 
     def _require_today(self, purchase: Purchase) -> None:
@@ -380,32 +327,10 @@ class Purchases:
             raise Refused("This price was said on another day, and X charges by the day. Ask for the training again.")
 
     async def _step(self, number: int, before: PurchaseState, after: PurchaseState, **columns: str | int) -> bool:
-        """Take that step; False when somebody else has taken it."""
-        names = ", ".join(f"{name} = ?" for name in ("state", *columns))
-        async with self._database.transaction() as transaction:
-            taken = await transaction.run(
-                f"UPDATE purchases SET {names} WHERE id = ? AND state = ?", (after, *columns.values(), number, before)
-            )
+        """Take that step, and tell whoever watches; False when somebody else has taken it."""
+        taken = await self._table.step(number, before, after, **columns)
         self._news.tell()
-        return taken > 0
-
-    async def _insert(
-        self,
-        names: Sequence[str],
-        name: str | None,
-        cause: str,
-        requested_by: str,
-        state: PurchaseState,
-        estimates: Sequence[Estimate],
-    ) -> Purchase:
-        values = json.dumps(names), name, cause, requested_by, state
-        async with self._database.transaction() as transaction:
-            number = await transaction.insert(
-                "INSERT INTO purchases (handles, name, cause, requested_by, state, created_at, estimates)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*values, self._clock().astimezone(UTC).isoformat(), _as_json(estimates)),
-            )
-        return await self.purchase(number)
+        return taken
 
     async def _read(self, row: Row) -> Purchase:
         handles = tuple(json.loads(row["handles"]))
@@ -423,7 +348,7 @@ class Purchases:
             requested_by=row["requested_by"],
             state=state,
             created_at=created_at,
-            estimates=_from_json(row["estimates"]),
+            estimates=estimates_of(row["estimates"]),
             look_up_usd=look_up,
             spent=await self._ledger.spent_on(handles, created_at),
             month=await self._ledger.month_total(),
@@ -437,15 +362,6 @@ class Purchases:
         )
 
 
-async def forget_purchases(database: Database, handles: Sequence[str]) -> None:
-    """Delete every purchase with one of these accounts."""
-    marks = ", ".join("?" * len(handles))
-    async with database.transaction() as transaction:
-        await transaction.run(
-            f"DELETE FROM purchases WHERE EXISTS (SELECT 1 FROM json_each(handles) WHERE value IN ({marks}))", handles
-        )
-
-
 def _names(handles: Sequence[str]) -> tuple[str, ...]:
     names = tuple(sorted({normalise_handle(handle) for handle in handles} - {""}))
     if not names:
@@ -453,39 +369,5 @@ def _names(handles: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _most(estimates: Sequence[Estimate]) -> Decimal:
-    return sum((each.most for each in estimates), Decimal(0))
-
-
-def _page_price(estimate: Estimate) -> Decimal:
-    """US dollars of a full page: `most` is whole pages, one at least."""
-    return estimate.most / max(1, -(-estimate.posts // PAGE_SIZE))
-
-
-def _with_a_page_more(estimate: Estimate) -> Decimal:
-    """US dollars, at most, of the pages that are expected and one more, since X seldom fills them all."""
-    return (-(-estimate.posts // PAGE_SIZE) + 1) * _page_price(estimate)
-
-
-def _expecting(estimate: Estimate, posts: int) -> Estimate:
-    """The estimate for so many posts, unless it expects more."""
-    if estimate.posts >= posts:
-        return estimate
-    price = _page_price(estimate)
-    return replace(estimate, posts=posts, usd=posts * price / PAGE_SIZE, most=-(-posts // PAGE_SIZE) * price)
-
-
 def _what(handles: Sequence[str]) -> str:
     return f"Fetching {', '.join(f'@{handle}' for handle in handles)}"
-
-
-def _as_json(estimates: Sequence[Estimate]) -> str:
-    return json.dumps([asdict(each) for each in estimates], default=str)
-
-
-def _from_json(text: str) -> tuple[Estimate, ...]:
-    def read(fields: dict[str, Any]) -> Estimate:
-        money = {name: Decimal(fields[name]) for name in ("usd", "month", "cap", "most")}
-        return Estimate(fields["handle"], fields["posts"], **money)
-
-    return tuple(map(read, json.loads(text)))

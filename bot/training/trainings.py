@@ -29,6 +29,7 @@ from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator
 from bot.training.line import Pace, Running, beginnings, seconds_left
 from bot.training.news import News
+from bot.training.pipeline import Pipeline
 from bot.training.plan import Plan
 from bot.training.record import Stage, Training, TrainingPoint, TrainingResult, TrainingState
 from bot.training.table import TrainingTable
@@ -75,21 +76,9 @@ class Trainings:
         self._table = TrainingTable(database, clock)
         self._news = News()
         self._trackers = trackers or Trackers(Tracking(), data)
-        self._worker = Worker(
-            self._table,
-            self._news,
-            shelf,
-            store,
-            data,
-            model,
-            settings,
-            retraining,
-            clock,
-            evaluator,
-            self._trackers,
-            Decisions(database, shelf, clock),
-            keep_versions,
-        )
+        table, news, decisions = self._table, self._news, Decisions(database, shelf, clock)
+        pipeline = Pipeline(table, news, shelf, store, data, model, settings, retraining, clock, evaluator, decisions)
+        self._worker = Worker(table, news, pipeline, shelf, data, evaluator, self._trackers, decisions, keep_versions)
         self._is_judged = evaluator is not None
         self._tweets: dict[int, int] = {}  # kept ones of each training that waits, so that they are counted once
         self._shelf = shelf

@@ -20,6 +20,7 @@ from bot.errors import XError, XRateLimited, XUnreachable
 from bot.tweets.x_bodies import Vocabulary
 from bot.tweets.x_mentions import EXPANSIONS, FIELDS, MentionPage, read_streamed
 from bot.tweets.x_refusals import Answer, broken_connection, parsed, refusal
+from bot.tweets.x_windows import Windows
 
 _ROUTE = "/2/tweets/search/stream"
 _QUIET_S = 21.0  # X sends something every 20 s
@@ -45,8 +46,18 @@ def reconnect_after(error: XError | None, failures: int) -> timedelta:
 class MentionStream:
     """A connection for one account; an async context manager that owns its HTTP session."""
 
-    def __init__(self, bearer_token: str, api_base: str, vocabulary: Vocabulary, quiet_s: float = _QUIET_S) -> None:
-        """`quiet_s` are the seconds after which a connection without any line counts as dead."""
+    def __init__(
+        self,
+        bearer_token: str,
+        api_base: str,
+        vocabulary: Vocabulary,
+        quiet_s: float = _QUIET_S,
+        windows: Windows | None = None,
+    ) -> None:
+        """`quiet_s` are the seconds after which a connection without any line counts as dead; `windows` as with
+        `XClient`.
+        """
+        self._windows = windows
         self._headers = {"Authorization": f"Bearer {bearer_token}"}
         self._token = bearer_token
         self._api_base = api_base.rstrip("/")
@@ -85,8 +96,10 @@ class MentionStream:
         asked = {words.parameter: ",".join(FIELDS[words.name])}
         if EXPANSIONS[words.name]:
             asked["expansions"] = ",".join(EXPANSIONS[words.name])
+        await self._require("GET", _ROUTE)
         try:
             async with self._session.get(self._api_base + _ROUTE, params=asked, allow_redirects=False) as response:
+                await self._note("GET", _ROUTE, response)
                 if response.status != HTTPStatus.OK:
                     refused = refusal(self._answer(response, await response.text()))
                     raise refused or XUnreachable("X sent no stream; it is tried again.", False)
@@ -100,23 +113,33 @@ class MentionStream:
 
     async def _ask(self, method: str, route: str, body: object = None) -> Mapping[str, Any]:
         assert self._session is not None
+        await self._require(method, route)
         try:
             async with self._session.request(
                 method, self._api_base + route, json=body, allow_redirects=False
             ) as response:
                 text = await response.text()
+                await self._note(method, route, response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise broken_connection(error, self._host, writes=False) from error
         answer = self._answer(response, text)
-        error = refusal(answer)
-        if error is not None:
-            raise error
+        refused = refusal(answer)
+        if refused is not None:
+            raise refused
         document: Mapping[str, Any] = answer.document
         return document
 
     def _answer(self, response: aiohttp.ClientResponse, text: str) -> Answer:
         document = parsed(text.replace(self._token, "…"))
         return Answer(response.status, response.headers, response.content_type, document, self._host, writes=False)
+
+    async def _require(self, method: str, route: str) -> None:
+        if self._windows is not None:
+            await self._windows.require("bearer", method, route)
+
+    async def _note(self, method: str, route: str, response: aiohttp.ClientResponse) -> None:
+        if self._windows is not None:
+            await self._windows.note("bearer", method, route, response.headers)
 
     @property
     def _host(self) -> str:

@@ -15,7 +15,8 @@ from bot.frontends.x.outlet import XOutlet
 from bot.loopback.x import LoopbackX, XRefusal
 from bot.personas.takedown import DELETED, Said
 from bot.tweets.costs import Ledger
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
+from bot.tweets.x_requests import XKeys
 from tests.fakes import FakeClock
 from tests.tweets.desk import contracts
 

@@ -105,6 +105,13 @@ def test_a_time_that_comes_twice_is_taken_once() -> None:
     assert turns == [datetime(2026, 10, 25, 0, 30, tzinfo=UTC), berlin(2026, 10, 26, 2, 30)]
 
 
+def test_a_missed_time_is_not_made_up_for_just_before_the_next() -> None:
+    plan = schedule(post_at=["09:00", "18:00"])
+    back = datetime(2026, 11, 5, 17, 50, tzinfo=UTC)
+    assert due(plan, START, back) == datetime(2026, 11, 5, 18, tzinfo=UTC)
+    assert due(plan, START, back - timedelta(hours=1)) == back - timedelta(hours=1)
+
+
 def test_missed_times_are_made_up_for_by_one() -> None:
     plan = schedule(post_at=["09:00", "10:00", "11:00"])
     back = datetime(2026, 11, 5, 11, 30, tzinfo=UTC)

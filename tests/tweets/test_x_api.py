@@ -35,9 +35,10 @@ from bot.errors import (
 from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
 from bot.tweets.tweet import Source, Tweet
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
 from bot.tweets.x_bodies import TimelinePage, XUser, fetch_cost, read_page
 from bot.tweets.x_refusals import Answer, broken_connection, refusal
+from bot.tweets.x_requests import XKeys
 from tests.tweets.desk import contracts, keys_of
 from tests.tweets.desk import recorded as document
 

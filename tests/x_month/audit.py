@@ -28,9 +28,9 @@ _KINDS = {  # purposes of the ledger by the bill's kinds; all others are reads
 }
 
 
-async def faults(world: World, spare: Decimal = Decimal(0)) -> list[str]:
-    """Everything that is wrong; `spare` is by how many US dollars the ledger may differ from the bill."""
-    checks = [_posts(world), _mentions(world), _opt_outs(world), _money(world, spare)]
+async def faults(world: World) -> list[str]:
+    """Everything that is wrong."""
+    checks = [_posts(world), _mentions(world), _opt_outs(world), _money(world)]
     found = [each for check in checks for each in await check]
     return [*found, *_schedules(world), *await _bursts(world), *world.x.violations]
 
@@ -234,7 +234,7 @@ async def _hurried(world: World, account: str) -> AsyncIterator[str]:
 # Money
 
 
-async def _money(world: World, spare: Decimal) -> list[str]:
+async def _money(world: World) -> list[str]:
     ledger = Ledger(world.database, Prices(), Decimal(0), world.clock)
     month = await ledger.month()
     billed: defaultdict[str, Decimal] = defaultdict(Decimal)
@@ -248,15 +248,15 @@ async def _money(world: World, spare: Decimal) -> list[str]:
     found = [
         f"{kind}: the ledger says ${ours[kind]}, the bill ${billed[kind]}"
         for kind in sorted({*ours, *billed})
-        if abs(ours[kind] - billed[kind]) > spare
+        if ours[kind] != billed[kind]
     ]
     paid = dict(month.days)
     found += [
         f"{day}: the ledger says ${paid.get(day)}, the bill ${days[day]}"
         for day in sorted({*days, *paid})
-        if abs(paid.get(day, Decimal(0)) - days[day]) > spare
+        if paid.get(day, Decimal(0)) != days[day]
     ]
-    if month.unanswered > spare:
+    if month.unanswered:
         rows = await world.database.all("SELECT * FROM costs WHERE holder IS NOT NULL")
         found += [f"nobody knows about {dict(row)}" for row in rows]
     return found

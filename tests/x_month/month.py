@@ -15,7 +15,7 @@ from bot.database import Database
 from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX
 from bot.replies.posts import Posts
-from bot.tweets.x_api import XKeys
+from bot.tweets.x_requests import XKeys
 from tests.fakes import FakeClock
 from tests.shelves import shelf_with
 from tests.x_month.desk import Desk
@@ -119,7 +119,7 @@ async def live(world: World, size: Size) -> None:
     """All of it, and the time afterwards in which everything settles."""
     end = BEGIN + timedelta(days=size.days)
     quick = 0
-    while world.clock.now < end:
+    while world.clock.now < end or not world.kills.are_over:
         now = world.clock.now
         world.weather.change(now)
         calm = quick <= 0 and world.weather.is_fine
@@ -136,7 +136,8 @@ async def live(world: World, size: Size) -> None:
         quick -= 1
     world.weather.clear()
     await world.kills.give_up()
-    while world.clock.now < end + SETTLING:
+    settled = world.clock.now + SETTLING
+    while world.clock.now < settled:
         world.people.speak(world.clock.now, calm=True)
         await world.service.turn(world.clock.now)
         world.clock.advance(minutes=15)

@@ -33,8 +33,9 @@ from bot.shelf.shelf import Shelf
 from bot.tweets.budget import Budget
 from bot.tweets.costs import Ledger
 from bot.tweets.languages import language
-from bot.tweets.x_api import XClient, XKeys
-from bot.tweets.x_windows import Windows
+from bot.tweets.x_api import XClient
+from bot.tweets.x_requests import XKeys
+from bot.tweets.x_windows import Names, Windows
 from tests.fakes import FakeClock
 from tests.x_month.sentences import EverNew
 
@@ -151,8 +152,9 @@ async def _accounts(
     conversation = Conversation(database, shelf, speaker, Generation(drafts=1), Replies(), clock)
     turns: list[Callable[[], Awaitable[datetime]]] = []
     for name, settings in plan.settings.items():
+        windows = Windows(database, Names("bearer", "app", plan.keys[name].own_id or ""), clock)
         client = await stack.enter_async_context(
-            XClient(plan.keys[name], plan.api_base, timeout_s=plan.timeout_s, windows=Windows(clock))
+            XClient(plan.keys[name], plan.api_base, timeout_s=plan.timeout_s, windows=windows)
         )
         outbox = Outbox(database, name, clock)
         owns_app = name == MAIN

@@ -52,7 +52,7 @@ from bot.frontends.discord.training_end import TrainingEnd
 from bot.frontends.discord.trainings import TrainingDesk
 from bot.frontends.discord.versions import VersionDesk
 from bot.replies.changes import Change
-from bot.replies.conversation import Platform
+from bot.replies.incoming import Platform
 from bot.training.decisions import Decision
 
 _AUTHENTICATION_FAILED = 4004  # the gateway's close code

@@ -52,8 +52,8 @@ class Listener:
         self._handle = ""
 
     async def run(self) -> None:
-        """Listen until cancelled; returns where X does not let the app."""
-        if not self._client.can_post or not self._persona:
+        """Listen until cancelled; returns where the account answers nobody, or X does not let the app."""
+        if self._mentions.silent_because is not None:
             return
         while True:
             wait_s = 0.0

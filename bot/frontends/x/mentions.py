@@ -39,7 +39,7 @@ from bot.replies.addressing import calling_nobody
 from bot.replies.answers import Said
 from bot.replies.conversation import Answer, Conversation
 from bot.replies.incoming import Incoming, Platform
-from bot.replies.mentions import GONE, MOST_TRIES, Mentions, MentionState, Noted, Wants
+from bot.replies.mentions import GONE, Mentions, MentionState, Noted, Wants
 from bot.replies.pace import LONGEST, pace
 from bot.replies.summons import TOO_OLD, author_left_alone_because, left_alone_because
 from bot.tweets.costs import Call, Ledger
@@ -47,7 +47,6 @@ from bot.tweets.x_api import XClient
 from bot.tweets.x_mentions import Author, Mention, MentionPage
 
 _PAGES = 8  # of one reading: X gives out the newest 800 mentions
-_LAG = timedelta(minutes=5)  # after which the own timeline shows what was posted, as with posts
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 log = structlog.get_logger(__name__)
@@ -100,10 +99,9 @@ class XMentions:
             self.wake()
 
     async def run(self) -> None:
-        """Read and answer until cancelled. Says so and returns where the account has no keys or no persona."""
-        if not self._client.can_post or not self._settings.persona:
-            missing = "keys" if self._settings.persona else "persona"
-            log.warning("mentions are not answered", account=self.account, reason=f"the account has no {missing}")
+        """Read and answer until cancelled. Says so and returns where the account answers nobody."""
+        if self.silent_because is not None:
+            log.warning("mentions are not answered", account=self.account, reason=self.silent_because)
             return
         await self.recover()
         while True:
@@ -112,6 +110,15 @@ class XMentions:
                 async with asyncio.timeout(max(0.0, (look_at - self._clock()).total_seconds())):
                     await self._bell.wait()
             self._bell.clear()
+
+    @property
+    def silent_because(self) -> str | None:
+        """Why the account answers nobody; None where it does."""
+        if not self._settings.persona:
+            return "the account has no persona"
+        if not self._client.can_post:
+            return "the account has no keys"
+        return "the account is paused" if self._settings.paused else None
 
     async def recover(self) -> None:
         """At start: what was cut off while it was being sent is looked for on X."""
@@ -172,7 +179,7 @@ class XMentions:
     async def hear(self, page: MentionPage) -> None:
         """Put these on record and keep the words of those that wait."""
         assert self._client.own_id is not None  # whoever can post has one
-        waiting = await self._mentions.record(page.mentions, self._client.own_id)
+        waiting = await self._mentions.record(page.mentions, self._client.own_id, self._ours)
         self._heard |= {mention.id: mention for mention in page.mentions if mention.id in waiting}
 
     # Answering
@@ -222,7 +229,9 @@ class XMentions:
         if not await self._is_answerable(mention):  # its author may have had an answer or left since
             return
         incoming = await self._incoming(mention)
-        await self._conversation.not_delivered(Platform.X, mention.id)  # one that was made was never handed to X
+        await self._conversation.not_delivered(
+            Platform.X, self._message_id(mention.id)
+        )  # one that was made was never handed to X
         try:
             answer = await self._conversation.answer(incoming)
         except (Refused, UnknownPersona) as error:
@@ -242,7 +251,7 @@ class XMentions:
         assert self._client.own_id is not None
         return Incoming(
             Platform.X,
-            message_id=mention.id,
+            message_id=self._message_id(mention.id),
             channel_id=self.account,
             author_id=mention.author_id,
             text=mention.said_without(self._client.own_id),
@@ -286,6 +295,12 @@ class XMentions:
             self._said = ""
             log.info("a mention was answered", account=self.account, mention=mention.id)
 
+    def _message_id(self, mention_id: str) -> str:
+        """Under which the mention is on record as a message: one post may call several accounts of ours, and each of
+        them answers it.
+        """
+        return f"{self.account} {mention_id}"
+
     def _resource(self, mention_id: str) -> str:
         return f"reply {self.account} {mention_id}"
 
@@ -301,37 +316,46 @@ class XMentions:
     async def _note_failure(self, noted: Noted, call: Call, error: XError) -> None:
         refused = isinstance(error, XPostRefused)
         if (isinstance(error, XUnreachable) and error.outcome_unknown) or (refused and noted.tries):
-            if refused:
+            if refused:  # an earlier try may be why X refuses another one
                 await call.settle(0, Decimal(0))
-            await self._mentions.doubt(noted.id, str(error))  # an earlier try may be why X refuses another one
+            await self._mentions.doubt(noted.id, str(error), declined=refused)
             return
         await call.settle(0, Decimal(0))
         if refused or type(error) is XError:  # X's no, or one that it does not explain
             await self._mentions.leave(noted.id, str(error))
         else:
             await self._mentions.not_taken(noted.id, str(error))
-        await self._conversation.not_delivered(Platform.X, noted.id)
+        await self._conversation.not_delivered(Platform.X, self._message_id(noted.id))
 
     # What became of a reply
 
     async def _settle_doubts(self) -> None:
         """Look at the account's own timeline for replies whose fate is not known."""
         for noted in await self._mentions.in_state(MentionState.UNKNOWN):
-            reply_id = await self.reads.find_reply(noted.id)
-            if reply_id is not None:
+            if noted.rests(self._clock()):
+                continue
+            found = await self.reads.find_reply(noted.id)
+            if found.reply_id is not None:
                 await self._charged(noted.id)  # before the doubt is over: after a crash it is done again
-                incoming = Incoming(Platform.X, noted.id, self.account, "")
-                await self._conversation.delivered(incoming, reply_id)
-                await self._mentions.answered(noted.id, reply_id)
+                incoming = Incoming(Platform.X, self._message_id(noted.id), self.account, "")
+                await self._conversation.delivered(incoming, found.reply_id)
+                await self._mentions.answered(noted.id, found.reply_id)
                 log.info("a reply whose answer was missing stands on X", account=self.account, mention=noted.id)
-            elif self._clock() - (noted.sending_since or _LONG_AGO) >= _LAG:
-                await self._conversation.not_delivered(Platform.X, noted.id)
-                await self._ledger.not_charged(self._resource(noted.id))
-                if noted.tries < MOST_TRIES:
-                    await self._mentions.not_there(noted.id)
-                    self._read_after = _LONG_AGO if noted.id not in self._heard else self._read_after
-                else:
-                    await self._mentions.leave(noted.id, noted.reason or "X does not take a reply to it")
+            elif noted.may_be_missed(self._clock()):
+                await self._give_up(noted, found.is_whole)
+
+    async def _give_up(self, noted: Noted, is_certain: bool) -> None:
+        """The own timeline does not show the reply: hand it over once more where that can't be a second one."""
+        if is_certain:
+            await self._conversation.not_delivered(Platform.X, self._message_id(noted.id))
+            await self._ledger.not_charged(self._resource(noted.id))
+        if noted.declined:
+            await self._mentions.leave(noted.id, noted.reason or "X does not take a reply to it")
+        elif self._clock() - noted.seen_at >= TOO_OLD or not is_certain:
+            await self._mentions.leave(noted.id, f"no reply to it is known to have reached X: {noted.reason}")
+        else:
+            await self._mentions.not_there(noted.id)
+            self._read_after = _LONG_AGO if noted.id not in self._heard else self._read_after
 
     async def _tidy(self) -> None:
         """Once: let go of what the ledger still holds of calls at which a process before this one was cut off."""
