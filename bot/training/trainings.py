@@ -280,9 +280,9 @@ class Trainings:
         return policy.Outlook(decision, Pace.by(await self._table.earlier()).of(seen + new_tweets), coming)
 
     async def _new_tweets(self, newest: Manifest) -> int:
-        """Tweets that the version has not seen: what was stored after it was made, where most of what it was made of was
-        stored before. Else that may be among what came later: a version that came with the project, say, is older than
-        the database that its tweets are read into.
+        """Tweets that the version has not seen: what was stored after it was made, where most of its own were stored
+        before. Else its own may be among these: a version that came with the project, say, is older than the database
+        that its tweets are read into.
         """
         stored = await self._store.new_since(newest.handles, newest.tweets_read_at)
         kept = sum([(await self._store.counts(handle)).kept for handle in newest.handles]) if stored else 0
