@@ -36,6 +36,7 @@ from bot.tweets.x_oauth2 import SCOPES
 
 READING_POSTS = ("fetch", "mention", "look")  # purposes in the ledger whose units are posts, or nearly all of them
 _LABEL = "Label the account as automated and name bot and operator in its bio (docs/x.md)."
+_DAY_HOURS = 24.0
 LEAST_DISK = 2 * 2**30  # bytes; a base with its graph is half of it
 
 
@@ -317,6 +318,12 @@ def _x(config: Config, environment: Mapping[str, str]) -> Iterator[Finding]:
     if not settings.i_have_permission_to_train:
         text = "Fetching to train is off until [x] i_have_permission_to_train is true. An own archive needs none."
         yield Finding("x", Grade.NOTE, text)
+    elif settings.check_posts == "off" or not 0 < settings.check_interval_hours <= _DAY_HOURS:
+        text = (
+            "X wants what was deleted there gone from here within a day, and these settings do not see to that. Let "
+            "check_interval_hours be 24 at most and more than 0, and check_posts something else than off."
+        )
+        yield Finding("[x] check_interval_hours", Grade.NOTE, text)
     yield from _mentions(settings)
 
 

@@ -220,6 +220,20 @@ async def test_a_database_of_the_first_schema_comes_through_whole(path: Path) ->
     assert not any("before" in name for name in names)
 
 
+async def test_what_was_said_on_x_before_is_on_record_for_its_account(path: Path) -> None:
+    """The answer that was on its way in an older version is found under its new name."""
+    columns = "platform, message_id, channel_id, author_id, state, received_at"
+    async with Database(path, steps=STEPS[:6]) as database, database.transaction() as transaction:
+        for platform, channel in (("x", "harbour"), ("discord", "5")):
+            await transaction.run(
+                f"INSERT INTO messages ({columns}) VALUES (?, '7', ?, '1', 'sending', '2026-01-01')",
+                (platform, channel),
+            )
+    async with Database(path) as database:
+        rows = await database.all("SELECT platform, message_id FROM messages ORDER BY platform")
+    assert [tuple(row) for row in rows] == [("discord", "7"), ("x", "harbour 7")]
+
+
 @pytest.mark.parametrize(
     ("table", "columns"),
     [

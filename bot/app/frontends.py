@@ -52,6 +52,7 @@ class OnX:
 
 
 async def open_on_x(stack: AsyncExitStack, rooms: Rooms, retraining: Bell) -> OnX:
+    """Everything that works on X, on clients that the stack closes; `retraining` rings when tweets were stored."""
     config, settings = rooms.config, rooms.config.x
     accounts = x_accounts(settings)
     clients = {name: await stack.enter_async_context(open_x(config, rooms.database, name)) for name in accounts}
@@ -116,6 +117,7 @@ async def _listener(stack: AsyncExitStack, rooms: Rooms, mentions: XMentions, cl
 
 
 def discord_frontend(rooms: Rooms, purchases: Purchases, collector: Collector | None) -> DiscordFrontend:
+    """Discord's front end. Raises `ConfigError` without a token."""
     settings = rooms.config.discord
     token = secret(settings.token_env)
     if token is None:
@@ -166,6 +168,7 @@ async def sync_commands(rooms: Rooms) -> list[str]:
 
 
 async def open_web_page(stack: AsyncExitStack, rooms: Rooms, purchases: Purchases) -> WebFrontend | None:
+    """The web page, which the stack closes; None where it is off. The log says which front ends are off."""
     config = rooms.config
     if not config.discord.enabled:
         log.info("Discord is off: [discord] enabled is false")

@@ -1,10 +1,5 @@
 """What was said to an account of ours on X, and what became of it: rows without anybody's words.
 
-waiting -> sending -> answered
-        -> left alone, with the reason       -> unknown    X's answer is missing; the own timeline is looked at
-                                             -> waiting    it is certain that X has not got the reply
-                                             -> left alone X said no for good
-
 A mention is on record before it is answered, so a second delivery is silent. Its words are kept in memory only; after a
 restart X is asked again for those that wait. Whoever wants no answers is named in `opt_outs` alone.
 """
@@ -13,74 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from bot.config import X
-from bot.database import Database, Row, Transaction
+from bot.database import Database, Transaction
 from bot.replies.incoming import Platform
+from bot.replies.mention import MentionState, Noted, Wants, read_noted
 from bot.replies.opt_outs import WANTS_NO_ANSWERS, OptOuts
 from bot.replies.summons import Circumstances, is_opt_out, summons
 from bot.tweets.x_mentions import Mention
 
+__all__ = ["MentionState", "Mentions", "Noted", "Wants", "count_mentions", "recent_mentions"]
+
 KNOWN_FOR = timedelta(days=30)  # whoever was answered is not looked up again for so long
-LAG = timedelta(minutes=5)  # after which the own timeline shows what was posted, as with posts
-LONGEST_PAUSE = timedelta(hours=1)  # between two tries to hand over one reply
 GONE = "X shows it no more"
 _READ = "x-mentions-read"  # a mark: the newest mention that was read, by account
-
-
-class MentionState(StrEnum):
-    """Where a mention is on its way to an answer."""
-
-    WAITING = "waiting"
-    SENDING = "sending"  # a reply was handed to X, no answer yet
-    ANSWERED = "answered"
-    LEFT_ALONE = "left alone"
-    UNKNOWN = "unknown"  # a reply was handed to X, and whether it stands there is looked up
-
-
-class Wants(StrEnum):
-    """What a mention is to be answered with."""
-
-    ANSWER = "answer"
-    CONFIRMATION = "confirmation"  # its author wants no more answers, and is told once that there will be none
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """A mention on record."""
-
-    account: str  # of ours
-    id: str  # X's
-    seen_at: datetime  # UTC
-    state: MentionState
-    wants: Wants
-    reason: str | None
-    sending_since: datetime | None  # UTC
-    tries: int  # to hand over a reply; of the last one or of none of them it is known that it came to nothing
-    reply_id: str | None
-    declined: bool = False  # X has said no to the last try, while what became of an earlier one was not known
-
-    def rests(self, now: datetime) -> bool:
-        """Of one in doubt: whether it is too early to look at the own timeline once more.
-
-        It is looked at for some minutes after a try, until it must have caught up. Before the next try it is looked at
-        again, after a pause that is twice as long each time.
-        """
-        passed = now - (self.sending_since or self.seen_at)
-        return LAG <= passed < self.patience
-
-    def may_be_missed(self, now: datetime) -> bool:
-        """Whether a reply that the own timeline does not show will not come there any more."""
-        return now - (self.sending_since or self.seen_at) >= self.patience
-
-    @property
-    def patience(self) -> timedelta:
-        """How long after the last try a reply is given up that the own timeline does not show."""
-        doublings = min(max(self.tries - 1, 0), 10)
-        return min(LAG * (1 << doublings), LONGEST_PAUSE)
 
 
 class Mentions:
@@ -156,7 +98,7 @@ class Mentions:
                 "SELECT * FROM x_mentions WHERE account = ? AND mention_id = ?", (self.account, mention.id)
             )
         assert row is not None
-        return _noted(row)
+        return read_noted(row)
 
     # What is known
 
@@ -166,7 +108,7 @@ class Mentions:
             "SELECT * FROM x_mentions WHERE account = ? AND state = ? ORDER BY length(mention_id), mention_id",
             (self.account, state),
         )
-        return [_noted(row) for row in rows]
+        return [read_noted(row) for row in rows]
 
     async def circumstances(self, mention: Mention, own_id: str, ours: frozenset[str], settings: X) -> Circumstances:
         """What decides whether that one is answered."""
@@ -293,7 +235,7 @@ _ON_THE_WAY = (MentionState.SENDING, MentionState.UNKNOWN)
 async def recent_mentions(database: Database, limit: int = 20) -> list[Noted]:
     """The newest mentions of all accounts, the newest first."""
     rows = await database.all("SELECT * FROM x_mentions ORDER BY seen_at DESC, mention_id DESC LIMIT ?", (limit,))
-    return [_noted(row) for row in rows]
+    return [read_noted(row) for row in rows]
 
 
 async def count_mentions(database: Database) -> dict[str, Counter[str]]:
@@ -311,19 +253,4 @@ async def _opted_out(transaction: Transaction, author_id: str) -> bool:
     return (
         await transaction.one("SELECT 1 FROM opt_outs WHERE platform = ? AND author_id = ?", (Platform.X, author_id))
         is not None
-    )
-
-
-def _noted(row: Row) -> Noted:
-    return Noted(
-        account=row["account"],
-        id=row["mention_id"],
-        seen_at=datetime.fromisoformat(row["seen_at"]),
-        state=MentionState(row["state"]),
-        wants=Wants(row["wants"]),
-        reason=row["reason"],
-        sending_since=datetime.fromisoformat(row["sending_since"]) if row["sending_since"] else None,
-        tries=row["tries"],
-        reply_id=row["reply_id"],
-        declined=bool(row["declined"]),
     )

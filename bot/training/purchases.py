@@ -21,15 +21,16 @@ from typing import Protocol
 import structlog
 
 from bot.database import Database, Row
-from bot.errors import MockingbirdError, NotPermitted, PriceExceeded, Refused, UnknownHandle, UsageError, XRateLimited
+from bot.errors import MockingbirdError, PriceExceeded, Refused, UsageError, XRateLimited
 from bot.training.news import News
+from bot.training.offers import Offers, fetching
 from bot.training.purchase import Purchase, PurchaseState, estimates_as_json, estimates_of, expecting, most_of
 from bot.training.purchase_table import PurchaseTable
 from bot.training.record import Training
 from bot.tweets.blocked import require_free
-from bot.tweets.collecting import Collector, Estimate
+from bot.tweets.collecting import Collector
 from bot.tweets.costs import Ledger, dollars
-from bot.tweets.store import Basis, TweetStore
+from bot.tweets.store import TweetStore
 from bot.tweets.timeline_reading import Progress
 from bot.tweets.tweet import normalise_handle
 from bot.tweets.x_api import PAGE_SIZE
@@ -63,10 +64,9 @@ class Purchases:
     ) -> None:
         """`collector` None: X is off. `clock` gives UTC."""
         self._database = database
-        self._store = store
         self._ledger = ledger
         self._trainings = trainings
-        self._collector = collector
+        self._offers = Offers(store, ledger, collector)
         self._clock = clock
         self._table = PurchaseTable(database, clock)
         self._news = News()
@@ -79,7 +79,7 @@ class Purchases:
     @property
     def is_on(self) -> bool:
         """Whether anything can be fetched from X."""
-        return self._collector is not None
+        return self._offers.is_on
 
     async def needed(self, handles: Sequence[str], name: str | None, cause: str, requested_by: str) -> Purchase | None:
         """The purchase that a training of these accounts calls for; None where it can do with what is stored.
@@ -88,10 +88,10 @@ class Purchases:
         followed and has probably posted since. Raises what `request` does.
         """
         names = _names(handles)
-        stored = [handle for handle in names if await self._is_stored(handle)]
-        if self._collector is None:  # the training room says what is missing
+        stored = [handle for handle in names if await self._offers.is_stored(handle)]
+        if not self.is_on:  # the training room says what is missing
             return None
-        if len(stored) == len(names) and not await self._has_news(self._collector, names):
+        if len(stored) == len(names) and not await self._offers.have_news(names):
             return None
         return await self.request(names, name, cause, requested_by)
 
@@ -101,15 +101,15 @@ class Purchases:
         Raises `NotPermitted`, `UsageError`, `BudgetExceeded`, and what `Collector.estimate` raises.
         """
         names = _names(handles)
-        collector = self._on()
+        self._offers.collector()  # where X is off, nothing further is asked
         await require_free(self._database, names)
         self._trainings.check_name(names, name)
-        wanted = await self._to_fetch(names)
+        wanted = await self._offers.to_fetch(names)
         if not wanted:
             raise UsageError("These are invented accounts, so there is nothing of them on X.")
-        look_up = sum([await collector.look_up_price(handle) for handle in wanted], Decimal(0))
+        look_up = await self._offers.look_up_price(wanted)
         await self._ledger.check(look_up, "Looking up")
-        estimates = [] if look_up else await self._estimates(wanted)
+        estimates = [] if look_up else await self._offers.estimates(wanted)
         state = PurchaseState.ASKED if look_up else PurchaseState.PRICED
         return await self.purchase(await self._table.add(names, name, cause, requested_by, state, estimates))
 
@@ -125,9 +125,7 @@ class Purchases:
 
     async def can_fetch(self, handles: Sequence[str]) -> bool:
         """Whether there may be something to fetch for these accounts: X is on and permitted, and they are real."""
-        if self._collector is None or not self._collector.is_permitted:
-            return False
-        return bool(await self._to_fetch(handles))
+        return await self._offers.can_fetch(handles)
 
     # Agreeing
 
@@ -138,7 +136,7 @@ class Purchases:
         purchase = await self.purchase(number)
         try:
             self._require_today(purchase)
-            estimates = await self._estimates(await self._to_fetch(purchase.handles))
+            estimates = await self._offers.estimates(await self._offers.to_fetch(purchase.handles))
         except MockingbirdError as error:
             await self._step(number, PurchaseState.LOOKING, PurchaseState.FAILED, reason=str(error))
         except BaseException:  # cut off, or a fault of ours: it can be agreed to once more
@@ -155,7 +153,7 @@ class Purchases:
         purchase = await self.purchase(number)
         if purchase.state is PurchaseState.PRICED:
             self._require_today(purchase)
-            await self._ledger.check(most_of(purchase.estimates), _what(purchase.handles))
+            await self._ledger.check(most_of(purchase.estimates), fetching(purchase.handles))
             agreed = str(purchase.spent + purchase.most)
             if await self._step(number, PurchaseState.PRICED, PurchaseState.FETCHING, at_most=agreed):
                 self._bell.set()
@@ -250,7 +248,9 @@ class Purchases:
         while True:
             spent = await self._ledger.spent_on(purchase.handles, purchase.created_at)
             try:
-                await self._on().fetch(handle, tell, None if purchase.agreed is None else purchase.agreed - spent)
+                await self._offers.collector().fetch(
+                    handle, tell, None if purchase.agreed is None else purchase.agreed - spent
+                )
             except XRateLimited as error:
                 if error.resets_at is None:
                     raise
@@ -268,9 +268,9 @@ class Purchases:
         Raises `BudgetExceeded` and what `Collector.estimate` raises.
         """
         progress = self._progress.get(purchase.id)
-        first, *others = [await self._on().estimate(handle) for handle in handles]
+        first, *others = [await self._offers.collector().estimate(handle) for handle in handles]
         estimates = [expecting(first, max(progress.read if progress else 0, PAGE_SIZE)), *others]
-        await self._ledger.check(most_of(estimates), _what(handles))
+        await self._ledger.check(most_of(estimates), fetching(handles))
         spent = await self._ledger.spent_on(purchase.handles, purchase.created_at)
         await self._step(
             purchase.id,
@@ -285,42 +285,6 @@ class Purchases:
         await self._step(purchase.id, state, PurchaseState.LEARNING, training_id=training.id)
 
     # What is stored
-
-    def _on(self) -> Collector:
-        if self._collector is None:
-            raise NotPermitted(
-                "Nothing can be fetched: X is off. Set [x] enabled = true (docs/x.md), or import the archive of the "
-                "account's owner (`mockingbird import`)."
-            )
-        return self._collector
-
-    async def _is_stored(self, handle: str) -> bool:
-        try:
-            return (await self._store.counts(handle)).downloaded > 0
-        except UnknownHandle:
-            return False
-
-    async def _to_fetch(self, handles: Sequence[str]) -> list[str]:
-        """Those that can be on X at all."""
-        known = await self._store.handles()
-        bases = {handle: await self._store.basis(handle) for handle in handles if handle in known}
-        return [handle for handle in handles if bases.get(handle) is not Basis.INVENTED]
-
-    async def _has_news(self, collector: Collector, handles: Sequence[str]) -> bool:
-        """Whether one of these stored accounts is followed and was left in the middle, or has probably posted since."""
-        if not collector.is_permitted:
-            return False
-        followed = set(await collector.handles()) & set(await self._to_fetch(handles))
-        for handle in followed:
-            if await collector.look_up_price(handle) or (await collector.estimate(handle)).posts:
-                return True
-        return False
-
-    async def _estimates(self, handles: Sequence[str]) -> list[Estimate]:
-        """What fetching these will cost. Raises `BudgetExceeded` when it does not fit under the cap."""
-        estimates = [await self._on().estimate(handle) for handle in handles]
-        await self._ledger.check(most_of(estimates), _what(handles))
-        return estimates
 
     def _require_today(self, purchase: Purchase) -> None:
         if purchase.created_at.date() != self._clock().astimezone(UTC).date():
@@ -337,9 +301,8 @@ class Purchases:
         created_at = datetime.fromisoformat(row["created_at"])
         state = PurchaseState(row["state"])
         look_up = Decimal(0)
-        if state is PurchaseState.ASKED and self._collector is not None:
-            wanted = await self._to_fetch(handles)
-            look_up = sum([await self._collector.look_up_price(handle) for handle in wanted], Decimal(0))
+        if state is PurchaseState.ASKED:
+            look_up = await self._offers.look_up_price(await self._offers.to_fetch(handles))
         return Purchase(
             id=row["id"],
             handles=handles,
@@ -353,7 +316,7 @@ class Purchases:
             spent=await self._ledger.spent_on(handles, created_at),
             month=await self._ledger.month_total(),
             cap=self._ledger.monthly_budget,
-            can_do_without=all([await self._is_stored(handle) for handle in handles]),
+            can_do_without=all([await self._offers.is_stored(handle) for handle in handles]),
             progress=self._progress.get(row["id"]),
             pauses_until=self._pauses.get(row["id"]),
             agreed=Decimal(row["at_most"]) if row["at_most"] else None,
@@ -367,7 +330,3 @@ def _names(handles: Sequence[str]) -> tuple[str, ...]:
     if not names:
         raise UsageError("Name at least one account to learn from, for example nasa.")
     return names
-
-
-def _what(handles: Sequence[str]) -> str:
-    return f"Fetching {', '.join(f'@{handle}' for handle in handles)}"

@@ -280,9 +280,12 @@ class Trainings:
         return policy.Outlook(decision, Pace.by(await self._table.earlier()).of(seen + new_tweets), coming)
 
     async def _new_tweets(self, newest: Manifest) -> int:
-        """Tweets that the version has not seen. What was stored after it was made may still be what it was made of:
-        a version that came with the project, say, is older than the database that its tweets are read into.
+        """Tweets that the version has not seen: what was stored after it was made, where most of its own were stored
+        before. Else its own may be among these: a version that came with the project, say, is older than the database
+        that its tweets are read into.
         """
         stored = await self._store.new_since(newest.handles, newest.tweets_read_at)
-        kept = [(await self._store.counts(handle)).kept for handle in newest.handles] if stored else []
-        return min(stored, max(0, sum(kept) - sum(count.kept for count in newest.counts)))
+        kept = sum([(await self._store.counts(handle)).kept for handle in newest.handles]) if stored else 0
+        seen = sum(count.kept for count in newest.counts)
+        was_made_here = 2 * (kept - stored) >= seen  # what is missing of it was deleted since
+        return stored if was_made_here else min(stored, max(0, kept - seen))

@@ -151,7 +151,9 @@ class Forecast:
         return Outlook(scheduled, others, end, runs_out(month.left, usd_a_day, now))
 
     async def plans(self) -> list[FetchPlan]:
-        """When each account that is followed is fetched, and what that costs."""
+        """When each account that is followed is fetched, and what that costs; none where nothing is on schedule."""
+        if not self._is_fetching:
+            return []
         share = await self._affordable()
         rows = await self._database.all(f"SELECT * FROM accounts WHERE {ON_SCHEDULE} ORDER BY handle")
         return [await self._plan(row, share) for row in rows]
@@ -165,7 +167,7 @@ class Forecast:
         """When these accounts will have posted so many more tweets that can be learned; None where that takes more than
         a year, and where none of them is fetched on schedule.
         """
-        if not (self._settings.enabled and self._settings.i_have_permission_to_train and self._least):
+        if not self._is_fetching:
             return None
         rows = await self._database.all(f"SELECT handle FROM accounts WHERE {ON_SCHEDULE}")
         fetched = sorted({row["handle"] for row in rows} & {*handles})
@@ -180,7 +182,7 @@ class Forecast:
     async def _plan(self, row: Row, share: Decimal) -> FetchPlan:
         posts = await rate(self._database, row["handle"])
         fetched_at, planned = (_moment(row[name]) for name in ("fetched_at", "next_fetch_at"))
-        next_at = next_fetch(fetched_at, planned, self._least) if fetched_at and self._least else None
+        next_at = next_fetch(fetched_at, planned, self._least) if fetched_at else None
         usd = usd_a_month(posts, self._prices.post_read)
         return FetchPlan(row["handle"], posts, interval(posts, share, self._least), next_at, usd)
 
@@ -188,6 +190,10 @@ class Forecast:
         month = await self._ledger.month()
         usd_a_day = (await followed(self._database)).posts_a_day * self._prices.post_read
         return affordable(month.left_for_reading, usd_a_day, days_left(self._clock()))
+
+    @property
+    def _is_fetching(self) -> bool:
+        return self._settings.enabled and self._settings.i_have_permission_to_train and bool(self._least)
 
     @property
     def _least(self) -> timedelta:

@@ -6,7 +6,6 @@ An answer is parsed and freed of every key that came back in it; what refusals m
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from yarl import URL
 
 from bot.errors import ConfigError
 from bot.tweets.x_bodies import TWEET, Vocabulary
-from bot.tweets.x_refusals import Answer, broken_connection, refusal
+from bot.tweets.x_refusals import Answer, broken_connection, parsed, refusal
 from bot.tweets.x_windows import Who, Windows
 
 API_BASE = "https://api.x.com"
@@ -174,18 +173,11 @@ class ReroutedClient(AsyncClient):  # type: ignore[misc]  # tweepy publishes no 
             raise broken_connection(error, host, writes) from error
         for key in (*self._keys.values, *(self._login.seen if self._login else ())):
             text = text.replace(key, "…")
-        return Answer(response.status, response.headers, response.content_type, _parsed(text), host, writes), text
+        return Answer(response.status, response.headers, response.content_type, parsed(text), host, writes), text
 
 
 def _bearer(token: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
 
 
 def web_address(api_base: str) -> str:

@@ -10,13 +10,15 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from bot.loopback.openapi import OpenAPIContract
-from tests.x_month.audit import faults, summary
-from tests.x_month.month import DAY, MONTH, Size, live, month
+from tests.x_month.audit import faults, faults_of_posting, ledger_of, summary
+from tests.x_month.month import DAY, MONTH, SHORT, Size, live, month
+from tests.x_month.weather import MENTIONS, POST
 
 SEED = int(os.environ.get("MOCKINGBIRD_TEST_SEED", "1"))
 MEMORY = Path("/dev/shm")  # no disk has to be waited for, and a killed process loses nothing of it
@@ -48,6 +50,19 @@ async def test_two_bad_days_leave_nothing_lost_said_twice_or_paid_unseen(
     folder: Path, contract: OpenAPIContract | None
 ) -> None:
     assert await lived(folder, DAY, contract) == []
+
+
+@pytest.mark.slow
+async def test_where_money_is_short_reads_stop_and_posts_go_on(folder: Path, contract: OpenAPIContract | None) -> None:
+    """The ledger is equal to the bill but for reads of which nobody could ask again what they cost."""
+    async with month(folder, SEED, SHORT, contract) as world:
+        await live(world, SHORT)
+        assert [*await faults_of_posting(world), *world.x.violations] == []
+        done = [request.route for request in world.x.requests if request.status in (200, 201)]
+        after_the_last_reading = done[len(done) - done[::-1].index(MENTIONS) :]
+        assert after_the_last_reading.count(POST) > 20
+        ledger = await ledger_of(world)
+        assert ledger.spent - ledger.unanswered <= world.x.bill() <= ledger.spent <= Decimal(SHORT.cap)
 
 
 @pytest.mark.slow

@@ -279,7 +279,7 @@ async def test_what_is_on_its_way_is_waited_for_and_what_was_cut_off_is_not(
     place: Town, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is deleted as long as its id may still come; a process that died while sending holds nothing up."""
-    monkeypatch.setattr("bot.replies.conversation._LOOKS", 2)
+    monkeypatch.setattr("bot.replies.messages._LOOKS", 2)
     post = await place.posts.propose("main", "nell")
     await place.posts.approve(post.id, "web")
     outbox, part = await on_its_way(place.database, place.takedowns._clock, post.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -71,9 +71,12 @@ class Size:
     kills: int
     outages: int
     mishaps: int
+    cap: str = "150.00"  # US dollars a month
+    reserve: str = "40.00"  # of it: for posting
 
 
 DAY = Size(days=1.5, mentions=100, kills=10, outages=2, mishaps=4)
+SHORT = replace(DAY, cap="5.00", reserve="4.70")  # of money: main reads for a while, the others never
 MONTH = Size(days=30, mentions=2_000, kills=200, outages=32, mishaps=80)
 
 
@@ -94,14 +97,13 @@ class World:
 
 
 @asynccontextmanager
-async def month(
-    folder: Path, seed: int, size: Size, contract: OpenAPIContract | None = None, prices_cap: str = "150.00"
-) -> AsyncIterator[World]:
+async def month(folder: Path, seed: int, size: Size, contract: OpenAPIContract | None = None) -> AsyncIterator[World]:
     """The world at the beginning."""
     chance, clock = random.Random(seed), FakeClock(BEGIN)
     shelf_with(folder / "models", *(settings.persona for settings in SETTINGS.values()))
     async with LoopbackX(HANDLES.values(), contract, clock=clock, limits={"POST /2/tweets": 12}) as x:
-        plan = Plan(folder, f"{seed}", x.api_base, SETTINGS, _keys(x), Decimal(prices_cap), timeout_s=10.0)
+        cap, reserve = Decimal(size.cap), Decimal(size.reserve)
+        plan = Plan(folder, f"{seed}", x.api_base, SETTINGS, _keys(x), cap, reserve, timeout_s=10.0)
         service, end = Service(plan), BEGIN + timedelta(days=size.days)
         people = People(x, [*HANDLES.values()], _moments(chance, size.mentions, BEGIN, end), chance)
         weather = Weather(x, BEGIN + timedelta(hours=2), end, size.outages, size.mishaps, chance)

@@ -59,6 +59,7 @@ class Plan:
     settings: Mapping[str, X]  # by account
     keys: Mapping[str, XKeys]  # likewise
     cap: Decimal  # US dollars a month
+    reserve: Decimal  # of it: for posting
     timeout_s: float  # for one request, in real time
 
     @property
@@ -146,7 +147,7 @@ async def _accounts(
 ) -> list[Callable[[], Awaitable[datetime]]]:
     """What takes turns, wired as in the service, and recovered as it does at its start."""
     database = await stack.enter_async_context(Database(plan.database))
-    ledger = Ledger(database, Prices(), plan.cap, clock, Budget(plan.cap, reserve=plan.cap / 4))
+    ledger = Ledger(database, Prices(), plan.cap, clock, Budget(plan.cap, reserve=plan.reserve))
     posts = Posts(database, speaker, SAMPLING, 2, plan.settings, clock)
     shelf = Shelf(plan.folder / "models")
     conversation = Conversation(database, shelf, speaker, Generation(drafts=1), Replies(), clock)

@@ -31,6 +31,7 @@ from bot.errors import (
     XPostRefused,
     XUnreachable,
 )
+from bot.frontends.x.doubts import Doubts
 from bot.frontends.x.mention_reads import MentionReads
 from bot.frontends.x.sending import to_its_end
 from bot.frontends.x.waiting import SOON, wait_after
@@ -78,13 +79,13 @@ class XMentions:
         self._ours = ours
         self._clock = clock
         self.reads = MentionReads(client, ledger, self.account, settings.persona, owns_app, clock)
+        self._doubts = Doubts(mentions, conversation, ledger, self.reads, settings.persona, clock)
         self._every = timedelta(minutes=settings.mentions_every_minutes)
         self._heard: dict[str, Mention] = {}  # those that wait, by id
         self._bell = asyncio.Event()
         self._read_after = _LONG_AGO
         self._send_after = _LONG_AGO
         self._is_streamed = False
-        self._is_tidy = False
         self._said = ""  # the last trouble in the log, so that it stands there once
 
     def wake(self) -> None:
@@ -128,7 +129,7 @@ class XMentions:
     async def turn(self) -> datetime:
         """Settle what is in doubt, read if it is time to, answer what waits; the moment (UTC) of the next look."""
         await self._try(self._settle_doubts)
-        await self._tidy()
+        await self._doubts.tidy()
         if self._read_after <= self._clock():
             await self._try(self._read, reading=True)
         await self._try(self._answer_waiting)
@@ -228,10 +229,8 @@ class XMentions:
                 return
         if not await self._is_answerable(mention):  # its author may have had an answer or left since
             return
-        incoming = await self._incoming(mention)
-        await self._conversation.not_delivered(
-            Platform.X, self._message_id(mention.id)
-        )  # one that was made was never handed to X
+        incoming = await self._incoming(mention, noted)
+        await self._conversation.not_delivered(Platform.X, noted.message_id)  # one that was made was never handed to X
         try:
             answer = await self._conversation.answer(incoming)
         except (Refused, UnknownPersona) as error:
@@ -247,11 +246,11 @@ class XMentions:
             return
         await self._send(mention, noted, text, incoming, answer)
 
-    async def _incoming(self, mention: Mention) -> Incoming:
+    async def _incoming(self, mention: Mention, noted: Noted) -> Incoming:
         assert self._client.own_id is not None
         return Incoming(
             Platform.X,
-            message_id=self._message_id(mention.id),
+            message_id=noted.message_id,
             channel_id=self.account,
             author_id=mention.author_id,
             text=mention.said_without(self._client.own_id),
@@ -274,7 +273,7 @@ class XMentions:
         answer: Answer | None = None,
     ) -> None:
         """Hand a reply to X within the cap and write down what became of it, even when cancelled meanwhile."""
-        price, resource = self._ledger.prices.summoned_reply, self._resource(mention.id)
+        price, resource = self._ledger.prices.summoned_reply, noted.resource
         bystanders = (mention.carried | mention.named | self._ours) - {mention.author_id, self._client.own_id}
         try:
             async with self._ledger.hold(
@@ -294,15 +293,6 @@ class XMentions:
         else:
             self._said = ""
             log.info("a mention was answered", account=self.account, mention=mention.id)
-
-    def _message_id(self, mention_id: str) -> str:
-        """Under which the mention is on record as a message: one post may call several accounts of ours, and each of
-        them answers it.
-        """
-        return f"{self.account} {mention_id}"
-
-    def _resource(self, mention_id: str) -> str:
-        return f"reply {self.account} {mention_id}"
 
     async def _note_success(
         self, mention_id: str, reply_id: str, text: str, incoming: Incoming | None, answer: Answer | None
@@ -325,44 +315,10 @@ class XMentions:
             await self._mentions.leave(noted.id, str(error))
         else:
             await self._mentions.not_taken(noted.id, str(error))
-        await self._conversation.not_delivered(Platform.X, self._message_id(noted.id))
+        await self._conversation.not_delivered(Platform.X, noted.message_id)
 
     # What became of a reply
 
     async def _settle_doubts(self) -> None:
-        """Look at the account's own timeline for replies whose fate is not known."""
-        for noted in await self._mentions.in_state(MentionState.UNKNOWN):
-            if noted.rests(self._clock()):
-                continue
-            found = await self.reads.find_reply(noted.id)
-            if found.reply_id is not None:
-                await self._charged(noted.id)  # before the doubt is over: after a crash it is done again
-                incoming = Incoming(Platform.X, self._message_id(noted.id), self.account, "")
-                await self._conversation.delivered(incoming, found.reply_id)
-                await self._mentions.answered(noted.id, found.reply_id)
-                log.info("a reply whose answer was missing stands on X", account=self.account, mention=noted.id)
-            elif noted.may_be_missed(self._clock()):
-                await self._give_up(noted, found.is_whole)
-
-    async def _give_up(self, noted: Noted, is_certain: bool) -> None:
-        """The own timeline does not show the reply: hand it over once more where that can't be a second one."""
-        if is_certain:
-            await self._conversation.not_delivered(Platform.X, self._message_id(noted.id))
-            await self._ledger.not_charged(self._resource(noted.id))
-        if noted.declined:
-            await self._mentions.leave(noted.id, noted.reason or "X does not take a reply to it")
-        elif self._clock() - noted.seen_at >= TOO_OLD or not is_certain:
-            await self._mentions.leave(noted.id, f"no reply to it is known to have reached X: {noted.reason}")
-        else:
-            await self._mentions.not_there(noted.id)
-            self._read_after = _LONG_AGO if noted.id not in self._heard else self._read_after
-
-    async def _tidy(self) -> None:
-        """Once: let go of what the ledger still holds of calls at which a process before this one was cut off."""
-        if not self._is_tidy and not await self._mentions.in_state(MentionState.UNKNOWN):
-            await self._ledger.nothing_in_doubt("reply", self.account)
-            self._is_tidy = True
-
-    async def _charged(self, mention_id: str) -> None:
-        price, resource = self._ledger.prices.summoned_reply, self._resource(mention_id)
-        await self._ledger.charged("reply", self._settings.persona, price, resource, self.account)
+        async for mention_id in self._doubts.settle():
+            self._read_after = _LONG_AGO if mention_id not in self._heard else self._read_after
