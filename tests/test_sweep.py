@@ -8,10 +8,27 @@ from pathlib import Path
 from bot.app import now
 from bot.app.rooms import open_rooms
 from bot.app.upkeep import sweep
-from bot.config import Config, Paths
+from bot.config import Config, Paths, X, XAccount
 from bot.replies.answers import Said
 from bot.replies.incoming import Incoming, Platform
+from bot.replies.post import PostState
 from bot.replies.servers import ServerSettings
+
+
+async def test_a_sweep_expires_posts_of_accounts_without_keys_and_of_accounts_gone_from_the_settings(
+    tmp_path: Path,
+) -> None:
+    """Nothing runs for these accounts that would."""
+    paths = Paths(data=tmp_path / "data", models=tmp_path / "models", examples=tmp_path / "examples")
+    async with open_rooms(Config(paths=paths, x=X(enabled=True, accounts={"second": XAccount()}))) as rooms:
+        drafted = await rooms.posts.submit("main", "nell", "v1", 1, "Fog again.", 0.9, "ann")
+        approved = await rooms.posts.submit("second", "nell", "v1", 1, "The lamp is lit.", 0.9, "ann")
+        await rooms.posts.approve(approved.id, "ann")
+        async with rooms.database.transaction() as transaction:
+            await transaction.run("UPDATE posts SET expires_at = ?", (now().isoformat(),))
+    async with open_rooms(Config(paths=paths)) as rooms:
+        await sweep(rooms)
+        assert [(await rooms.posts.post(each.id)).state for each in (drafted, approved)] == [PostState.EXPIRED] * 2
 
 
 async def test_a_sweep_forgets_servers_and_answers_after_the_configured_days(tmp_path: Path) -> None:

@@ -144,8 +144,11 @@ async def keep_sweeping(rooms: Rooms, bell: Bell) -> None:
 
 
 async def sweep(rooms: Rooms) -> None:
-    """Forget what has been kept long enough: servers that removed the bot, what was said, and who had asked for it."""
+    """Let go of what has been kept long enough: posts that nobody sends, also on an account that has no keys or is gone
+    from the settings, servers that removed the bot, what was said, and who had asked for it.
+    """
     config, conversation = rooms.config, rooms.conversation
+    await rooms.posts.expire()
     gone = await conversation.servers.forget_those_gone(Platform.DISCORD, config.discord.forget_server_after_days)
     if gone:
         log.info("servers that removed the bot are forgotten", servers=gone)

@@ -73,13 +73,13 @@ class Shown:
 
     @property
     def can_be_refused(self) -> bool:
-        """Whether a person can still keep it from going out."""
-        return self.post.state in (PostState.DRAFTED, PostState.APPROVED) and not self.taken
+        """Whether a person can still keep it from going out; of a thread that was held up, the rest of it."""
+        return self.post.state in (PostState.DRAFTED, PostState.APPROVED)
 
     @property
     def can_be_deleted(self) -> bool:
         """Whether something of it stands on X that can be taken back."""
-        in_place = self.post.state in (PostState.SENT, PostState.REFUSED) and self.standing
+        in_place = self.post.state in (PostState.SENT, PostState.REFUSED, PostState.APPROVED) and self.standing
         return bool(in_place) and self.post.delete_wanted_by is None
 
     def price(self, prices: Prices) -> Decimal:

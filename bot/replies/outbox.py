@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 
 from bot.database import Database, Row, Transaction
 from bot.replies.post import Part, Post, PostState, read_parts, read_post
-from bot.replies.posts import OVER_TIME
 from bot.replies.published import Published
 from bot.replies.recognising import id_at
 from bot.replies.similar import SaidBefore
@@ -52,15 +51,6 @@ class Outbox:
                 "UPDATE posts SET state = 'approved' WHERE state = 'sending' AND account = ?", (self.account,)
             )
         return unknown
-
-    async def expire(self) -> int:
-        """Let go of what has waited too long and of which X has nothing; how many."""
-        async with self.database.transaction() as transaction:
-            return await transaction.run(
-                "UPDATE posts SET state = 'expired', reason = ? WHERE state IN ('drafted', 'approved') "
-                f"AND account = ? AND expires_at <= ? AND NOT {_STANDS}",
-                (OVER_TIME, self.account, self._now()),
-            )
 
     async def last_turn(self) -> datetime | None:
         """When the schedule last had something proposed; None when it never had."""
@@ -171,6 +161,14 @@ class Outbox:
             )
             await transaction.run(
                 "UPDATE posts SET state = ?, reason = ?, sent_at = NULL WHERE id = ?", (state, reason, part.post_id)
+            )
+
+    async def held_up(self, part: Part, reason: str) -> None:
+        """The cap does not let the part out for now; what X has of the post stands, and the rest goes on later."""
+        async with self.database.transaction() as transaction:
+            await transaction.run(
+                "UPDATE posts SET state = 'approved', reason = ? WHERE id = ? AND state IN ('approved', 'sending')",
+                (reason, part.post_id),
             )
 
     async def declined_before(self, part: Part, reason: str) -> None:

@@ -8,21 +8,20 @@ down.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 # X's page on rate limits, August 2026: 300 requests in 15 minutes for a user. Half of it is left to pages and restarts.
 SHORTEST = timedelta(minutes=15) / 150
 LONGEST = timedelta(hours=1)  # to which a tight budget makes the interval longer
 
 
-def pace(every: timedelta, spent: Decimal, cap: Decimal, now: datetime) -> timedelta:
-    """The time between two looks: `every`, made longer by how far the money spent (US dollars of the `cap`) is ahead
-    of the month, up to an hour, and never so short that X's window would be used up.
+def pace(every: timedelta, spent: float, now: datetime) -> timedelta:
+    """The time between two looks: `every`, made longer by how far the money spent (the share of a cap) is ahead of the
+    month, up to an hour, and never so short that X's window would be used up.
     """
     every = max(every, SHORTEST)
-    if not cap or every >= LONGEST:
+    if every >= LONGEST:
         return every
-    ahead = float(spent / cap) / share_of_month(now)
+    ahead = spent / share_of_month(now)
     return min(max(every, every * ahead), LONGEST)
 
 

@@ -33,6 +33,7 @@ __all__ = ["Part", "Post", "PostState", "Posts"]
 
 REPLACED = "another draft took its place"
 OVER_TIME = "it waited too long"
+STOPPED = "it was stopped half sent"
 
 
 class Posts:
@@ -191,6 +192,18 @@ class Posts:
         """The moment to come (UTC) that somebody has written down for that account. Raises `Refused`."""
         return moment_to_come(text, self.zone_of(account), self._clock())
 
+    # --- Expiring ---
+
+    async def expire(self) -> int:
+        """Let go of what has waited too long and of which X has nothing, whatever became of its account; how many."""
+        async with self._database.transaction() as transaction:
+            return await transaction.run(
+                "UPDATE posts SET state = 'expired', reason = ? WHERE state IN ('drafted', 'approved') "
+                "AND expires_at <= ? AND NOT EXISTS "
+                "(SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL)",
+                (OVER_TIME, self._clock().isoformat()),
+            )
+
     # --- Deciding ---
 
     async def edit(self, number: int, text: str, by: str, seen: str | None = None) -> Post:
@@ -236,9 +249,11 @@ class Posts:
         return await self.post(number)
 
     async def refuse(self, number: int, by: str, reason: str | None = None) -> Post:
-        """The post will not go out, even where it was approved already. Raises `Refused` when it is too late."""
-        nothing_sent = "NOT EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL)"
-        changed = await self._refuse(number, by, reason, f"state IN ('drafted', 'approved') AND {nothing_sent}")
+        """The post will not go out, even where it was approved already; of a thread that was held up, the rest of it.
+
+        Raises `Refused` when it is too late.
+        """
+        changed = await self._refuse(number, by, reason, "state IN ('drafted', 'approved')")
         post = await self.post(number)
         if not changed:
             raise _decided_already(post)
@@ -254,7 +269,8 @@ class Posts:
         return changed == 1
 
     async def delete(self, number: int, by: str) -> Post:
-        """What stands on X of this post is taken back at the account's next turn, for the price of a deletion each.
+        """What stands on X of this post is taken back at the account's next turn, for the price of a deletion each; the
+        rest of a thread that was held up does not go out.
 
         Raises `Refused` when nothing of it is known to stand there.
         """
@@ -262,10 +278,12 @@ class Posts:
         self._settings(post.account)  # one that the settings name no more has no keys to delete with
         async with self._database.transaction() as transaction:
             changed = await transaction.run(
-                "UPDATE posts SET delete_wanted_by = ? WHERE id = ? AND state IN ('sent', 'refused') AND EXISTS "
+                "UPDATE posts SET delete_wanted_by = ?, reason = CASE state WHEN 'approved' THEN ? ELSE reason END, "
+                "state = CASE state WHEN 'approved' THEN 'refused' ELSE state END "
+                "WHERE id = ? AND state IN ('sent', 'refused', 'approved') AND EXISTS "
                 "(SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL "
                 "AND deleted_at IS NULL)",
-                (by, number),
+                (by, STOPPED, number),
             )
         if not changed:
             raise Refused(f"Post {number} is {post.state}, and nothing of it is known to stand on X. Look at the list.")

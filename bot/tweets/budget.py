@@ -61,6 +61,13 @@ class Budget:
             return Limit("[x] reserve_for_posting_usd", spent.in_all, self.cap, kept)
         return None
 
+    def share_spent(self, account: str, spent: Spent) -> float:
+        """Of the cap that is nearer to its end for this account: that of all, or its own."""
+        limits = [(spent.in_all, self.cap)]
+        if account in self.accounts:
+            limits.append((spent.accounts.get(account, Decimal(0)), self.accounts[account]))
+        return max((float(usd / cap) for usd, cap in limits if cap), default=0.0)
+
     def passed(self, spent: Decimal) -> list[float]:
         """The shares at which to warn that are spent by now, the smallest first."""
         return [share for share in sorted(self.warn_at) if self.cap and spent >= self.cap * Decimal(str(share))]

@@ -323,6 +323,11 @@ class Ledger:
         """US dollars since the first of this month, UTC; calls under way count with the most that they can cost."""
         return _spent(await self.database.all(_LINES.format(""), (self._this_month(),))).in_all
 
+    async def share_spent(self, account: str) -> float:
+        """Of the cap, or of the account's own budget where more of that is gone, since the first of this month, UTC."""
+        rows = await self.database.all(_LINES.format(""), (self._this_month(),))
+        return self.budget.share_spent(account, _spent(rows))
+
     async def spent_on(self, handles: Iterable[str], since: datetime) -> Decimal:
         """US dollars that these accounts have cost since then, calls under way at their most."""
         names = list(handles)

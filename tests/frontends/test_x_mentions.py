@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -507,6 +508,19 @@ async def test_at_the_cap_reads_stop_before_replies_do(tmp_path: Path, x: Loopba
         assert len([request for request in x.requests if request.route == MENTIONS]) == requests
         assert (await stage.states(), len(said(x))) == ([ANSWERED], 1)
         assert x.bill() == await stage.ledger.month_total()
+
+
+async def test_an_account_that_spends_its_own_budget_too_fast_reads_mentions_less_often(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    """Also where the cap of all accounts is far away."""
+    looks = []
+    for own in (None, "0.50"):
+        async with stage_at(tmp_path / f"{own}.db", x, clock, own=own) as nell:
+            async with nell.ledger.hold("post", "nell", Decimal("0.30"), "A post") as call:
+                await call.settle(1, Decimal("0.30"))
+            looks.append(await nell.frontend.turn() - clock.now)
+    assert looks == [timedelta(minutes=5), timedelta(hours=1)]
 
 
 async def test_where_nothing_is_left_to_look_people_up_only_those_who_are_known_are_answered(

@@ -17,6 +17,7 @@ from PIL import Image
 from bot.config import X
 from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX, Moment, XRefusal
+from bot.replies.desk import Shown
 from bot.replies.pictures import keep_picture
 from bot.replies.posts import PostState
 from tests.cut_off import cut_off
@@ -115,6 +116,53 @@ async def test_a_thread_cut_off_anywhere_is_on_x_once(
                 assert await stage.ledger.month_total() == x.bill()
         if not was_under_way:
             return
+
+
+async def test_a_thread_that_the_cap_holds_up_goes_on_once_there_is_room(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    async with x_stage(tmp_path / "stage.db", x, clock, ONE, cap="0.04") as stage:
+        post = await stage.approved(THREAD)
+        await stage.turn()
+        assert len(published(x)) == 2
+        held_up = await stage.posts.post(post.id)
+        assert held_up.state is PostState.APPROVED
+        assert "monthly_budget_usd" in (held_up.reason or "")
+        clock.advance(days=32)
+        await stage.turn()
+        assert published(x) == await parts_of(stage, post.id)
+        assert await stage.state(post.id) is PostState.SENT
+
+
+async def test_a_thread_that_is_held_up_half_sent_can_be_stopped_and_deleted(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    async with x_stage(tmp_path / "stage.db", x, clock, ONE, cap="0.04") as stage:
+        post = await stage.approved(THREAD)
+        await stage.turn()
+        stopped = await stage.posts.refuse(post.id, "ann", "enough")
+        standing = len(published(x))
+        assert (stopped.state, standing > 0) == (PostState.REFUSED, True)
+        clock.advance(days=32)
+        await stage.turn()
+        assert len(published(x)) == standing
+        await stage.posts.delete(post.id, "ann")
+        await stage.turn()
+        assert (published(x), await stage.state(post.id)) == ([], PostState.DELETED)
+
+
+async def test_deleting_a_thread_that_is_held_up_half_sent_stops_it(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    async with x_stage(tmp_path / "stage.db", x, clock, ONE, cap="0.04") as stage:
+        post = await stage.approved(THREAD)
+        await stage.turn()
+        shown = Shown.of(await stage.posts.post(post.id), tuple(await stage.posts.parts(post.id)))
+        assert (shown.can_be_refused, shown.can_be_deleted) == (True, True)
+        await stage.posts.delete(post.id, "ann")
+        clock.advance(days=32)
+        await stage.turn()
+        assert (published(x), await stage.state(post.id)) == ([], PostState.DELETED)
 
 
 # In doubt

@@ -68,13 +68,14 @@ async def stage_at(
     texts: tuple[str, ...] = (),
     cap: str = "20.00",
     reserve: str = "0",
+    own: str | None = None,
     replies: Replies | None = None,
 ) -> AsyncIterator[Stage]:
-    """An account on the database at `path`, as in a service that was just started."""
+    """An account on the database at `path`, as in a service that was just started; `own` is its own monthly budget."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(path))
         client = await stack.enter_async_context(XClient(keys_of(x, handle), x.api_base))
-        budget = Budget(Decimal(cap), reserve=Decimal(reserve))
+        budget = Budget(Decimal(cap), {account: Decimal(own)} if own else {}, Decimal(reserve))
         speaker, ledger = FakeSpeaker(texts), Ledger(database, Prices(), Decimal(cap), clock, budget)
         models = path.parent / "models"
         shelf = Shelf(models) if models.is_dir() else shelf_with(models, "nell", "crumb")

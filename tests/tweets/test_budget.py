@@ -80,6 +80,15 @@ async def test_what_posting_has_cost_is_no_longer_kept_for_it(database: Database
         await paid(costs, "fetch", "0.001")
 
 
+async def test_what_is_spent_is_told_of_the_cap_that_is_nearer_to_its_end(database: Database, clock: FakeClock) -> None:
+    costs = ledger(database, clock, Budget(Decimal(10), {"second": Decimal(2)}))
+    await paid(costs, "post", "4.00")
+    await paid(costs, "post", "1.00", "second")
+    assert await costs.share_spent("main") == await costs.share_spent("unnamed") == 0.5
+    await paid(costs, "post", "0.50", "second")
+    assert (await costs.share_spent("main"), await costs.share_spent("second")) == (0.55, 0.75)
+
+
 async def test_an_account_stops_at_its_own_cap_and_the_others_go_on(database: Database, clock: FakeClock) -> None:
     costs = ledger(database, clock, Budget(Decimal(5), {"second": Decimal("0.030")}))
     await paid(costs, "post", "0.015", "second")

@@ -192,7 +192,7 @@ class ApprovalDesk:
         if others or rest:
             view.add_item(PostMenu(others, rest))
         content = texts.queue(shown, len(waiting), verdict)
-        if shown and shown.can_be_refused and self._ledger is not None:
+        if shown and shown.can_be_refused and not shown.taken and self._ledger is not None:
             month, cap = await self._ledger.month_total(), self._ledger.monthly_budget
             content += f"\n{texts.price(shown, self._ledger.prices, month, cap)}"
         content += f"\n{texts.SURELY}" if is_asked else ""

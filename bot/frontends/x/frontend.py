@@ -96,7 +96,7 @@ class XFrontend:
 
     async def turn(self) -> datetime:
         """Propose if it is time to, send what may be sent; the moment (UTC) of the next look."""
-        await self._outbox.expire()
+        await self._posts.expire()
         due = await self._proposal_due()
         if due is not None and due <= self._clock():
             await self._propose()

@@ -173,8 +173,8 @@ class XMentions:
             await self._mentions.read_up_to(newest)
         for mention_id in asked_before - self._heard.keys():
             await self._mentions.leave(mention_id, GONE)
-        spent, now = await self._ledger.month_total(), self._clock()
-        paced = pace(self._every, spent, self._ledger.monthly_budget, now)
+        spent, now = await self._ledger.share_spent(self.account), self._clock()
+        paced = pace(self._every, spent, now)
         self._read_after = now + (LONGEST if self._is_streamed else paced)
 
     async def hear(self, page: MentionPage) -> None:

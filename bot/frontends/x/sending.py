@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.errors import XError, XPostRefused, XUnreachable
+from bot.errors import BudgetExceeded, XError, XPostRefused, XUnreachable
 from bot.replies.outbox import Outbox
 from bot.replies.pictures import read_picture
 from bot.replies.post import Part, Post
@@ -42,12 +42,16 @@ class Sender:
             media_ids = await self._picture(post, part)
             price = price_of_sending(part.text, self._ledger.prices)
             account = self._outbox.account
-            async with self._ledger.hold(
-                "post", post.persona, price, part.name, resource=part.name, account=account
-            ) as call:
-                if not await self._outbox.take(part):
-                    return False
-                await self._deliver(post, part, call, price, media_ids)
+            try:
+                async with self._ledger.hold(
+                    "post", post.persona, price, part.name, resource=part.name, account=account
+                ) as call:
+                    if not await self._outbox.take(part):
+                        return False
+                    await self._deliver(post, part, call, price, media_ids)
+            except BudgetExceeded as error:
+                await self._outbox.held_up(part, str(error))
+                raise
         return True
 
     async def take_back(self) -> None:
