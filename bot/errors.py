@@ -151,6 +151,10 @@ class XPostRefused(XError):
     """X did not publish this text and will not; another may pass."""
 
 
+class XDuplicate(XPostRefused):
+    """The account has said this before, and X publishes no text twice; other words may pass."""
+
+
 class XUnreachable(XError):
     """X can't be reached or does not answer as X does; worth trying again later."""
 

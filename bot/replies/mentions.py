@@ -15,7 +15,8 @@ from bot.database import Database, Transaction
 from bot.replies.incoming import Platform
 from bot.replies.mention import MentionState, Noted, Wants, read_noted
 from bot.replies.opt_outs import WANTS_NO_ANSWERS, OptOuts
-from bot.replies.summons import Circumstances, is_opt_out, summons
+from bot.replies.opting_out import opt_out_language
+from bot.replies.summons import Circumstances, summons
 from bot.tweets.x_mentions import Mention
 
 __all__ = ["MentionState", "Mentions", "Noted", "Wants", "count_mentions", "recent_mentions"]
@@ -76,7 +77,7 @@ class Mentions:
         return waiting
 
     async def _note(self, mention: Mention, ours: Collection[str]) -> Noted:
-        wants_none = is_opt_out(mention.text) and not mention.is_retweet and mention.author_id not in ours
+        wants_none = opt_out_language(mention.text) and not mention.is_retweet and mention.author_id not in ours
         async with self._database.transaction() as transaction:
             opted_out = await _opted_out(transaction, mention.author_id)
             await transaction.run(

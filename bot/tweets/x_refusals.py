@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from bot.errors import XCreditsDepleted, XError, XKeysRefused, XPostRefused, XRateLimited, XUnreachable
+from bot.errors import XCreditsDepleted, XDuplicate, XError, XKeysRefused, XPostRefused, XRateLimited, XUnreachable
 
 CONSOLE = "the developer console (console.x.com)"
 USER_KEYS = "the four variables that [x] consumer_key_env, consumer_secret_env, access_token_env and " \
@@ -125,7 +125,7 @@ _FORBIDDEN: tuple[tuple[str, str, type[XError], str], ...] = (
         f"X does not accept a bearer token for this (403); set {USER_KEYS}.",
     ),
     (
-        "", "duplicate content", XPostRefused,
+        "", "duplicate content", XDuplicate,
         "This account has posted this text before, so X did not publish it again (403); choose another draft.",
     ),
     (

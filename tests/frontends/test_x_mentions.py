@@ -394,6 +394,44 @@ async def test_cut_off_anywhere_an_opt_out_is_honoured_and_confirmed_once(tmp_pa
             break
 
 
+async def test_two_people_who_say_stop_in_one_second_are_both_told(x: LoopbackX, nell: Stage) -> None:
+    """In other words, since X takes no text twice; and each of them once."""
+    for handle in ("ada", "bob", "weather_bot"):
+        x.post_as(handle, "@Nell stop")
+    await nell.frontend.turn()
+    assert await nell.states() == [ANSWERED] * 3
+    assert len(set(said(x))) == 3
+    assert {post.reply_to for post in x.timeline("Nell")} == {noted.id for noted in await nell.noted()}
+    assert x.bill() == await nell.ledger.month_total()
+
+
+async def test_where_x_has_every_wording_a_stop_is_honoured_in_silence(x: LoopbackX, nell: Stage) -> None:
+    x.post_as("ada", "@Nell stop")
+    x.fail_next(POST, XRefusal.DUPLICATE, 100)
+    await nell.frontend.turn()
+    assert await nell.reasons() == ["X has every wording of the confirmation already"]
+    assert await nell.conversation.opt_outs.has("x", x.account("ada").id)
+
+
+async def test_a_confirmation_that_x_calls_a_repetition_after_a_lost_answer_is_not_said_in_other_words(
+    x: LoopbackX, clock: FakeClock, nell: Stage
+) -> None:
+    x.post_as("ada", "@Nell stop")
+    x.fail_next(POST, XRefusal.GATEWAY_TIMEOUT)
+    x.fail_next(POST, XRefusal.DUPLICATE, 100)
+    for _ in range(6):
+        await nell.frontend.turn()
+        clock.advance(minutes=6)
+    assert await nell.states() == [LEFT_ALONE]
+    assert [request.route for request in x.requests].count(POST) == 2
+
+
+async def test_the_confirmation_is_in_the_language_of_the_words(x: LoopbackX, nell: Stage) -> None:
+    x.post_as("ada", "@Nell Lass mich in Ruhe!")
+    await nell.frontend.turn()
+    assert [text.partition(" (")[0] for text in said(x)] == ["Wie gewünscht antwortet dir dieses Konto nicht mehr"]
+
+
 async def test_a_stop_that_is_not_meant_for_the_account_is_honoured_in_silence(x: LoopbackX, nell: Stage) -> None:
     bob = x.post_as("bob", "hello")
     x.post_as("ada", "@bob @Nell stop", reply_to=bob.id)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from bot.replies.summons import is_bot, is_opt_out
+from bot.generation.length import weighted_length
+from bot.replies.opting_out import confirmations, opt_out_language
+from bot.replies.summons import is_bot
+from bot.tweets.languages import language as detected
 from bot.tweets.x_mentions import Author, read_mention
 
 POST = {"id": "9", "author_id": "7", "created_at": "2026-11-01T12:00:00Z", "conversation_id": "5"}
@@ -28,7 +33,7 @@ BOB = {"start": 6, "end": 10, "username": "bob", "id": "2"}
     ],
 )  # fmt: skip
 def test_these_words_mean_no_more_answers(text: str) -> None:
-    assert is_opt_out(text)
+    assert opt_out_language(text) is not None
 
 
 @pytest.mark.parametrize(
@@ -45,7 +50,28 @@ def test_these_words_mean_no_more_answers(text: str) -> None:
     ],
 )  # fmt: skip
 def test_these_words_mean_something_else(text: str) -> None:
-    assert not is_opt_out(text)
+    assert opt_out_language(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("stop", "en"), ("@Nell stop replying to me", "en"), ("Stopp!", "de"),
+        ("Hör auf, mir zu antworten", "de"), ("arrête s’il te plaît", "fr"), ("deja de responderme", "es"),
+        ("pare de me responder", "pt"), ("smettila", "it"), ("dur", "tr"), ("przestań", "pl"),
+        ("хватит, пожалуйста", "ru"), ("やめて", "ja"), ("不要回复我", "zh"), ("그만해", "ko"), ("توقف من فضلك", "ar"),
+    ],
+)  # fmt: skip
+def test_whoever_wants_no_answers_is_told_so_in_the_language_of_these_words(text: str, language: str) -> None:
+    """In several wordings, of which none is another language's or too long; the last ones are English."""
+    asked_at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    wordings, english = confirmations(language, asked_at), confirmations("en", asked_at)
+    assert opt_out_language(text) == language
+    assert wordings[-len(english) :] == english
+    assert len(set(wordings)) == len(wordings) >= 3
+    assert all("2026-11-01 12:00:00 UTC" in each and weighted_length(each) <= 280 for each in wordings)
+    own = wordings[: -len(english)] or wordings
+    assert all(detected(each.partition("(")[0]) == language for each in own)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from bot.errors import (
     MockingbirdError,
     Refused,
     UnknownPersona,
+    XDuplicate,
     XError,
     XPostRefused,
     XUnreachable,
@@ -41,6 +42,7 @@ from bot.replies.answers import Said
 from bot.replies.conversation import Answer, Conversation
 from bot.replies.incoming import Incoming, Platform
 from bot.replies.mentions import GONE, Mentions, MentionState, Noted, Wants
+from bot.replies.opting_out import ENGLISH, confirmations, opt_out_language
 from bot.replies.pace import LONGEST, pace
 from bot.replies.summons import TOO_OLD, author_left_alone_because, left_alone_because
 from bot.tweets.costs import Call, Ledger
@@ -260,9 +262,21 @@ class XMentions:
         )
 
     async def _confirm(self, mention: Mention, noted: Noted) -> None:
-        """Tell somebody once that there will be no more answers. The time makes each text another one, as X asks."""
-        at = f"{mention.created_at:%Y-%m-%d %H:%M:%S}"
-        await self._send(mention, noted, f"As you asked at {at} UTC, this account will not reply to you again.")
+        """Tell somebody once that there will be no more answers, in other words where X has these already. After a try
+        that is in doubt there are no other words: these may have been its.
+        """
+        for text in confirmations(opt_out_language(mention.text) or ENGLISH, mention.created_at):
+            if not await self._is_known_to_x(mention, noted, text) or noted.tries:
+                return
+        await self._mentions.leave(mention.id, "X has every wording of the confirmation already")
+
+    async def _is_known_to_x(self, mention: Mention, noted: Noted, text: str) -> bool:
+        """Send it; whether X takes it for a repetition."""
+        try:
+            await self._send(mention, noted, text)
+        except XDuplicate:
+            return True
+        return False
 
     async def _send(
         self,
@@ -272,7 +286,10 @@ class XMentions:
         incoming: Incoming | None = None,
         answer: Answer | None = None,
     ) -> None:
-        """Hand a reply to X within the cap and write down what became of it, even when cancelled meanwhile."""
+        """Hand a reply to X within the cap and write down what became of it, even when cancelled meanwhile.
+
+        Raises `XDuplicate` of a confirmation.
+        """
         price, resource = self._ledger.prices.summoned_reply, noted.resource
         bystanders = (mention.carried | mention.named | self._ours) - {mention.author_id, self._client.own_id}
         try:
@@ -290,6 +307,8 @@ class XMentions:
                 await to_its_end(self._note_success(mention.id, reply_id, text, incoming, answer))
         except XPostRefused as error:
             log.info("X refused a reply", account=self.account, mention=mention.id, reason=str(error))
+            if isinstance(error, XDuplicate) and noted.wants is Wants.CONFIRMATION:
+                raise
         else:
             self._said = ""
             log.info("a mention was answered", account=self.account, mention=mention.id)
@@ -311,7 +330,8 @@ class XMentions:
             await self._mentions.doubt(noted.id, str(error), declined=refused)
             return
         await call.settle(0, Decimal(0))
-        if refused or type(error) is XError:  # X's no, or one that it does not explain
+        has_other_words = isinstance(error, XDuplicate) and noted.wants is Wants.CONFIRMATION
+        if not has_other_words and (refused or type(error) is XError):  # X's no, or one that it does not explain
             await self._mentions.leave(noted.id, str(error))
         else:
             await self._mentions.not_taken(noted.id, str(error))
