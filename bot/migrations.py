@@ -448,4 +448,13 @@ STEPS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     ALTER TABLE x_mentions ADD COLUMN declined INTEGER NOT NULL DEFAULT 0;  -- 1: X has said no to the last try
     """,
+    # 9: what was replied on X, for as long as its persona is there: nothing like it is said again.
+    """
+    ALTER TABLE x_mentions ADD COLUMN reply_text TEXT;     -- as it was last handed to X; none of a confirmation
+    ALTER TABLE x_mentions ADD COLUMN reply_persona TEXT;  -- whose words these are
+    UPDATE x_mentions SET
+        reply_text = (SELECT text FROM answers WHERE platform = 'x' AND answer_id = reply_id),
+        reply_persona = (SELECT persona FROM answers WHERE platform = 'x' AND answer_id = reply_id)
+    WHERE reply_id IS NOT NULL;
+    """,
 )

@@ -234,6 +234,25 @@ async def test_what_was_said_on_x_before_is_on_record_for_its_account(path: Path
     assert [tuple(row) for row in rows] == [("discord", "7"), ("x", "harbour 7")]
 
 
+async def test_replies_on_x_of_an_older_version_are_known_by_their_words(path: Path) -> None:
+    """Confirmations have none."""
+    async with Database(path, steps=STEPS[:8]) as database, database.transaction() as transaction:
+        for number, wants in enumerate(("answer", "confirmation"), start=1):
+            await transaction.run(
+                "INSERT INTO x_mentions (account, mention_id, author_id, conversation_id, seen_at, state, wants, "
+                "reply_id) VALUES ('main', ?, '7', '5', '2026-01-01', 'answered', ?, ?)",
+                (str(number), wants, str(number + 10)),
+            )
+        await transaction.run(
+            "INSERT INTO answers (platform, answer_id, message_id, channel_id, server_id, persona, version, seed, text, "
+            "start, novelty, said_at) VALUES ('x', '11', 'main 1', 'main', '', 'nell', 'v1', 1, 'Fog.', '', 0.9, "
+            "'2026-01-01')"
+        )
+    async with Database(path) as database:
+        rows = await database.all("SELECT reply_text, reply_persona FROM x_mentions ORDER BY mention_id")
+    assert [tuple(row) for row in rows] == [("Fog.", "nell"), (None, None)]
+
+
 @pytest.mark.parametrize(
     ("table", "columns"),
     [

@@ -27,6 +27,7 @@ from bot.replies.opt_outs import OptOuts
 from bot.replies.quota import Quota
 from bot.replies.server_words import ServerWords
 from bot.replies.servers import Servers
+from bot.replies.similar import SaidBefore
 from bot.shelf.shelf import Shelf
 from bot.tweets.languages import language
 
@@ -59,6 +60,7 @@ class Conversation:
         self._settings = settings
         self._clock = clock
         self._in_flight: set[tuple[str, str]] = set()
+        self._said = SaidBefore()
         self.words = ServerWords(database, clock)
         self.servers = Servers(database, clock)
         self.channels = Channels(database)
@@ -189,10 +191,19 @@ class Conversation:
             version=version,
             on_partial=on_partial,
         )
-        best = drafts.drafts[0]
+        fit = drafts.drafts if incoming.platform is not Platform.X else await self._new(drafts.drafts)
+        best = fit[0]
         if incoming.in_its_language:  # the first time, the detector is loaded
-            best = await asyncio.to_thread(in_language_of, text, drafts.drafts, language)
+            best = await asyncio.to_thread(in_language_of, text, fit, language)
         return Answer(drafts.persona, drafts.version, best)
+
+    async def _new(self, drafts: Sequence[Draft]) -> Sequence[Draft]:
+        """Those that are like nothing that any account of ours has said on X. Raises `Refused` when there are none."""
+        async with self._database.transaction() as transaction:
+            new = [each for each in drafts if await self._said.like_what_was_said(transaction, each.text) is None]
+        if not new:
+            raise Refused("Everything that came to mind was said on X before, and X forbids saying the same again.")
+        return new
 
     async def _meant(self, incoming: Incoming) -> tuple[str, str | None, str]:
         """Who is to answer, as which version (None: the one in use), and what.

@@ -1,4 +1,4 @@
-"""What was said to an account of ours on X, and what became of it: rows without anybody's words.
+"""What was said to an account of ours on X, and what became of it: rows without anybody's words but our own.
 
 A mention is on record before it is answered, so a second delivery is silent. Its words are kept in memory only; after a
 restart X is asked again for those that wait. Whoever wants no answers is named in `opt_outs` alone.
@@ -16,6 +16,7 @@ from bot.replies.incoming import Platform
 from bot.replies.mention import MentionState, Noted, Wants, read_noted
 from bot.replies.opt_outs import WANTS_NO_ANSWERS, OptOuts
 from bot.replies.opting_out import opt_out_language
+from bot.replies.similar import SaidBefore
 from bot.replies.summons import Circumstances, summons
 from bot.tweets.x_mentions import Mention
 
@@ -35,6 +36,7 @@ class Mentions:
         self._database = database
         self._opt_outs = opt_outs
         self._clock = clock
+        self._said = SaidBefore()
 
     # Reading
 
@@ -174,14 +176,25 @@ class Mentions:
 
     # What becomes of it
 
-    async def take(self, mention_id: str) -> bool:
-        """Take one that waits for sending; False when it waits no more."""
-        return await self._move(
-            mention_id,
-            "state = 'sending', sending_since = ?, tries = tries + 1, reason = NULL",
-            (self._clock().isoformat(),),
-            (MentionState.WAITING,),
-        )
+    async def take(self, mention_id: str, saying: str | None = None, persona: str | None = None) -> bool:
+        """Take one that waits for sending; False when it waits no more, or is left alone since an account of ours has
+        said by now much what that persona is `saying` (None: the confirmation, which is the same for everybody).
+        """
+        async with self._database.transaction() as transaction:
+            like = await self._said.like_what_was_said(transaction, saying) if saying is not None else None
+            if like is not None:
+                await transaction.run(
+                    "UPDATE x_mentions SET state = 'left alone', reason = ? "
+                    "WHERE account = ? AND mention_id = ? AND state = 'waiting'",
+                    (f"the answer was much like {like}, and X forbids saying the same again", self.account, mention_id),
+                )
+                return False
+            taken = await transaction.run(
+                "UPDATE x_mentions SET state = 'sending', sending_since = ?, tries = tries + 1, reason = NULL, "
+                "reply_text = ?, reply_persona = ? WHERE account = ? AND mention_id = ? AND state = 'waiting'",
+                (self._clock().isoformat(), saying, persona, self.account, mention_id),
+            )
+        return taken == 1
 
     async def answered(self, mention_id: str, reply_id: str) -> None:
         """The reply stands on X."""

@@ -173,6 +173,11 @@ class Messages:
                 f"WHERE {one_of(personas)}",
                 personas,
             )
+            await transaction.run(
+                "UPDATE x_mentions SET reply_text = NULL, reply_persona = NULL "
+                f"WHERE {one_of(personas, 'reply_persona')}",
+                personas,
+            )
             await transaction.run(f"UPDATE channels SET persona = NULL WHERE {one_of(personas)}", personas)
             await transaction.run(f"DELETE FROM answers WHERE {one_of(personas)}", personas)
             await transaction.run(f"DELETE FROM guess_games WHERE {one_of(personas)}", personas)

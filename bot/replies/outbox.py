@@ -244,7 +244,7 @@ class Outbox:
         if like is not None:
             await transaction.run(
                 "UPDATE posts SET state = 'refused', reason = ? WHERE id = ?",
-                (f"It is much like post {like}, and X forbids saying the same again.", row["id"]),
+                (f"It is much like {like}, and X forbids saying the same again.", row["id"]),
             )
         return like is not None
 

@@ -132,7 +132,7 @@ class Posts:
         """Raises `Refused` when the text of post `number` (0: a new one) is like an earlier one."""
         like = await self._said.like_an_earlier_one(transaction, text, number)
         if like is not None:
-            raise Refused(f"That is much like post {like}, and X forbids saying the same again. Say something else.")
+            raise Refused(f"That is much like {like}, and X forbids saying the same again. Say something else.")
 
     # --- Looking ---
 

@@ -24,7 +24,12 @@ ALIKE = 0.6  # share of distinct words in both, of those in either
 FEWEST_WORDS = 6
 
 _STANDS = "EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL)"  # some of it does
-_POSTS = "SELECT id, text FROM posts WHERE id != ? AND ({}) ORDER BY id"
+# Posts, and replies to mentions. That somebody gets no more answers is said to each, and is no reply in this.
+_POSTS = (
+    "SELECT * FROM (SELECT 'post ' || id AS name, text FROM posts WHERE id != ? AND ({}) ORDER BY id) UNION ALL "
+    "SELECT 'the reply to ' || mention_id || ' on ' || account, reply_text FROM x_mentions "
+    "WHERE reply_text IS NOT NULL AND state != 'waiting'"
+)
 _COUNTED = _POSTS.format(f"state NOT IN ('refused', 'expired') OR {_STANDS}")
 _SAID = _POSTS.format(f"state IN ('sending', 'sent', 'unknown', 'deleted') OR {_STANDS}")
 
@@ -43,48 +48,53 @@ class Similar:
     """Compares texts, and remembers how each is taken apart."""
 
     def __init__(self) -> None:
-        self._known: dict[int, _TakenApart] = {}
+        self._known: dict[str, _TakenApart] = {}
 
-    def nearest(self, text: str, posts: Iterable[tuple[int, str]]) -> int | None:
-        """The number of a post that is alike, of these with their texts; None where the text is new beside all."""
-        new = _taken_apart(text)
-        return next((number for number, earlier in posts if _alike(new, self._of(number, earlier))), None)
+    def nearest(self, text: str, said: Iterable[tuple[str, str]]) -> str | None:
+        """The name of what is alike, of these with their texts; None where the text is new beside all. Texts that are
+        no longer among them are let go of.
+        """
+        texts, new = dict(said), _taken_apart(text)
+        self._known = {name: known for name, known in self._known.items() if name in texts}
+        return next((name for name, earlier in texts.items() if _alike(new, self._of(name, earlier))), None)
 
     def forget(self) -> None:
         """Let go of all texts."""
         self._known.clear()
 
-    def _of(self, number: int, text: str) -> _TakenApart:
-        known = self._known.get(number)
+    def _of(self, name: str, text: str) -> _TakenApart:
+        known = self._known.get(name)
         if known is None or known.text != text:
-            known = self._known[number] = _taken_apart(text)
+            known = self._known[name] = _taken_apart(text)
         return known
 
 
 class SaidBefore:
-    """The same over the table of posts, of all accounts. Asked within a transaction, so that no two say it at once."""
+    """The same over the tables of posts and of mentions, with our replies, of all accounts. Asked within a transaction,
+    so that no two say it at once.
+    """
 
     def __init__(self) -> None:
         self._similar = Similar()
 
-    async def like_an_earlier_one(self, transaction: Transaction, text: str, number: int = 0) -> int | None:
-        """The number of a post that the text is like: one that was said, is on its way, or waits; also one that was
-        refused, where it has the very same text. `number` is the post that has the text (0: none yet).
+    async def like_an_earlier_one(self, transaction: Transaction, text: str, number: int = 0) -> str | None:
+        """The post or reply that the text is like, such as "post 7": one that was said, is on its way, or waits; also a
+        post that was refused, where it has the very same text. `number` is the post that has the text (0: none yet).
         """
         same = await transaction.one("SELECT id FROM posts WHERE text = ? AND id != ?", (text, number))
-        return int(same["id"]) if same else await self._nearest(transaction, _COUNTED, text, number)
+        return f"post {same['id']}" if same else await self._nearest(transaction, _COUNTED, text, number)
 
-    async def like_what_was_said(self, transaction: Transaction, text: str, number: int) -> int | None:
-        """The number of another post that the text is like, of those that stand or stood on X, or may."""
+    async def like_what_was_said(self, transaction: Transaction, text: str, number: int = 0) -> str | None:
+        """Another post or reply that the text is like, of those that stand or stood on X, or may."""
         return await self._nearest(transaction, _SAID, text, number)
 
     def forget(self) -> None:
         """Let go of all texts."""
         self._similar.forget()
 
-    async def _nearest(self, transaction: Transaction, sql: str, text: str, number: int) -> int | None:
+    async def _nearest(self, transaction: Transaction, sql: str, text: str, number: int) -> str | None:
         rows = await transaction.all(sql, (number,))
-        return self._similar.nearest(text, [(row["id"], row["text"]) for row in rows])
+        return self._similar.nearest(text, [(row["name"], row["text"]) for row in rows])
 
 
 def are_alike(one: str, other: str) -> bool:

@@ -12,21 +12,26 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bot.config import Replies
+from bot.config import Replies, X
 from bot.doctor import Grade, usage
+from bot.errors import Refused
 from bot.forgetting.rooms import ConversationRoom
+from bot.generation.draft import Sampling
 from bot.loopback.x import LoopbackX, Moment, XAccount, XRefusal
 from bot.personas.takedown import Subject
 from bot.replies.incoming import Platform
-from bot.replies.mentions import MentionState
+from bot.replies.mentions import Mentions, MentionState
+from bot.replies.outbox import Outbox
+from bot.replies.posts import Posts, PostState
 from tests.cut_off import cut_off
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, FakeSpeaker
 from tests.frontends.x_mentions_stage import SETTINGS, Stage, stage_at
 from tests.tweets.desk import contracts
 
 POST = "POST /2/tweets"
 MENTIONS = "GET /2/users/:id/mentions"
 PEOPLE = "GET /2/users"
+FOG = "The fog came in from the sea and the lamp was lit before dark."
 ANSWERED, LEFT_ALONE = MentionState.ANSWERED, MentionState.LEFT_ALONE
 ACCOUNTS: list[XAccount | str] = ["Nell", "Crumb", "ada", "bob", XAccount("weather_bot", description="Rain or shine")]
 
@@ -135,7 +140,9 @@ async def test_two_accounts_that_one_post_calls_answer_it_once_each_over_restart
     for _ in range(3):
         async with (
             stage_at(tmp_path / "stage.db", x, clock, replies=patient) as first,
-            stage_at(tmp_path / "stage.db", x, clock, crumb, account="crumb", handle="Crumb", replies=patient) as other,
+            stage_at(
+                tmp_path / "stage.db", x, clock, crumb, account="crumb", handle="Crumb", replies=patient, texts=(FOG,)
+            ) as other,
         ):
             await first.frontend.turn()
             await other.frontend.turn()
@@ -353,6 +360,87 @@ async def test_what_was_said_during_a_long_downtime_is_left_alone(
         await stage.frontend.turn()
         assert await stage.states() == [ANSWERED, LEFT_ALONE, ANSWERED]
         assert (await stage.reasons())[1] == "it is older than a day"
+
+
+# Never the same twice
+
+FOG_AGAIN = "The fog came in from the sea and the lamp was lit before night."
+
+
+def list_of(stage: Stage, clock: FakeClock) -> Posts:
+    """The posts of the same database."""
+    return Posts(stage.database, FakeSpeaker(), Sampling(1.0, 1.0, 0, 10), 2, {"main": X(), "crumb": X()}, clock)
+
+
+async def test_what_is_like_a_post_of_any_account_is_not_replied(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    """Of several drafts another one is; where there is none the mention is left alone."""
+    texts = (FOG_AGAIN, "Rope and tar.", FOG_AGAIN, FOG)
+    async with stage_at(tmp_path / "stage.db", x, clock, texts=texts, drafts=2) as nell:
+        posts, outbox = list_of(nell, clock), Outbox(nell.database, "crumb", clock)
+        post = await posts.submit("crumb", "crumb", "v1", 1, FOG, 0.9, "ann")
+        await posts.approve(post.id, "ann")
+        part = await outbox.next_part(post.id)
+        assert part is not None
+        await outbox.take(part)
+        for handle in ("ada", "bob"):
+            x.post_as(handle, "@Nell hello")
+        await nell.frontend.turn()
+        assert said(x) == ["Rope and tar."]
+        assert await nell.states() == [ANSWERED, LEFT_ALONE]
+
+
+async def test_what_is_like_a_reply_on_any_account_is_neither_posted_nor_replied(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    """Also while nobody knows whether the reply stands on X."""
+    path = tmp_path / "stage.db"
+    async with stage_at(path, x, clock, texts=(FOG,)) as nell:
+        waiting = await list_of(nell, clock).submit("main", "nell", "v1", 1, FOG_AGAIN, 0.9, "ann")
+        await list_of(nell, clock).approve(waiting.id, "ann")
+        post = x.post_as("ada", "@Nell hello")
+        x.cut_next(POST, Moment.AFTER)
+        await nell.frontend.turn()
+        assert await nell.states() == [MentionState.UNKNOWN]
+        outbox = Outbox(nell.database, "main", clock)
+        part = await outbox.next_part(waiting.id)
+        assert part is not None
+        assert not await outbox.take(part)
+        assert (await list_of(nell, clock).post(waiting.id)).state is PostState.REFUSED
+        with pytest.raises(Refused, match=f"much like the reply to {post.id} on main"):
+            await list_of(nell, clock).submit("crumb", "crumb", "v1", 1, f"So: {FOG}", 0.9, "ann")
+    async with stage_at(
+        path, x, clock, X(persona="crumb", reply_to_mentions=True), account="crumb", handle="Crumb", texts=(FOG,)
+    ) as crumb:
+        x.post_as("bob", "@Crumb hello")
+        await crumb.frontend.turn()
+        assert said(x, "Crumb") == []
+
+
+async def test_of_two_replies_that_are_made_at_once_the_second_is_not_said(nell: Stage, x: LoopbackX) -> None:
+    """A draft is looked at once more when it is marked."""
+    for handle in ("ada", "bob"):
+        x.post_as(handle, "@Nell hello")
+    x.fail_next(POST, XRefusal.WINDOW)
+    await nell.frontend.turn()
+    mentions = Mentions(nell.database, nell.conversation.opt_outs, "main", FakeClock())
+    first, second = [noted.id for noted in await nell.noted()]
+    assert await mentions.take(first, FOG, "nell")
+    assert not await mentions.take(second, FOG_AGAIN, "nell")
+    assert (await nell.reasons())[1] == (
+        f"the answer was much like the reply to {first} on main, and X forbids saying the same again"
+    )
+
+
+async def test_a_takedown_removes_the_words_of_replies(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    async with stage_at(tmp_path / "stage.db", x, clock, texts=(FOG,)) as nell:
+        x.post_as("ada", "@Nell hello")
+        await nell.frontend.turn()
+        kept = "SELECT reply_persona, reply_text FROM x_mentions"
+        assert [tuple(row) for row in await nell.database.all(kept)] == [("nell", FOG)]
+        await nell.conversation.messages.forget(["nell"])
+        assert [tuple(row) for row in await nell.database.all(kept)] == [(None, None)]
 
 
 # Whoever wants no answers

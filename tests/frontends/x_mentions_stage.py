@@ -69,6 +69,7 @@ async def stage_at(
     cap: str = "20.00",
     reserve: str = "0",
     own: str | None = None,
+    drafts: int = 1,
     replies: Replies | None = None,
 ) -> AsyncIterator[Stage]:
     """An account on the database at `path`, as in a service that was just started; `own` is its own monthly budget."""
@@ -79,7 +80,7 @@ async def stage_at(
         speaker, ledger = FakeSpeaker(texts), Ledger(database, Prices(), Decimal(cap), clock, budget)
         models = path.parent / "models"
         shelf = Shelf(models) if models.is_dir() else shelf_with(models, "nell", "crumb")
-        conversation = Conversation(database, shelf, speaker, Generation(drafts=1), replies or Replies(), clock)
+        conversation = Conversation(database, shelf, speaker, Generation(drafts=drafts), replies or Replies(), clock)
         ids = frozenset(x.account(each).id for each in ours)
         frontend = XMentions(
             client,

@@ -39,9 +39,12 @@ def test_something_else_is_not(one: str, other: str) -> None:
 
 def test_the_nearest_is_found_among_many_and_an_edited_text_is_taken_as_it_is_now() -> None:
     similar = Similar()
-    posts = [(number, f"Post {number} is about rope, tar and {number * 7} other things.") for number in range(2_000)]
+    posts = [
+        (f"post {number}", f"Post {number} is about rope, tar and {number * 7} other things.")
+        for number in range(2_000)
+    ]
     assert similar.nearest(FOG, posts) is None
-    posts[1_500] = (1_500, FOG)
-    assert similar.nearest(FOG.replace("sea", "ocean"), posts) == 1_500
+    posts[1_500] = ("post 1500", FOG)
+    assert similar.nearest(FOG.replace("sea", "ocean"), posts) == "post 1500"
     similar.forget()
     assert similar.nearest(FOG, posts[:1_500]) is None

@@ -236,7 +236,7 @@ class XMentions:
         try:
             answer = await self._conversation.answer(incoming)
         except (Refused, UnknownPersona) as error:
-            await self._mentions.leave(mention.id, "nothing was fit to be said, or its author had asked too often")
+            await self._mentions.leave(mention.id, "nothing new was fit to be said, or its author had asked too often")
             log.info("a mention is left alone", account=self.account, mention=mention.id, reason=str(error))
             return
         if answer is None:
@@ -296,7 +296,8 @@ class XMentions:
             async with self._ledger.hold(
                 "reply", self._settings.persona, price, "A reply", resource=resource, account=self.account
             ) as call:
-                if not await self._mentions.take(mention.id):
+                if not await self._mentions.take(mention.id, *([text, answer.persona] if answer else [])):
+                    await self._conversation.not_delivered(Platform.X, noted.message_id)
                     return
                 try:
                     reply_id = await self._client.reply(text, mention.id, bystanders)
