@@ -244,8 +244,8 @@ async def test_replies_on_x_of_an_older_version_are_known_by_their_words(path: P
                 (str(number), wants, str(number + 10)),
             )
         await transaction.run(
-            "INSERT INTO answers (platform, answer_id, message_id, channel_id, server_id, persona, version, seed, text, "
-            "start, novelty, said_at) VALUES ('x', '11', 'main 1', 'main', '', 'nell', 'v1', 1, 'Fog.', '', 0.9, "
+            "INSERT INTO answers (platform, answer_id, message_id, channel_id, server_id, persona, version, seed, "
+            "text, start, novelty, said_at) VALUES ('x', '11', 'main 1', 'main', '', 'nell', 'v1', 1, 'Fog.', '', 0.9, "
             "'2026-01-01')"
         )
     async with Database(path) as database:
