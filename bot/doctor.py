@@ -147,6 +147,26 @@ async def connections(
     return found
 
 
+def named_twice(config: Config, own_ids: Mapping[str, str]) -> list[Finding]:
+    """Which accounts of ours are one on X, by X's ids of each. Nothing where X is off."""
+    if not config.x.enabled:
+        return []
+    by_id: dict[str, list[str]] = {}
+    for name, own_id in own_ids.items():
+        by_id.setdefault(own_id, []).append(name)
+    return [
+        Finding(
+            f"x accounts {' and '.join(names)}",
+            Grade.WRONG,
+            f"These are one account on X, the one with the id {own_id}: {len(names)} personas post on it. Log all but "
+            f"one of them in as other accounts (mockingbird login x --account {names[-1]}), or take them out of the "
+            "settings.",
+        )
+        for own_id, names in by_id.items()
+        if len(names) > 1
+    ]
+
+
 async def _login(login: Login, settings: X, logins: Logins, environment: Mapping[str, str]) -> Finding:
     about = f"x account {login.account}"
     try:

@@ -11,12 +11,14 @@ from collections.abc import Awaitable, Callable, Collection
 
 import structlog
 
+from bot.app import now
 from bot.app.rooms import Rooms
 from bot.errors import MockingbirdError
 from bot.personas.takedown import Takedown
 from bot.replies.changes import Change
 from bot.replies.incoming import Platform
 from bot.training.decisions import Decision
+from bot.tweets.charges import forget_charges
 
 LOOK_S = 1.0  # between two looks for takedowns and decisions, which another process may have begun
 WAIT_S = 900.0  # before another try with a takedown that has to wait
@@ -144,8 +146,11 @@ async def keep_sweeping(rooms: Rooms, bell: Bell) -> None:
 
 
 async def sweep(rooms: Rooms) -> None:
-    """Forget what has been kept long enough: servers that removed the bot, what was said, and who had asked for it."""
+    """Forget what has been kept long enough: servers that removed the bot, what was said, who had asked for it, and
+    whom X has charged for on earlier days.
+    """
     config, conversation = rooms.config, rooms.conversation
+    await forget_charges(rooms.database, now())
     gone = await conversation.servers.forget_those_gone(Platform.DISCORD, config.discord.forget_server_after_days)
     if gone:
         log.info("servers that removed the bot are forgotten", servers=gone)
