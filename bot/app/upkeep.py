@@ -17,7 +17,7 @@ from bot.errors import MockingbirdError
 from bot.personas.takedown import Takedown
 from bot.replies.changes import Change
 from bot.replies.incoming import Platform
-from bot.training.decisions import Decision
+from bot.training.decisions import Decision, still_news
 from bot.tweets.charges import forget_charges
 
 LOOK_S = 1.0  # between two looks for takedowns and decisions, which another process may have begun
@@ -82,10 +82,16 @@ async def keep_forgetting(
 async def keep_telling(rooms: Rooms, tell: Callable[[Decision, Change | None], Awaitable[None]] | None) -> None:
     """Say it in the log, and to `tell`, when a persona speaks as another version from now on, or was taught anew and
     does not, in whatever process that was decided. Until cancelled.
+
+    It goes on after what was told last, before a restart, too: whoever `tell` hands it to notes what was told.
     """
-    seen = await rooms.decisions.newest()
+    decisions = rooms.decisions
+    seen = await decisions.told()
+    if seen is None:  # the first start: nobody has waited for what was decided before
+        seen = await decisions.newest()
+        await decisions.note_told(seen)
     while True:
-        for decision in await rooms.decisions.outcomes_since(seen):
+        for decision in still_news(await decisions.outcomes_since(seen), now()):
             seen = decision.id
             if decision.is_switch:
                 _log_switch(decision)
@@ -94,6 +100,8 @@ async def keep_telling(rooms: Rooms, tell: Callable[[Decision, Change | None], A
                 _log_change(change)
             if tell is not None and (change is not None or decision.is_switch):
                 await tell(decision, change)
+            elif tell is None:
+                await decisions.note_told(decision.id)
         await asyncio.sleep(LOOK_S)
 
 
