@@ -69,15 +69,11 @@ def examine(config: Config, environment: Mapping[str, str] = os.environ) -> list
     ]
 
 
-async def money(config: Config, now: datetime) -> list[Finding]:
+async def money(config: Config, ledger: Ledger, forecast: Forecast) -> list[Finding]:
     """What this month has cost, and whether the cap lasts with the present settings. Nothing where X is off."""
-    path = config.paths.data / "mockingbird.db"
-    if not config.x.enabled or not path.is_file():
+    if not config.x.enabled:
         return []
-    async with Database(path) as database:
-        ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, lambda: now)
-        month = await ledger.month()
-        outlook = await Forecast(database, ledger, config.x, config.prices, lambda: now).outlook()
+    month, outlook = await ledger.month(), await forecast.outlook()
     spent = f"{dollars(month.spent + month.under_way)} of this month's cap of {dollars(month.cap)} are spent"
     end = outlook.runs_out
     if end is None:

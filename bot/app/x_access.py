@@ -72,6 +72,11 @@ async def own_ids(config: Config, logins: Logins | None) -> dict[str, str]:
     return {name: own_id for name, own_id in found.items() if own_id}
 
 
+async def main_id(config: Config, database: Database) -> str | None:
+    """X's id of our main account, by whose keys or login everybody is read; None where it has neither."""
+    return (await own_ids(config, x_logins(config, database))).get(MAIN)
+
+
 def oauth2_app(settings: X) -> OAuth2App:
     """The app by which accounts are logged in. Raises `ConfigError` when its client id is not set."""
     client_id = secret(settings.oauth2_client_id_env)

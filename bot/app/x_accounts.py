@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 
 from bot import doctor
 from bot.app import now
 from bot.app.rooms import Rooms
-from bot.app.x_access import LOGINS_LOCK, oauth2_app, open_x, own_ids, x_keys, x_logins, x_settings
+from bot.app.x_access import LOGINS_LOCK, main_id, oauth2_app, open_x, own_ids, x_keys, x_logins, x_settings
 from bot.config import MAIN, Config, x_accounts
 from bot.database import Database
 from bot.errors import MockingbirdError, Refused
@@ -16,6 +17,7 @@ from bot.frontends.x.login import logged_in
 from bot.tweets.budget import budget_of
 from bot.tweets.charges import Charges
 from bot.tweets.costs import Ledger
+from bot.tweets.forecast import Forecast
 from bot.tweets.x_api import XClient
 from bot.tweets.x_bodies import XUser
 from bot.tweets.x_logins import JustLoggedIn, Login, Logins, alone
@@ -80,18 +82,20 @@ async def log_out(rooms: Rooms, account: str) -> str:
 
 
 async def x_findings(config: Config, ask_x: bool) -> list[doctor.Finding]:
-    """How our accounts are connected with X, and, asked for, what X has counted and what their bios say, which costs a
-    user read each.
+    """What X costs, how our accounts are connected with it, and, asked for, what X has counted and what their bios say,
+    which costs a user read each.
     """
     path = config.paths.data / "mockingbird.db"
     if not path.is_file():
         return await doctor.connections(config, None) + doctor.named_twice(config, await own_ids(config, None))
     async with Database(path) as database:
         logins = x_logins(config, database)
-        found = await doctor.connections(config, logins)
+        ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now, budget_of(config.x))
+        forecast = Forecast(database, ledger, config.x, config.prices, now, partial(main_id, config, database))
+        found = await doctor.money(config, ledger, forecast)
+        found += await doctor.connections(config, logins)
         found += doctor.named_twice(config, await own_ids(config, logins))
         if ask_x:
-            ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now, budget_of(config.x))
             for account in x_accounts(config.x):
                 async with open_x(config, database, account) as client:
                     if account == MAIN:
