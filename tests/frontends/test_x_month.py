@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bot.loopback.openapi import OpenAPIContract
-from tests.x_month.audit import faults, faults_of_posting, ledger_of, summary
+from tests.x_month.audit import faults, faults_of_posting, months, summary
 from tests.x_month.month import DAY, MONTH, SHORT, Size, live, month
 from tests.x_month.weather import MENTIONS, POST
 
@@ -61,7 +61,7 @@ async def test_where_money_is_short_reads_stop_and_posts_go_on(folder: Path, con
         done = [request.route for request in world.x.requests if request.status in (200, 201)]
         after_the_last_reading = done[len(done) - done[::-1].index(MENTIONS) :]
         assert after_the_last_reading.count(POST) > 20
-        ledger = await ledger_of(world)
+        [ledger] = await months(world)
         assert ledger.spent - ledger.unanswered <= world.x.bill() <= ledger.spent <= Decimal(SHORT.cap)
 
 

@@ -252,8 +252,9 @@ async def _sums(world: World) -> dict[str, str]:
     for charge in world.x.charges:
         billed[_KINDS.get(charge.what, "reads")] += charge.usd
     ours: defaultdict[str, Decimal] = defaultdict(Decimal)
-    for purpose, usd in (await ledger_of(world)).by_purpose().items():
-        ours[purpose if purpose in _KINDS.values() else "reads"] += usd
+    for month in await months(world):
+        for purpose, usd in month.by_purpose().items():
+            ours[purpose if purpose in _KINDS.values() else "reads"] += usd
     return {
         kind: f"{kind}: the ledger says ${ours[kind]}, the bill ${billed[kind]}"
         for kind in sorted({*ours, *billed})
@@ -262,26 +263,27 @@ async def _sums(world: World) -> dict[str, str]:
 
 
 async def _money(world: World) -> list[str]:
-    month = await ledger_of(world)
+    ledger = await months(world)
     days: defaultdict[str, Decimal] = defaultdict(Decimal)
     for charge in world.x.charges:
         days[charge.day.isoformat()] += charge.usd
-    paid = dict(month.days)
+    paid = dict(day for month in ledger for day in month.days)
     found = [said for kind, said in (await _sums(world)).items() if kind == "reads"]
     found += [
         f"{day}: the ledger says ${paid.get(day)}, the bill ${days[day]}"
         for day in sorted({*days, *paid})
         if paid.get(day, Decimal(0)) != days[day]
     ]
-    if month.unanswered:
+    if any(month.unanswered for month in ledger):
         rows = await world.database.all("SELECT * FROM costs WHERE holder IS NOT NULL")
         found += [f"nobody knows about {dict(row)}" for row in rows]
     return found
 
 
-async def ledger_of(world: World) -> Month:
-    """The month in the ledger."""
-    return await Ledger(world.database, Prices(), Decimal(0), world.clock).month()
+async def months(world: World) -> list[Month]:
+    """The ledger; the last things may settle in the month after."""
+    ledger = Ledger(world.database, Prices(), Decimal(0), world.clock)
+    return [await ledger.month(month) for month, _ in await ledger.months()]
 
 
 async def summary(world: World) -> dict[str, object]:
