@@ -69,15 +69,11 @@ def examine(config: Config, environment: Mapping[str, str] = os.environ) -> list
     ]
 
 
-async def money(config: Config, now: datetime) -> list[Finding]:
+async def money(config: Config, ledger: Ledger, forecast: Forecast) -> list[Finding]:
     """What this month has cost, and whether the cap lasts with the present settings. Nothing where X is off."""
-    path = config.paths.data / "mockingbird.db"
-    if not config.x.enabled or not path.is_file():
+    if not config.x.enabled:
         return []
-    async with Database(path) as database:
-        ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, lambda: now)
-        month = await ledger.month()
-        outlook = await Forecast(database, ledger, config.x, config.prices, lambda: now).outlook()
+    month, outlook = await ledger.month(), await forecast.outlook()
     spent = f"{dollars(month.spent + month.under_way)} of this month's cap of {dollars(month.cap)} are spent"
     end = outlook.runs_out
     if end is None:
@@ -145,6 +141,26 @@ async def connections(
         else:
             found.append(_keys(name, settings, environment))
     return found
+
+
+def named_twice(config: Config, own_ids: Mapping[str, str]) -> list[Finding]:
+    """Which accounts of ours are one on X, by X's ids of each. Nothing where X is off."""
+    if not config.x.enabled:
+        return []
+    by_id: dict[str, list[str]] = {}
+    for name, own_id in own_ids.items():
+        by_id.setdefault(own_id, []).append(name)
+    return [
+        Finding(
+            f"x accounts {' and '.join(names)}",
+            Grade.WRONG,
+            f"These are one account on X, the one with the id {own_id}: {len(names)} personas post on it. Log all but "
+            f"one of them in as other accounts (mockingbird login x --account {names[-1]}), or take them out of the "
+            "settings.",
+        )
+        for own_id, names in by_id.items()
+        if len(names) > 1
+    ]
 
 
 async def _login(login: Login, settings: X, logins: Logins, environment: Mapping[str, str]) -> Finding:

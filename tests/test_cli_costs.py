@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Config, X
+from bot.app.rooms import open_rooms
+from bot.config import Config, Paths, X
 from bot.doctor import Grade, examine
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
+from bot.tweets.tweet import Source, Tweet
 from tests.processes import LONGEST_S, Outcome, environment, mockingbird, write_config
 from tests.tweets.desk import TIMELINE, contracts
 
@@ -175,3 +177,30 @@ def test_doctor_notes_checks_that_leave_deleted_posts_here_for_longer_than_a_day
     settings = X.model_validate({"enabled": True, "i_have_permission_to_train": True, **chosen})
     found = [each for each in examine(Config(x=settings), {}) if each.about == "[x] check_interval_hours"]
     assert [each.grade for each in found] == [Grade.NOTE] * is_noted
+
+
+@pytest.mark.parametrize("by", ["keys", "login"])
+async def test_the_forecast_knows_which_account_is_the_keys_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """It is read at a fifth of the price."""
+    settings = X(enabled=True, i_have_permission_to_train=True)
+    config = Config(paths=Paths(data=tmp_path / "data", models=tmp_path / "models"), x=settings)
+    at = datetime.now(UTC)
+    async with open_rooms(config) as rooms:
+        tweets = [Tweet("ada", f"wave {n} rolls in", f"{n}", at, False, None, Source.X_API) for n in range(30)]
+        await rooms.store.add("ada", tweets)
+        async with rooms.database.transaction() as transaction:
+            await transaction.run("UPDATE accounts SET platform_id = '17'")
+        [plan] = await rooms.forecast.plans()
+        assert plan.usd_a_month == Decimal("0.15")
+        if by == "keys":
+            for name in ("CONSUMER_KEY", "CONSUMER_SECRET", "ACCESS_TOKEN_SECRET"):
+                monkeypatch.setenv(f"X_{name}", "a")
+            monkeypatch.setenv("X_ACCESS_TOKEN", "17-a")
+        else:
+            async with rooms.database.transaction() as transaction:
+                insert = "INSERT INTO x_tokens VALUES ('main', '17', 'Ada', 'sealed', '', ?, 0, ?)"
+                await transaction.run(insert, (at.isoformat(), at.isoformat()))
+        [plan] = await rooms.forecast.plans()
+        assert plan.usd_a_month == Decimal("0.03")

@@ -139,6 +139,39 @@ async def test_a_login_is_paid_by_the_account_that_is_logged_in(tmp_path: Path) 
         assert costs["by_own_account"] == {"harbour": "0.010"}
 
 
+async def test_the_account_of_another_name_is_refused_before_its_tokens_are_kept(tmp_path: Path) -> None:
+    """It was logged in, or its keys are set: both tell who it is."""
+    harbour = {"MOCKINGBIRD_X__ACCOUNTS": '{ harbour = { persona = "otis" } }'}
+    async with stage(tmp_path) as (x, config, extra):
+        ada = x.keys_of("Ada")
+        keys = {
+            "X_CONSUMER_KEY": ada.consumer_key,
+            "X_CONSUMER_SECRET": ada.consumer_secret,
+            "X_ACCESS_TOKEN": ada.access_token,
+            "X_ACCESS_TOKEN_SECRET": ada.access_token_secret,
+        }
+        assert (await log_in(x, config, extra)).code == 0
+        for more, handle in ((harbour, "Nell"), (harbour | keys, "Ada")):
+            refused = await log_in(x, config, {**extra, **more}, handle, "harbour")
+            assert (refused.code, "is the account main already" in " ".join(refused.err.split())) == (2, True)
+            async with Database(tmp_path / "data" / "mockingbird.db") as database:
+                assert not await database.all("SELECT 1 FROM x_tokens WHERE account = 'harbour'")
+                async with database.transaction() as transaction:
+                    await transaction.run("DELETE FROM x_tokens")
+
+
+async def test_doctor_says_when_two_accounts_are_one_on_x(tmp_path: Path) -> None:
+    keys = ("CONSUMER_KEY", "CONSUMER_SECRET", "ACCESS_TOKEN_SECRET")
+    given = {f"X_{name}": "secret" for name in keys} | {"X_ACCESS_TOKEN": "101-a", "X_SECOND": "101-b"}
+    names = 'access_token_env = "X_SECOND", access_token_secret_env = "X_ACCESS_TOKEN_SECRET"'
+    given["MOCKINGBIRD_X__ACCOUNTS"] = f'{{ second = {{ persona = "otis", {names} }} }}'
+    config = write_config(tmp_path, {"x": {"enabled": True}})
+    found = findings(await mockingbird(config, "doctor", "--json", extra=given))["x accounts main and second"]
+    assert (found["grade"], "the one with the id 101" in found["text"]) == ("wrong", True)
+    given["X_SECOND"] = "102-b"
+    assert "x accounts main and second" not in findings(await mockingbird(config, "doctor", "--json", extra=given))
+
+
 async def test_a_second_login_on_one_day_costs_nothing_more(tmp_path: Path) -> None:
     """X charges for an account once a day (UTC), and so does the ledger."""
     async with stage(tmp_path) as (x, config, extra):

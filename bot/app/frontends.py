@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 import structlog
 
@@ -32,7 +31,6 @@ from bot.replies.outbox import Outbox
 from bot.training.purchases import Purchases
 from bot.tweets.collecting import Collector
 from bot.tweets.compliance import ComplianceCheck
-from bot.tweets.forecast import a_day, followed
 from bot.tweets.x_api import XClient
 from bot.tweets.x_bodies import VOCABULARIES
 from bot.tweets.x_stream import MentionStream
@@ -151,10 +149,8 @@ def _operation(rooms: Rooms, collector: Collector | None) -> Operation:
     async def next_fetch() -> datetime | None:
         return await collector.next_due() if collector is not None else None
 
-    async def usd_a_day() -> Decimal:
-        return a_day(await followed(rooms.database), config.x, config.prices)
-
-    return Operation(now, now(), rooms.speaker.standing, next_fetch, usd_a_day, config.replies.keep_days)
+    a_day = rooms.forecast.scheduled_a_day
+    return Operation(now, now(), rooms.speaker.standing, next_fetch, a_day, config.replies.keep_days)
 
 
 async def sync_commands(rooms: Rooms) -> list[str]:

@@ -11,7 +11,7 @@ import structlog
 
 from bot.app import now
 from bot.app.engines import build_graph, draw_samples
-from bot.app.x_access import open_x
+from bot.app.x_access import main_id, open_x
 from bot.config import Config, x_accounts
 from bot.database import Database
 from bot.errors import NotPermitted
@@ -118,7 +118,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
     posts = Posts(database, speaker, sampling, config.generation.drafts, x_accounts(config.x), now)
     evaluator = _evaluator(config, shelf, store)
     evaluations, decisions = Evaluations(database, now), Decisions(database, shelf, now)
-    forecast = Forecast(database, ledger, config.x, config.prices, now)
+    forecast = Forecast(database, ledger, config.x, config.prices, now, partial(main_id, config, database))
     trainings = _trainings(config, database, shelf, store, evaluator, forecast)
     pushes = Pushes(database, store, shelf, data, config.hub, config.generation, now)
     blends = Blends(shelf, store, data, evaluator, decisions, keep, now)

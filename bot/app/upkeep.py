@@ -11,12 +11,14 @@ from collections.abc import Awaitable, Callable, Collection
 
 import structlog
 
+from bot.app import now
 from bot.app.rooms import Rooms
 from bot.errors import MockingbirdError
 from bot.personas.takedown import Takedown
 from bot.replies.changes import Change
 from bot.replies.incoming import Platform
-from bot.training.decisions import Decision
+from bot.training.decisions import Decision, still_news
+from bot.tweets.charges import forget_charges
 
 LOOK_S = 1.0  # between two looks for takedowns and decisions, which another process may have begun
 WAIT_S = 900.0  # before another try with a takedown that has to wait
@@ -80,10 +82,16 @@ async def keep_forgetting(
 async def keep_telling(rooms: Rooms, tell: Callable[[Decision, Change | None], Awaitable[None]] | None) -> None:
     """Say it in the log, and to `tell`, when a persona speaks as another version from now on, or was taught anew and
     does not, in whatever process that was decided. Until cancelled.
+
+    It goes on after what was told last, before a restart, too: whoever `tell` hands it to notes what was told.
     """
-    seen = await rooms.decisions.newest()
+    decisions = rooms.decisions
+    seen = await decisions.told()
+    if seen is None:  # the first start: nobody has waited for what was decided before
+        seen = await decisions.newest()
+        await decisions.note_told(seen)
     while True:
-        for decision in await rooms.decisions.outcomes_since(seen):
+        for decision in still_news(await decisions.outcomes_since(seen), now()):
             seen = decision.id
             if decision.is_switch:
                 _log_switch(decision)
@@ -92,6 +100,8 @@ async def keep_telling(rooms: Rooms, tell: Callable[[Decision, Change | None], A
                 _log_change(change)
             if tell is not None and (change is not None or decision.is_switch):
                 await tell(decision, change)
+            elif tell is None:
+                await decisions.note_told(decision.id)
         await asyncio.sleep(LOOK_S)
 
 
@@ -145,10 +155,12 @@ async def keep_sweeping(rooms: Rooms, bell: Bell) -> None:
 
 async def sweep(rooms: Rooms) -> None:
     """Let go of what has been kept long enough: posts that nobody sends, also on an account that has no keys or is gone
-    from the settings, servers that removed the bot, what was said, and who had asked for it.
+    from the settings, servers that removed the bot, what was said, who had asked for it, and whom X has charged for on
+    earlier days.
     """
     config, conversation = rooms.config, rooms.conversation
     await rooms.posts.expire()
+    await forget_charges(rooms.database, now())
     gone = await conversation.servers.forget_those_gone(Platform.DISCORD, config.discord.forget_server_after_days)
     if gone:
         log.info("servers that removed the bot are forgotten", servers=gone)

@@ -61,6 +61,22 @@ def x_keys(settings: X) -> XKeys:
     )
 
 
+async def own_ids(config: Config, logins: Logins | None) -> dict[str, str]:
+    """X's ids of our accounts, by name: of their logins, else of their keys. Those that have neither are left out.
+
+    `logins` is None where there is no database yet.
+    """
+    kept = {login.account: login.user_id for login in await logins.all()} if logins else {}
+    keys = {name: x_keys(settings) for name, settings in x_accounts(config.x).items()}
+    found = {name: kept.get(name) or (held.own_id if held.can_post else None) for name, held in keys.items()}
+    return {name: own_id for name, own_id in found.items() if own_id}
+
+
+async def main_id(config: Config, database: Database) -> str | None:
+    """X's id of our main account, by whose keys or login everybody is read; None where it has neither."""
+    return (await own_ids(config, x_logins(config, database))).get(MAIN)
+
+
 def oauth2_app(settings: X) -> OAuth2App:
     """The app by which accounts are logged in. Raises `ConfigError` when its client id is not set."""
     client_id = secret(settings.oauth2_client_id_env)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 
 from bot import doctor
 from bot.app import now
 from bot.app.rooms import Rooms
-from bot.app.x_access import LOGINS_LOCK, oauth2_app, open_x, x_keys, x_logins, x_settings
+from bot.app.x_access import LOGINS_LOCK, main_id, oauth2_app, open_x, own_ids, x_keys, x_logins, x_settings
 from bot.config import MAIN, Config, x_accounts
 from bot.database import Database
 from bot.errors import MockingbirdError, Refused
@@ -16,15 +17,18 @@ from bot.frontends.x.login import logged_in
 from bot.tweets.budget import budget_of
 from bot.tweets.charges import Charges
 from bot.tweets.costs import Ledger
+from bot.tweets.forecast import Forecast
 from bot.tweets.x_api import XClient
-from bot.tweets.x_logins import JustLoggedIn, Login, alone
+from bot.tweets.x_bodies import XUser
+from bot.tweets.x_logins import JustLoggedIn, Login, Logins, alone
 from bot.tweets.x_oauth2 import new_verifier, revoke
 
 
 async def log_in(rooms: Rooms, account: str, show: Callable[[str], None]) -> Login:
     """Log an account of ours in on X: `show` is told the address where a person agrees. Costs one user read.
 
-    Raises `UsageError` where there is no such account or nowhere to keep tokens, and what X answers.
+    Raises `UsageError` where there is no such account or nowhere to keep tokens, `Refused` where another account of
+    ours is the same on X, and what X answers.
     """
     config, settings = rooms.config, x_settings(rooms.config, account)
     app, logins = oauth2_app(settings), x_logins(config, rooms.database)
@@ -41,10 +45,22 @@ async def log_in(rooms: Rooms, account: str, show: Callable[[str], None]) -> Log
             billed = len(await Charges(now).users(transaction, [user.id]))  # X charges for an account once a day
             await call.settle(billed, billed * price, transaction)
     async with alone(config.paths.data / LOGINS_LOCK):
+        await _require_new(config, logins, account, user)
         await logins.keep(account, user.id, user.handle, tokens)
     kept = await logins.find(account)
     assert kept is not None
     return kept
+
+
+async def _require_new(config: Config, logins: Logins, account: str, user: XUser) -> None:
+    """Raises `Refused` where another account of ours is known to X as this one."""
+    held = await own_ids(config, logins)
+    same = [name for name in held if name != account and held[name] == user.id]
+    if same:
+        raise Refused(
+            f"@{user.handle} is the account {same[0]} already, so it was not logged in as {account} too: two personas "
+            f"would post on it. Sign in to X in the browser as the account that {account} is to be, and log in again."
+        )
 
 
 async def log_out(rooms: Rooms, account: str) -> str:
@@ -66,16 +82,20 @@ async def log_out(rooms: Rooms, account: str) -> str:
 
 
 async def x_findings(config: Config, ask_x: bool) -> list[doctor.Finding]:
-    """How our accounts are connected with X, and, asked for, what X has counted and what their bios say, which costs a
-    user read each.
+    """What X costs, how our accounts are connected with it, and, asked for, what X has counted and what their bios say,
+    which costs a user read each.
     """
     path = config.paths.data / "mockingbird.db"
     if not path.is_file():
-        return await doctor.connections(config, None)
+        return await doctor.connections(config, None) + doctor.named_twice(config, await own_ids(config, None))
     async with Database(path) as database:
-        found = await doctor.connections(config, x_logins(config, database))
+        logins = x_logins(config, database)
+        ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now, budget_of(config.x))
+        forecast = Forecast(database, ledger, config.x, config.prices, now, partial(main_id, config, database))
+        found = await doctor.money(config, ledger, forecast)
+        found += await doctor.connections(config, logins)
+        found += doctor.named_twice(config, await own_ids(config, logins))
         if ask_x:
-            ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now, budget_of(config.x))
             for account in x_accounts(config.x):
                 async with open_x(config, database, account) as client:
                     if account == MAIN:

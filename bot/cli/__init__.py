@@ -11,43 +11,10 @@ import sys
 import click
 from rich.markup import escape
 
-from bot.cli import (
-    accounts,
-    adopting,
-    blending,
-    consent,
-    drawing,
-    exploring,
-    hub,
-    judging,
-    login,
-    mentions,
-    posts,
-    service,
-    training,
-    voices,
-)
 from bot.cli.terminal import cli, err
 from bot.errors import MockingbirdError
 
-__all__ = [
-    "accounts",
-    "adopting",
-    "blending",
-    "cli",
-    "consent",
-    "drawing",
-    "exploring",
-    "hub",
-    "judging",
-    "login",
-    "main",
-    "mentions",
-    "posts",
-    "service",
-    "training",
-    "voices",
-]
+__all__ = ["cli", "main"]
 
 
 def main() -> None:

@@ -71,7 +71,7 @@ async def forget(config: Config, handle: str, delete_posts: bool, reason: str, y
             price = posts * rooms.ledger.prices.post_delete
             month, cap = await rooms.ledger.month_total(), rooms.ledger.monthly_budget
             note(
-                f"Deleting {posts:,} posts on X costs {dollars(price)}. "
+                f"Deleting {_counted(posts, 'post')} on X costs {dollars(price)}. "
                 f"This month {dollars(month)} of {dollars(cap)} are spent."
             )
         if not yes and not click.confirm("Forget it all?", err=True):
@@ -166,13 +166,18 @@ def _say_what_goes(found: Receipt, delete_posts: bool) -> None:
     names = ", ".join(f"@{handle}" for handle in found.handles)
     tweets = (found.found or {}).get("tweets", {}).get("tweets", 0)
     versions = len((found.found or {}).get("versions", {}))
-    note(f"{names}: {tweets:,} tweets; {versions} versions of {', '.join(found.personas) or 'no persona'}.")
+    personas = ", ".join(found.personas) or "no persona"
+    note(f"{names}: {_counted(tweets, 'tweet')}; {_counted(versions, 'version')} of {personas}.")
     fate = "are deleted, too" if delete_posts else "are listed and stay (--delete-posts deletes them)"
     repos = [str(each.id) for each in found.said if each.platform == HUB]
     if said := len(found.said) - len(repos):
         note(f"{said:,} posts and messages in its voice {fate}.")
     if repos:
         note(f"On Hugging Face's hub {', '.join(repos)} {fate}.")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _print_receipt(done: Takedown) -> None:

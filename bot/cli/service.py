@@ -57,7 +57,6 @@ async def _findings(config: Config, ask_x: bool) -> list[doctor.Finding]:
     return [
         *doctor.examine(config),
         *await doctor.discord_answers(config),
-        *await doctor.money(config, moment),
         *await x_findings(config, ask_x),
         *await doctor.wishes(config, moment),
     ]

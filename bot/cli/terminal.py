@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 from bot import __version__, logs
+from bot.cli.lazy import LazyGroup
 from bot.config import Config, load
 
 P = ParamSpec("P")
@@ -23,7 +24,7 @@ out = Console()
 err = Console(stderr=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mockingbird")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings; ./config.toml by default.")
 @click.pass_context

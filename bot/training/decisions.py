@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +24,9 @@ from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import SHIPPED, Shelf
 from bot.training.policy import to_prune
 
+NEWS_FOR = timedelta(days=1)
+
+_TOLD = "announcements-told"  # the mark in the database: the number of the decision that was told last
 _LOOK_S = 0.05  # between two looks whether another process has done with the shelf
 
 
@@ -175,6 +178,19 @@ class Decisions:
         found = [_decision(row) for row in rows]
         return [each for each in found if each.is_switch or each.what is What.KEPT]
 
+    async def told(self) -> int | None:
+        """The number of the decision up to which people were told; None where nothing was ever told."""
+        row = await self._database.one("SELECT value FROM marks WHERE name = ?", (_TOLD,))
+        return int(row["value"]) if row else None
+
+    async def note_told(self, number: int) -> None:
+        """People were told up to this decision."""
+        async with self._database.transaction() as transaction:
+            await transaction.run(
+                "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+                (_TOLD, str(number)),
+            )
+
     async def samples(self, decision: Decision) -> str | None:
         """What was kept beside the decision: generated texts, for whoever wants to see what it changed."""
         row = await self._database.one("SELECT samples FROM decisions WHERE id = ?", (decision.id,))
@@ -266,6 +282,12 @@ class Decisions:
             return version not in {each.version for each in self._shelf.versions(persona)}
         except UnknownPersona:  # taken down meanwhile
             return False
+
+
+def still_news(decisions: Sequence[Decision], now: datetime) -> list[Decision]:
+    """Those of them, the oldest first, that are worth telling: of what is older than a day, each persona's newest."""
+    newest = {each.persona: each.id for each in decisions}
+    return [each for each in decisions if each.id == newest[each.persona] or now - each.at <= NEWS_FOR]
 
 
 def _decision(row: Row) -> Decision:

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from bot.database import Database, Transaction
+from bot.tweets.budget import PUBLISHING
+
+_NEVER = "9999-12-31"  # a day that does not come
 
 
 class Charges:
@@ -33,7 +36,16 @@ class Charges:
         return frozenset([each for each in ids if await transaction.run(insert, (f"{kind} {each}", day))])
 
 
-async def forget_charges(database: Database) -> None:
-    """Forget which posts and accounts were read today, of whomever they are: at worst the ledger counts some twice."""
+async def forget_charges(database: Database, now: datetime | None = None) -> None:
+    """Forget which posts and accounts were read, of whomever they are, in the ledger's lines, too: the amounts stay.
+
+    With `now` only those of earlier UTC days, which nothing needs any more; else at worst the ledger counts some twice.
+    """
+    before = now.astimezone(UTC).date().isoformat() if now else _NEVER
+    marks = ", ".join("?" * len(PUBLISHING))
     async with database.transaction() as transaction:
-        await transaction.run("DELETE FROM charged")
+        await transaction.run("DELETE FROM charged WHERE day < ?", (before,))
+        await transaction.run(
+            f"UPDATE costs SET resource = '' WHERE resource != '' AND at < ? AND purpose NOT IN ({marks})",
+            (before, *sorted(PUBLISHING)),
+        )

@@ -41,7 +41,7 @@ from bot.tweets.timeline_places import DEPTH, Place, Places
 from bot.tweets.timeline_reading import Progress, TimelineReader
 from bot.tweets.tweet import normalise_handle
 from bot.tweets.x_api import PAGE_SIZE, XClient
-from bot.tweets.x_bodies import XUser, fetch_cost
+from bot.tweets.x_bodies import XUser
 
 _LOOK_UP = "look up"  # in the ledger
 _TRY_AGAIN = timedelta(minutes=15)  # after trouble that passes; as long as X's windows
@@ -96,7 +96,7 @@ class Collector:
         self._clock = clock
         self._interval = timedelta(minutes=settings.fetch_interval_minutes)
         self._charges = Charges(clock)
-        forecast = Forecast(database, ledger, settings, ledger.prices, clock)
+        forecast = Forecast(database, ledger, settings, ledger.prices, clock, self._own_id)
         self._reader = TimelineReader(client, store, database, ledger, forecast, clock, on_stored)
         self._places = Places(database, clock)
         self._turn = asyncio.Lock()
@@ -128,9 +128,7 @@ class Collector:
         else:
             posts = await self._places.usual(handle)
         user_id = user.id if user else place.user_id if place else None
-        prices = self._ledger.prices
-        whole = self._client.vocabulary.references_are_billed
-        usd = fetch_cost(posts, prices, whole_retweets=whole, owned=user_id == self._client.own_id) - prices.user_read
+        usd = posts * self._price(user_id)
         most = max(1, -(-posts // PAGE_SIZE)) * PAGE_SIZE * self._reader.most_for_a_post(user_id)
         return Estimate(handle, posts, usd, await self._ledger.month_total(), self._ledger.monthly_budget, most)
 
@@ -217,12 +215,10 @@ class Collector:
 
     async def _announce(self, due: list[str]) -> None:
         """Say in the log what a round may cost, by how much was posted so far; the cap stops it before it is passed."""
-        own, prices = self._client.own_id, self._ledger.prices
         expected = Decimal(0)
         for handle in due:
             place = await self._places.find(handle)
-            each = prices.owned_read if place and place.user_id == own else prices.post_read
-            expected += each * await self._places.usual(handle)
+            expected += self._price(place.user_id if place else None) * await self._places.usual(handle)
         log.info(
             "fetching what is new",
             accounts=len(due),
@@ -230,6 +226,14 @@ class Collector:
             month_usd=str(await self._ledger.month_total()),
             cap_usd=str(self._ledger.monthly_budget),
         )
+
+    def _price(self, user_id: str | None) -> Decimal:
+        """US dollars that a post of that account probably costs."""
+        owned = user_id is not None and user_id == self._client.own_id
+        return self._client.vocabulary.price(self._ledger.prices, owned=owned)
+
+    async def _own_id(self) -> str | None:
+        return self._client.own_id
 
     async def _due(self, handle: str) -> datetime:
         row = await self._database.one("SELECT * FROM accounts WHERE handle = ?", (handle,))

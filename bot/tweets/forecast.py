@@ -5,12 +5,13 @@ days: answers, reading mentions, look-ups and deletions, which nobody can schedu
 spent by now and so many days more, at the cap at most.
 
 What it does not know: how much the accounts will post. It takes what they posted in the last 30 days that are stored.
-Posts with links, which cost more, are reckoned as without.
+Posts with links, which cost more, are reckoned as without. Where X tells what a post refers to only by sending that
+along (`vocabulary = "post"`), each is reckoned with one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -22,6 +23,7 @@ from bot.tweets.cleaning import Verdict
 from bot.tweets.costs import Ledger
 from bot.tweets.fetching_plan import FetchPlan, affordable, interval, next_fetch, usd_a_month
 from bot.tweets.tweet import Source
+from bot.tweets.x_bodies import VOCABULARIES
 
 # Which accounts are fetched on schedule: those that were asked for once, unless X said since that they are closed.
 # Nothing that was fetched is left of such a one, only when it was checked; X's id stays, by which it can be blocked.
@@ -41,20 +43,26 @@ class Followed:
     accounts: int
     posts_a_day: Decimal  # that they write together
     stored: int  # posts that were fetched of them
+    owned_a_day: Decimal = Decimal(0)  # of posts_a_day: those of the account whose keys read, at X's lower price
 
 
-async def followed(database: Database) -> Followed:
-    """How many accounts are followed, and how much they post: each in the 30 days before its newest stored post."""
-    handles = [row["handle"] for row in await database.all(f"SELECT handle FROM accounts WHERE {ON_SCHEDULE}")]
-    together, stored = Decimal(0), 0
-    for handle in handles:
-        together += await rate(database, handle)
+async def followed(database: Database, own_id: str | None = None) -> Followed:
+    """How many accounts are followed, and how much they post: each in the 30 days before its newest stored post.
+
+    `own_id` is X's id of the account whose keys read.
+    """
+    rows = await database.all(f"SELECT handle, platform_id FROM accounts WHERE {ON_SCHEDULE}")
+    together, owned, stored = Decimal(0), Decimal(0), 0
+    for handle, platform_id in rows:
+        posts = await rate(database, handle)
+        together += posts
+        owned += posts if platform_id == own_id else 0
         row = await database.one(
             "SELECT count(*) AS stored FROM tweets WHERE handle = ? AND source = ? AND created_at IS NOT NULL",
             (handle, Source.X_API),
         )
         stored += row["stored"] if row else 0
-    return Followed(len(handles), together, stored)
+    return Followed(len(rows), together, stored, owned)
 
 
 async def rate(database: Database, handle: str, verdict: Verdict | None = None) -> Decimal:
@@ -70,11 +78,18 @@ async def rate(database: Database, handle: str, verdict: Verdict | None = None) 
     return Decimal(row["posts"] if row else 0) / _SPAN.days
 
 
+def fetching_a_day(accounts: Followed, settings: X, prices: Prices) -> Decimal:
+    """US dollars that reading what they post in a day costs."""
+    words, owned = VOCABULARIES[settings.vocabulary], accounts.owned_a_day
+    others = accounts.posts_a_day - owned
+    return others * words.price(prices, owned=False) + owned * words.price(prices, owned=True)
+
+
 def a_day(accounts: Followed, settings: X, prices: Prices) -> Decimal:
     """US dollars that a day costs: fetching, checking what is still there, and posting."""
     fetching = checking = posting = Decimal(0)
     if settings.fetch_interval_minutes and settings.i_have_permission_to_train:
-        fetching = accounts.posts_a_day * prices.post_read
+        fetching = fetching_a_day(accounts, settings, prices)
     if settings.check_interval_hours:
         rounds = 24 / Decimal(str(settings.check_interval_hours))
         lookups = accounts.stored * prices.post_read if settings.check_posts == "lookup" else Decimal(0)
@@ -124,26 +139,40 @@ class Outlook:
     runs_out: date | None  # the day (UTC) on which nothing is left; None when the month ends first
 
 
+async def _nobody() -> str | None:
+    """Where no keys read, every post has the ordinary price."""
+    return None
+
+
 class Forecast:
     """Looks at what is stored and says how the month will end."""
 
     def __init__(
-        self, database: Database, ledger: Ledger, settings: X, prices: Prices, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        ledger: Ledger,
+        settings: X,
+        prices: Prices,
+        clock: Callable[[], datetime],
+        own_id: Callable[[], Awaitable[str | None]] = _nobody,
     ) -> None:
-        """`clock` gives UTC."""
+        """`clock` gives UTC; `own_id` X's id of the account whose keys read, which pays less for its own posts."""
         self._database = database
         self._ledger = ledger
         self._settings = settings
         self._prices = prices
         self._clock = clock
+        self._own_id = own_id
+
+    async def scheduled_a_day(self) -> Decimal:
+        """US dollars that a day costs with the present settings, without what nobody can schedule."""
+        return a_day(await self._followed(), self._settings, self._prices)
 
     async def outlook(self) -> Outlook:
         """How this month will end with the present settings."""
         now = self._clock().astimezone(UTC)
         month = await self._ledger.month()
-        scheduled = Decimal(0)
-        if self._settings.enabled:
-            scheduled = a_day(await followed(self._database), self._settings, self._prices)
+        scheduled = await self.scheduled_a_day() if self._settings.enabled else Decimal(0)
         others = await self._others(now)
         spent = month.spent + month.under_way
         usd_a_day = scheduled + others
@@ -154,9 +183,9 @@ class Forecast:
         """When each account that is followed is fetched, and what that costs; none where nothing is on schedule."""
         if not self._is_fetching:
             return []
-        share = await self._affordable()
+        share, own_id = await self._affordable(), await self._own_id()
         rows = await self._database.all(f"SELECT * FROM accounts WHERE {ON_SCHEDULE} ORDER BY handle")
-        return [await self._plan(row, share) for row in rows]
+        return [await self._plan(row, share, own_id) for row in rows]
 
     async def next_fetch_at(self, handle: str) -> datetime:
         """When an account that has just been fetched is to be fetched again."""
@@ -169,27 +198,35 @@ class Forecast:
         """
         if not self._is_fetching:
             return None
-        rows = await self._database.all(f"SELECT handle FROM accounts WHERE {ON_SCHEDULE}")
-        fetched = sorted({row["handle"] for row in rows} & {*handles})
+        rows = await self._database.all(f"SELECT handle, platform_id FROM accounts WHERE {ON_SCHEDULE}")
+        fetched = {row["handle"]: row["platform_id"] for row in rows if row["handle"] in handles}
         kept_a_day = sum([await rate(self._database, each, Verdict.KEPT) for each in fetched], Decimal(0))
         if kept > kept_a_day * _LONGEST.days:
             return None
         days = kept / kept_a_day if kept_a_day else Decimal(0)
-        posts_a_day = sum([await rate(self._database, each) for each in fetched], Decimal(0))
+        own_id = await self._own_id()
+        costs = [await rate(self._database, each) * self._price(fetched[each], own_id) for each in fetched]
         on = self._clock().astimezone(UTC) + timedelta(days=float(days))
-        return Coming(on.date(), posts_a_day * days * self._prices.post_read)
+        return Coming(on.date(), sum(costs, Decimal(0)) * days)
 
-    async def _plan(self, row: Row, share: Decimal) -> FetchPlan:
+    async def _plan(self, row: Row, share: Decimal, own_id: str | None) -> FetchPlan:
         posts = await rate(self._database, row["handle"])
         fetched_at, planned = (_moment(row[name]) for name in ("fetched_at", "next_fetch_at"))
         next_at = next_fetch(fetched_at, planned, self._least) if fetched_at else None
-        usd = usd_a_month(posts, self._prices.post_read)
+        usd = usd_a_month(posts, self._price(row["platform_id"], own_id))
         return FetchPlan(row["handle"], posts, interval(posts, share, self._least), next_at, usd)
 
     async def _affordable(self) -> Decimal:
         month = await self._ledger.month()
-        usd_a_day = (await followed(self._database)).posts_a_day * self._prices.post_read
+        usd_a_day = fetching_a_day(await self._followed(), self._settings, self._prices)
         return affordable(month.left_for_reading, usd_a_day, days_left(self._clock()))
+
+    async def _followed(self) -> Followed:
+        return await followed(self._database, await self._own_id())
+
+    def _price(self, user_id: str, own_id: str | None) -> Decimal:
+        """US dollars that a post of that account costs."""
+        return VOCABULARIES[self._settings.vocabulary].price(self._prices, owned=user_id == own_id)
 
     @property
     def _is_fetching(self) -> bool:

@@ -118,10 +118,8 @@ class TimelineReader:
 
     def most_for_a_post(self, user_id: str | None) -> Decimal:
         """US dollars that a post of that account costs at the most, with what comes along."""
-        prices = self._ledger.prices
-        each = prices.owned_read if user_id == self._client.own_id else prices.post_read
-        references = REFERENCES if self._client.vocabulary.references_are_billed else 0
-        return each + references * prices.post_read
+        owned = user_id is not None and user_id == self._client.own_id
+        return self._client.vocabulary.price(self._ledger.prices, owned=owned, references=REFERENCES)
 
     async def _require_what_was_asked_for(self, page: TimelinePage, done: Progress, call: Call) -> None:
         """Raise when the page lacks what was asked for, after its price was written down; warn where it is only odd."""

@@ -48,6 +48,14 @@ class Vocabulary:
     expansion: str  # value of `expansions` that brings these along
     references_are_billed: bool  # what a post refers to is only told together with the posts themselves
 
+    def price(self, prices: Prices, *, owned: bool, references: int = 1) -> Decimal:
+        """US dollars for reading a post of a timeline, where it refers to so many others. `owned`: at X's lower price.
+
+        Posts mostly refer to one or none, so what is expected is rather too high.
+        """
+        along = references * prices.post_read if self.references_are_billed else Decimal(0)
+        return (prices.owned_read if owned else prices.post_read) + along
+
 
 TWEET = Vocabulary(
     "tweet", "tweet.fields", ("created_at", "note_tweet", "referenced_tweets"), "referenced_tweets", "note_tweet",
@@ -98,16 +106,6 @@ class TimelinePage:
         posts = len(self.post_ids) * (prices.owned_read if self.owned else prices.post_read)
         included = len(self.included_ids - self.post_ids) * prices.post_read
         return posts + included + len(self.user_ids) * prices.user_read
-
-
-def fetch_cost(expected_posts: int, prices: Prices, *, whole_retweets: bool = True, owned: bool = False) -> Decimal:
-    """The most that looking an account up and reading this many of its posts costs, in US dollars.
-
-    With `whole_retweets` each post is reckoned with another one that it refers to and brings along, since X charges
-    "per resource returned"; where posts refer to nothing it is about half. `owned`: see `XClient.timeline_page`.
-    """
-    each = prices.owned_read if owned else prices.post_read
-    return prices.user_read + expected_posts * (each + (prices.post_read if whole_retweets else 0))
 
 
 # Accounts

@@ -266,8 +266,12 @@ async def test_what_is_decided_while_there_is_no_connection_is_announced_once_th
     frontend = stage.frontend()
     for number in (2, 3):
         await frontend.announce(decision(number))  # there is no connection yet
+        assert await stage.decisions.told() == (2 if number == 3 else None)
         task = asyncio.create_task(frontend.run(), name="discord")
         await stage.server.until(lambda: len(said()) == number - 1, PATIENCE, "the announcement")  # noqa: B023
+        async with asyncio.timeout(PATIENCE):
+            while await stage.decisions.told() != number:  # noqa: ASYNC110 - a row
+                await asyncio.sleep(0.01)
         await stage.server.bot_ready(PATIENCE)
         await stop(task)
     assert ["v2" in said()[0], "v3" in said()[1]] == [True, True]

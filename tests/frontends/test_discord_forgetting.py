@@ -70,7 +70,7 @@ async def test_forgetting_is_asked_for_in_private_and_done_by_a_button(stage: St
         question = await (await stage.use("forget", handle="@Crumb")).answered(PATIENCE)
         assert MessageFlag.EPHEMERAL in question.flags
         assert "**Forget @crumb, for good?**" in question.content
-        assert "1 messages on Discord and 0 posts on X" in question.content and "They stay" in question.content
+        assert "1 message on Discord and 0 posts on X" in question.content and "They stay" in question.content
         assert stage.shelf.personas() == ["crumb", "nell"]
         await press(stage, question, "wren", "Forget crumb")
         await edited(stage, question, "**@crumb is forgotten.**")
@@ -174,8 +174,8 @@ async def test_what_deleting_on_x_costs_is_said_before(stage: Stage) -> None:
     async with stage.running():
         question = await (await stage.use("forget", handle="crumb", delete_posts=True)).answered(PATIENCE)
         assert question.content.endswith(
-            "0 messages on Discord and 1 posts on X were said in its voice. They are deleted, too.\n"
-            "Deleting 1 posts on X costs $0.01.\n-# X this month: $0.00 of the cap of $20.00."
+            "0 messages on Discord and 1 post on X were said in its voice. They are deleted, too.\n"
+            "Deleting 1 post on X costs $0.01.\n-# X this month: $0.00 of the cap of $20.00."
         )
         question = await (await stage.use("forget", handle="crumb")).answered(PATIENCE)
         assert "$" not in question.content

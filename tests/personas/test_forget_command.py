@@ -57,7 +57,7 @@ async def test_posts_are_deleted_after_their_price_was_said(folder: Path) -> Non
         done = await mockingbird(config, "forget", "nell", "--delete-posts", "--yes", "--json", extra=keys)
         assert done.code == 0, done.err
         assert not x.timeline("bot") and not x.violations
-    assert "Deleting 1 posts on X costs $0.01." in " ".join(done.err.split())
+    assert "Deleting 1 post on X costs $0.01." in " ".join(done.err.split())
     receipt = json.loads(done.out)
     assert receipt["said"] == [{"platform": "x", "channel": "", "id": post.id, "outcome": "deleted"}]
     assert (receipt["found"]["tweets"], receipt["personas"]) == ({"tweets": 50}, ["nell"])
@@ -72,7 +72,7 @@ async def test_nothing_happens_without_a_yes(folder: Path) -> None:
     config = write_config(folder, {})
     outcome = await mockingbird(config, "forget", "nell")
     assert outcome.code == 130
-    assert "50 tweets; 1 versions of nell" in outcome.err
+    assert "50 tweets; 1 version of nell" in outcome.err
     assert (folder / "models" / "nell").exists()
     assert json.loads((await mockingbird(config, "receipts", "--json")).out) == {"receipts": []}
 

@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import zipfile
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -116,12 +117,15 @@ async def test_no_byte_of_it_is_left(tmp_path: Path, clock: FakeClock) -> None:
         (tmp_path / "trainings" / str(training.id) / "tweets.json").write_text("nell_of_the_lamp number 17")
         async with place.database.transaction() as transaction:
             assert await Charges(clock).posts(transaction, ["7654321"]) == {"7654321"}
+        looked_up = place.ledger.hold("mention", "otis", Decimal("0.010"), "A call", resource="author 8765432")
+        async with looked_up as call:  # on behalf of another persona, who may be anybody
+            await call.settle(1, Decimal("0.010"))
         for _ in range(3):  # pages are filled, emptied and filled anew
             await place.store.add("nell_of_the_lamp", [], Basis.OWN)
         words = ("nell_of_the_lamp number", "nell_of_the_lamp number 17 & more")
         assert len(place.traces(*words)) == 3
         await place.takedowns.forget("nell_of_the_lamp", "command")
-        assert place.traces(*words, "7654321") == []
+        assert place.traces(*words, "7654321", "8765432") == []
         files = {trace.partition(":")[0] for trace in place.traces("nell_of_the_lamp")}
         assert files <= {"mockingbird.db", "mockingbird.db-wal"}  # the blocked list and the receipt, as seen below
     with sqlite3.connect(tmp_path / "mockingbird.db") as database:
@@ -134,7 +138,7 @@ async def test_no_byte_of_it_is_left(tmp_path: Path, clock: FakeClock) -> None:
         spent = database.execute("SELECT about, usd FROM costs ORDER BY id").fetchall()
     database.close()
     assert holding == {"blocked", "takedowns"}
-    assert spent == [("forgotten-1", "0.10"), ("otis", "0.10")]
+    assert spent == [("forgotten-1", "0.10"), ("otis", "0.10"), ("otis", "0.010")]
 
 
 async def test_an_account_that_changed_its_name_goes_under_all_its_names(place: Town) -> None:

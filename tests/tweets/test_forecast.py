@@ -88,3 +88,32 @@ async def test_tweets_that_are_missing_have_a_day_and_a_price(database: Database
     assert await ours.coming(["ada"], 366) is None
     off = X(enabled=True, i_have_permission_to_train=False)
     assert await Forecast(database, ledger, off, Prices(), clock).coming(["ada"], 10) is None
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "own_id", "usd_a_day"),
+    [("tweet", None, "0.020"), ("tweet", "17", "0.012"), ("post", None, "0.040"), ("post", "17", "0.032")],
+)
+async def test_what_is_fetched_has_the_price_at_which_x_bills_it(
+    database: Database, clock: FakeClock, vocabulary: str, own_id: str | None, usd_a_day: str
+) -> None:
+    """Two posts a day of an account whose keys may be the ones that read, and two of another one."""
+    store = TweetStore(database, clock)
+    for handle, number in (("ada", "17"), ("ben", "18")):
+        at = [clock.now - timedelta(hours=12 * n) for n in range(60)]
+        tweets = [Tweet(handle, f"wave {n} rolls in", f"{n}", at[n], False, None, Source.X_API) for n in range(60)]
+        await store.add(handle, tweets)
+        async with database.transaction() as transaction:
+            await transaction.run("UPDATE accounts SET platform_id = ? WHERE handle = ?", (number, handle))
+
+    async def reads() -> str | None:
+        return own_id
+
+    on = {"enabled": True, "i_have_permission_to_train": True, "check_interval_hours": 0.0, "vocabulary": vocabulary}
+    ledger, settings = Ledger(database, Prices(), Decimal(20), clock), X.model_validate(on)
+    forecast = Forecast(database, ledger, settings, Prices(), clock, reads)
+    usd = Decimal(usd_a_day)
+    assert (await forecast.outlook()).scheduled_a_day == usd
+    assert sum(plan.usd_a_month for plan in await forecast.plans()) == 30 * usd
+    coming = await forecast.coming(["ada", "ben"], 40)
+    assert coming is not None and coming.usd == 10 * usd

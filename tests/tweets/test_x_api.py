@@ -37,7 +37,7 @@ from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
 from bot.tweets.tweet import Source, Tweet
 from bot.tweets.x_api import XClient
-from bot.tweets.x_bodies import TimelinePage, XUser, fetch_cost, read_page
+from bot.tweets.x_bodies import VOCABULARIES, TimelinePage, XUser, read_page
 from bot.tweets.x_refusals import Answer, broken_connection, refusal
 from bot.tweets.x_requests import XKeys
 from tests.tweets.desk import contracts, keys_of
@@ -205,19 +205,30 @@ async def test_a_page_knows_its_price(x: LoopbackX, client: XClient) -> None:
     pages = await everything(client, await client.user("Ada"))
     assert sum(page.reads for page in pages) == 134
     assert PRICES.user_read + sum(page.cost(PRICES) for page in pages) == x.bill()
-    assert x.bill() <= fetch_cost(133, PRICES)
+    assert x.bill() <= PRICES.user_read + 133 * VOCABULARIES["post"].price(PRICES, owned=False)
 
 
 async def test_ones_own_timeline_is_read_at_a_fifth(x: LoopbackX, client: XClient) -> None:
     fill(x, "Mockingbird", 10)
     page = await client.timeline_page(x.account("Mockingbird").id, handle="Mockingbird")
     assert page.cost(PRICES) == x.bill() == Decimal("0.010")
-    assert fetch_cost(10, PRICES, whole_retweets=False, owned=True) == Decimal("0.020")
+    assert 10 * VOCABULARIES["tweet"].price(PRICES, owned=True) == x.bill()
 
 
-@pytest.mark.parametrize(("posts", "whole", "usd"), [(0, True, "0.010"), (100, True, "1.010"), (100, False, "0.510")])
-def test_the_price_of_a_fetch_is_known_beforehand(posts: int, whole: bool, usd: str) -> None:
-    assert fetch_cost(posts, PRICES, whole_retweets=whole) == Decimal(usd)
+@pytest.mark.parametrize(
+    ("words", "owned", "references", "usd"),
+    [
+        ("tweet", False, 1, "0.005"),
+        ("tweet", True, 2, "0.001"),
+        ("post", False, 1, "0.010"),
+        ("post", False, 2, "0.015"),
+        ("post", True, 1, "0.006"),
+    ],
+    ids=["tweet", "own tweet", "post", "post that refers to two", "own post"],
+)
+def test_the_price_of_a_read_is_known_beforehand(words: str, owned: bool, references: int, usd: str) -> None:
+    """What a post refers to comes along where X tells of it in no other way."""
+    assert VOCABULARIES[words].price(PRICES, owned=owned, references=references) == Decimal(usd)
 
 
 # Writing

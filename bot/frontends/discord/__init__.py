@@ -3,7 +3,7 @@
 - frontend: connecting, waiting out trouble, stopping
 - client: what Discord tells us, and the drain before the connection is closed
 - commands: the slash commands as Discord sees them; each hands over to a desk
-- forgetting, outlet: /forget, and taking back what was said
+- forgetting, outlet, deleting: /forget, and taking back what was said
 - talk, answers, trainings, purchases, approvals: the desks, for mentions and tweets, for what stands under each of
   them, for /train, for what has to be fetched and paid before it, for /queue
 - context, costume: what was said before a message; speaking under a persona's own name

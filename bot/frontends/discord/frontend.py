@@ -108,6 +108,7 @@ class DiscordFrontend:
         self._marks = Marks(services.database)
         self._failures = failures
         self._conversation = services.conversation
+        self._decisions = services.decisions
         self._untold: deque[Announcement] = deque()
         self._untold_grew = asyncio.Event()
         self._look_every = look_every_seconds
@@ -229,6 +230,7 @@ class DiscordFrontend:
             while self._untold:
                 try:
                     await self._tell_channels(client, self._untold[0])
+                    await self._decisions.note_told(self._untold[0].decision.id)
                 except Exception:  # the edge: an announcement is not worth a service
                     if client.is_closed():  # aiohttp's session does not take anything any more
                         return

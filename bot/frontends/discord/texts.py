@@ -234,7 +234,8 @@ def about_to_forget(handle: str, found: Receipt, everywhere: bool) -> str:
     if standing or posted:
         fate = "They are deleted, too." if everywhere else "They stay, and are listed."
         lines.append(
-            f"{len(standing):,} messages on Discord and {len(posted):,} posts on X were said in its voice. {fate}"
+            f"{_counted(len(standing), 'message')} on Discord and {_counted(len(posted), 'post')} on X "
+            f"were said in its voice. {fate}"
         )
     pushed = sum(1 for said in found.said if said.platform == "hub")
     if pushed:
@@ -244,7 +245,11 @@ def about_to_forget(handle: str, found: Receipt, everywhere: bool) -> str:
 
 def price_of_deleting(posts: int, price: Decimal, month: Decimal, cap: Decimal) -> str:
     """What /forget says where posts on X are to be deleted."""
-    return f"Deleting {posts:,} posts on X costs {dollars(price)}.\n{month_so_far(month, cap)}"
+    return f"Deleting {_counted(posts, 'post')} on X costs {dollars(price)}.\n{month_so_far(month, cap)}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def forgotten(done: Takedown) -> str:
