@@ -82,6 +82,7 @@ def broken_inputs(folder: Path) -> list[tuple[Sequence[str], int, str]]:
     ]
 
 
+@pytest.mark.slow
 async def test_bad_input_is_a_sentence_and_an_exit_code_and_changes_nothing(config: Path, tmp_path: Path) -> None:
     for arguments, code, sentence in broken_inputs(tmp_path):
         outcome = await mockingbird(config, *arguments)

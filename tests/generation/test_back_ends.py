@@ -91,6 +91,7 @@ def low_rank(adapter: Adapter | None, number: int, site: Site, place: int) -> Ho
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
+@pytest.mark.slow
 async def test_torch_behind_the_same_protocol_says_the_same(kind: str, tmp_path: Path) -> None:
     """Several voices, prompts and seeds at once, with their likelihoods; in float32."""
     base = MAKERS[kind](tmp_path / kind)

@@ -66,6 +66,7 @@ async def prepare(folder: Path, base: str, cache: Path, **variables: str) -> tup
     return child.returncode or 0, errors.decode()
 
 
+@pytest.mark.slow
 async def test_a_base_is_downloaded_and_made_ready(tmp_path: Path, hub: LoopbackHub) -> None:
     """By the command, once: a second start asks nobody. No token goes where the files lie."""
     hub.add("someone/tiny-gpt2", tiny(tmp_path))

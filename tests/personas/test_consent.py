@@ -101,6 +101,7 @@ async def test_what_was_said_before_stands_over_the_rule_for_archives(tmp_path: 
     assert (await mockingbird(config, "import", str(NELL), "--note", "her letter")).code == 2
 
 
+@pytest.mark.slow
 async def test_the_blocked_list_goes_out_and_comes_in(tmp_path: Path) -> None:
     config = write_config(tmp_path, {})
     file = tmp_path / "blocked.txt"

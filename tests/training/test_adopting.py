@@ -115,6 +115,7 @@ def files_of_nell(folder: Path) -> list[str]:
     return [str(path) for place in places for path in place.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 async def test_a_model_in_the_old_form_is_adopted_speaks_and_is_forgotten(tmp_path: Path) -> None:
     """Without a stored tweet nothing is claimed about it; it is sampled as it came; no file of it stays."""
     theirs = make_tiny_gpt2(tmp_path / "theirs")
@@ -142,6 +143,7 @@ async def test_a_model_in_the_old_form_is_adopted_speaks_and_is_forgotten(tmp_pa
         assert files_of_nell(tmp_path) == []
 
 
+@pytest.mark.slow
 async def test_a_new_name_stands_for_those_who_were_first(tmp_path: Path) -> None:
     """Of two adoptions that begin at once under one new name the second, of other people, is refused."""
     theirs = make_tiny_gpt2(tmp_path / "theirs")

@@ -174,6 +174,7 @@ def test_a_prompt_is_in_no_event_and_not_in_the_result(base: Base, tmp_path: Pat
         assert not any(call.encode() in file.read_bytes() for file in left)
 
 
+@pytest.mark.slow
 async def test_a_training_learns_the_stored_replies_and_keeps_no_word_of_what_they_answer(
     tmp_path: Path, database: Database, clock: FakeClock
 ) -> None:

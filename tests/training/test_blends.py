@@ -326,6 +326,7 @@ async def trained_as(house: House, persona: str) -> None:
 # --- The command ---
 
 
+@pytest.mark.slow
 async def test_the_command_says_what_it_made(tmp_path: Path) -> None:
     config = write_config(tmp_path, {})
     shelf = Shelf(tmp_path / "models")

@@ -27,6 +27,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 async def test_a_base_that_finds_no_room_is_a_sentence_and_leaves_nothing_behind(
     small_disk: Path, tmp_path: Path
 ) -> None:
@@ -39,6 +40,7 @@ async def test_a_base_that_finds_no_room_is_a_sentence_and_leaves_nothing_behind
     assert [name for _, _, names in os.walk(small_disk) for name in names if name.endswith(".safetensors")] == []
 
 
+@pytest.mark.slow
 async def test_an_import_that_finds_no_room_is_a_sentence_and_keeps_what_was_there(
     small_disk: Path, tmp_path: Path
 ) -> None:

@@ -204,6 +204,7 @@ async def test_a_version_that_recites_is_kept(tmp_path: Path, database: Database
     assert (figures.others, figures.margin, figures.authorship) == (None, None, None)  # absent, not zero
 
 
+@pytest.mark.slow
 async def test_a_version_that_could_not_be_judged_is_kept_with_the_reason(
     tmp_path: Path, database: Database, clock: FakeClock
 ) -> None:

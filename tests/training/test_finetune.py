@@ -36,6 +36,7 @@ async def _ignore(event: Event) -> None:
     """Nobody watches."""
 
 
+@pytest.mark.slow
 async def test_a_run_that_was_cut_off_goes_on_to_the_same_figures(base: Base, tmp_path: Path) -> None:
     """Stopped by SIGTERM after its first evaluation, and then by its parent's death: the losses are as without."""
     whole = await learn(_job(base, tmp_path / "whole"), _ignore)

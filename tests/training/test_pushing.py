@@ -360,6 +360,7 @@ def test_a_tweet_is_found_in_any_text_whatever_its_letter_case_and_punctuation()
     assert not holds_one_of("a b c d efg", ["a b c d ef"])
 
 
+@pytest.mark.slow
 async def test_forgetting_deletes_what_was_pushed_or_names_it(house: House) -> None:
     """With --delete-posts it goes, versions and all; without, the receipt says where it lies."""
     assert (await house.push("push", "nell", "--adapter", "--yes")).code == 0
@@ -377,6 +378,7 @@ async def test_forgetting_deletes_what_was_pushed_or_names_it(house: House) -> N
         assert await database.all("SELECT * FROM pushes") == []
 
 
+@pytest.mark.slow
 async def test_what_lies_ready_to_be_pushed_goes_with_its_process_or_with_the_persona(house: House) -> None:
     """Killed while somebody is asked, it goes at the next push; forgotten meanwhile, it goes and is not pushed."""
     ready = house.folder / "data" / FOLDER / "nell"

@@ -127,6 +127,7 @@ def _metrics() -> Metrics:
     return metrics
 
 
+@pytest.mark.slow
 async def test_while_it_is_judged_a_training_says_so_and_can_be_cancelled(
     tmp_path: Path, database: Database, clock: FakeClock
 ) -> None:
@@ -157,6 +158,7 @@ async def test_while_it_is_judged_a_training_says_so_and_can_be_cancelled(
     assert await house.decisions.of("nell") == [] and house.shelf.personas() == []
 
 
+@pytest.mark.slow
 async def test_old_versions_are_pruned_after_a_new_one_was_put_in_use(
     tmp_path: Path, database: Database, clock: FakeClock
 ) -> None:
@@ -394,6 +396,7 @@ async def test_who_is_blocked_while_a_training_waits_is_not_learned(
     assert await house.trainings.points(requested.id) == []
 
 
+@pytest.mark.slow
 async def test_who_is_blocked_while_a_training_runs_is_not_published(
     house: House, clock: FakeClock, database: Database
 ) -> None:

@@ -207,6 +207,7 @@ def test_the_order_does_not_matter_and_all_sums_agree(given_tweets: list[StoredT
     assert Portrait.model_validate_json(drawn.model_dump_json()) == drawn
 
 
+@pytest.mark.slow
 def test_a_large_account_takes_no_more_memory_than_a_small_one() -> None:
     def many(count: int) -> Iterator[StoredTweet]:
         for n in range(count):
