@@ -106,18 +106,23 @@ class Call:
         self.earlier = tuple(earlier)  # lines of calls for the same resource that ended without an answer
         self.is_settled = False  # or was in a transaction that came to nothing
 
-    async def settle(self, units: int, usd: Decimal, transaction: Transaction | None = None) -> None:
+    async def settle(
+        self, units: int, usd: Decimal, transaction: Transaction | None = None, charged_now: bool = False
+    ) -> None:
         """Write down what the call did cost, within `transaction` when one is given.
 
-        `units` is how many resources X billed; none at all leaves no line.
+        `units` is how many resources X billed; none at all leaves no line. `charged_now` for what was long waited for:
+        it belongs to the day on which it came.
         """
         if transaction is None:
             async with self._ledger.database.transaction() as own:
-                return await self.settle(units, usd, own)
+                return await self.settle(units, usd, own, charged_now)
         if units or usd:  # whom the line is about stays as it stands: the name may have been forgotten meanwhile
             await transaction.run(
                 "UPDATE costs SET holder = NULL, units = ?, usd = ? WHERE id = ?", (units, str(usd), self.line)
             )
+            if charged_now:
+                await transaction.run("UPDATE costs SET at = ? WHERE id = ?", (self._ledger.now(), self.line))
         else:
             await transaction.run("DELETE FROM costs WHERE id = ?", (self.line,))
         await _drop(transaction, self.earlier)
@@ -177,7 +182,7 @@ class Ledger:
         @nasa". Where the body ends unsettled, the line goes when nothing can be on the bill (X said no, nothing was
         asked), and stays when something may be. Shares of the cap that were passed are told once a month.
         """
-        at = self._now()
+        at = self.now()
         reserving = asyncio.create_task(
             self._reserve(purpose, about, most, what, units, resource, at, account), name="reserve"
         )
@@ -210,7 +215,7 @@ class Ledger:
                 await transaction.insert(
                     "INSERT INTO costs (at, purpose, about, units, usd, resource, account) "
                     "VALUES (?, ?, ?, 1, ?, ?, ?)",
-                    (self._now(), purpose, about, str(usd), resource, account),
+                    (self.now(), purpose, about, str(usd), resource, account),
                 )
                 return
             await transaction.run("UPDATE costs SET holder = NULL WHERE id = ?", (rows[-1]["id"],))
@@ -313,7 +318,7 @@ class Ledger:
             return False
         async with self.database.transaction() as transaction:
             insert = "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
-            is_new = await transaction.run(insert, (mark, self._now())) > 0
+            is_new = await transaction.run(insert, (mark, self.now())) > 0
         self._warned.add(mark)
         return is_new
 
@@ -339,7 +344,7 @@ class Ledger:
 
     async def month(self, month: str | None = None) -> Month:
         """The ledger of a month such as "2026-11"; of this one when None."""
-        month = month or self._now()[: len("2026-11")]
+        month = month or self.now()[: len("2026-11")]
         rows = await self.database.all("SELECT * FROM costs WHERE substr(at, 1, 7) = ?", (month,))
         running = {holder for holder in {row["holder"] for row in rows} if holder and _is_running(holder)}
         ended = [row for row in rows if row["holder"] not in running]
@@ -370,14 +375,15 @@ class Ledger:
                 "UPDATE costs SET about = ?, resource = '' WHERE about = ?", [(label, name) for name in names]
             )
 
-    def _now(self) -> str:
+    def now(self) -> str:
+        """The time in UTC as lines have it."""
         return self._clock().astimezone(UTC).isoformat()
 
     def _today(self) -> str:
-        return self._now()[: len("2026-11-01")]
+        return self.now()[: len("2026-11-01")]
 
     def _this_month(self) -> str:
-        return self._now()[: len("2026-11")]
+        return self.now()[: len("2026-11")]
 
 
 def dollars(usd: Decimal) -> str:

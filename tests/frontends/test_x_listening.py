@@ -75,6 +75,29 @@ async def test_a_mention_from_the_stream_is_answered_once(x: LoopbackX, nell: St
     assert await nell.ledger.month_total() >= x.bill()
 
 
+async def test_what_the_stream_brings_is_paid_on_the_day_on_which_it_comes(
+    x: LoopbackX, nell: Stage, clock: FakeClock
+) -> None:
+    """It was waited for since the day before."""
+
+    async def lines() -> list[tuple[str, bool]]:
+        rows = await nell.database.all("SELECT at, holder FROM costs WHERE resource LIKE 'stream %' ORDER BY id")
+        return [(row["at"][:10], row["holder"] is None) for row in rows]
+
+    first = clock().date().isoformat()
+    async with listening(x, nell):
+        await x.wait_until(lambda: x.streams == 1)
+        x.post_as("ada", "@Nell hello")
+        while await lines() != [(first, True), (first, False)]:  # noqa: ASYNC110  (the database tells nobody)
+            await asyncio.sleep(0.01)
+        clock.advance(days=1)
+        x.post_as("ada", "@Nell good morning")
+        while len(await lines()) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        second = clock().date().isoformat()
+        assert await lines() == [(first, True), (second, True), (second, False)]
+
+
 @pytest.mark.parametrize("cut", [True, False])
 async def test_after_a_break_it_listens_anew_and_reads_what_it_missed(x: LoopbackX, nell: Stage, cut: bool) -> None:
     async with listening(x, nell):

@@ -96,7 +96,7 @@ class Listener:
                         self._mentions.streamed(True)
                         continue
                     await self._mentions.hear(page)
-                    await self._mentions.reads.settle(page, call, owned=False)
+                    await self._mentions.reads.settle(page, call, streamed=True)
                 self._mentions.wake()
 
     async def _own_handle(self) -> str:

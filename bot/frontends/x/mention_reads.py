@@ -109,10 +109,10 @@ class MentionReads:
                 return Found(found, is_whole=True)
         return Found(None, is_whole=False)
 
-    async def settle(self, page: MentionPage, call: Call, owned: bool | None = None) -> None:
+    async def settle(self, page: MentionPage, call: Call, streamed: bool = False) -> None:
         """Write down what X bills for the page: what was read earlier on this UTC day costs nothing more.
 
-        `owned`: at the lower price; None where it was read with the account's own keys.
+        What is `streamed` was not asked for with the account's own keys, and is charged on the day on which it comes.
         """
         async with self._ledger.database.transaction() as transaction:
             billed = replace(
@@ -122,5 +122,5 @@ class MentionReads:
                 user_ids=await self._charges.users(transaction, page.user_ids),
             )
             units = len(billed.post_ids | billed.included_ids) + len(billed.user_ids)
-            usd = billed.cost(self._ledger.prices, self._owns_app if owned is None else owned)
-            await call.settle(units, usd, transaction)
+            usd = billed.cost(self._ledger.prices, self._owns_app and not streamed)
+            await call.settle(units, usd, transaction, charged_now=streamed)
