@@ -24,6 +24,7 @@ from base.shards import missing, write_shard
 from base.teacher import Teacher
 
 TOP_K = 64  # of 49,152 tokens; what lies below is noise in so small a model
+AGAIN = 0.35  # logits that a token loses for each time it was said in the text, up to three times
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,9 @@ class Row:
 
     def close(self, ended: bool) -> None:
         """Keep the text as far as it goes."""
-        ids = self._start + self._ids if self._asked.keeps_start else self._ids
-        text = self._teacher.tokenizer.decode(ids).removeprefix(self._asked.lead)
+        lead = self._asked.lead
+        ids = self._ids if lead is None else self._start + self._ids
+        text = self._teacher.tokenizer.decode(ids).removeprefix(lead or "")
         self.done.append(Sampled(text.split(self._asked.stop)[0].strip(), ended))
 
     def _ends(self, chosen: int) -> bool:
@@ -85,22 +87,31 @@ def sample(teacher: Teacher, asked: Prompt, rows: int, seed: str) -> list[Row]:
     cache = teacher.room(rows, asked.slots)
     batch = [Row(teacher, asked, chance) for _ in range(rows)]
     tokens = [row.begin(0) for row in batch]
+    said = teacher.counts(rows)
     for slot in range(asked.slots):
         begins = torch.tensor([row.begins for row in batch], device=teacher.device)
-        logits = teacher.step(prefix, cache, torch.tensor(tokens, device=teacher.device), begins, slot)
-        chosen: list[int] = choose(logits, asked.temperature, asked.top_p, noise).tolist()
+        now = torch.tensor(tokens, device=teacher.device)
+        logits = teacher.step(prefix, cache, now, begins, slot)
+        said[begins == slot] = 0
+        said.scatter_add_(1, now[:, None], torch.ones_like(now[:, None], dtype=said.dtype))
+        chosen: list[int] = choose(logits, said, asked.temperature, asked.top_p, noise).tolist()
         tokens = [row.take(each, slot) for row, each in zip(batch, chosen, strict=True)]
     for row in batch:
         row.close(ended=False)
     return batch
 
 
-def choose(logits: Tensor, temperature: float, top_p: float, noise: torch.Generator) -> Tensor:
-    """One token for each row: of the `TOP_K` likeliest those that make up `top_p`, by their probabilities."""
+def choose(logits: Tensor, said: Tensor, temperature: float, top_p: float, noise: torch.Generator) -> Tensor:
+    """One token for each row: of the `TOP_K` likeliest those that make up `top_p`, by their probabilities.
+
+    What the text has `said` before is a little less likely: the teacher would say it over and over.
+    """
     best = logits.topk(TOP_K, 1)
-    likely = (best.values.float() / temperature).softmax(1)
+    again = said.gather(1, best.indices).clamp(max=3).float() * AGAIN
+    likely, order = ((best.values.float() - again) / temperature).softmax(1).sort(1, descending=True)
     likely[likely.cumsum(1) - likely >= top_p] = 0
-    return best.indices.gather(1, likely.multinomial(1, generator=noise)).squeeze(1)
+    chosen = order.gather(1, likely.multinomial(1, generator=noise))
+    return best.indices.gather(1, chosen).squeeze(1)
 
 
 def texts(asked: Prompt, batch: Sequence[Row]) -> Iterator[dict[str, object]]:

@@ -125,6 +125,10 @@ class Teacher:
         new = [torch.zeros(shape, dtype=torch.bfloat16, device=self.device) for _ in range(2 * len(self._layers))]
         return Cache(new[::2], new[1::2])
 
+    def counts(self, rows: int) -> Tensor:
+        """How often each token stands in each row's text: none yet."""
+        return torch.zeros(rows, len(self._embedding), dtype=torch.uint8, device=self.device)
+
     def step(self, prefix: Prefix, cache: Cache, tokens: Tensor, begins: Tensor, slot: int) -> Tensor:
         """Logits (rows, vocabulary) after one more token in each row, which takes the slot."""
         turn = self._turn(prefix.length + slot - begins)
