@@ -37,7 +37,6 @@ def is_held_out(text: str) -> bool:
 def judge(work: Path, source: str) -> None:
     """What stays of each shard that was not judged yet."""
     judged = work / "judged" / str(RULES) / source
-    judged.mkdir(parents=True, exist_ok=True)
     for file in sorted((work / source).glob("*.jsonl")):
         target = judged / file.name
         if not target.exists():
@@ -72,7 +71,6 @@ def divide(texts: Iterator[dict[str, str]], work: Path) -> Counter[str]:
                 kept[line["kind"], "heldout" if is_held_out(line["text"]) else "train"].append(line)
     counts: Counter[str] = Counter()
     for (kind, part), lines in kept.items():
-        places[kind, part].parent.mkdir(parents=True, exist_ok=True)
         write_shard(places[kind, part], lines)
         counts[f"{kind}/{part} texts"] = len(lines)
         counts[f"{kind}/{part} bytes"] = sum(len(line["text"].encode()) for line in lines)

@@ -30,7 +30,8 @@ PAGES = 500  # in a shard; some seconds
 
 _PAGE = re.compile(r"<title>([^<]*)</title>.*?<text xml:space=\"preserve\">(.*?)</text>", re.DOTALL)
 _NOT_PROSE = re.compile(
-    r"\{\|.*?\n\|\}|<(math|gallery|timeline|pre|nowiki|div|table)\b.*?</\1>", re.DOTALL | re.IGNORECASE
+    r"\{\|.*?\n\|\}|<ref\b[^<>]*/>|<(ref|math|gallery|timeline|pre|nowiki|div|table)\b.*?</\1>",
+    re.DOTALL | re.IGNORECASE,
 )
 _PICTURE = re.compile(  # also categories and the same article in other languages
     r"\[\[(?:image|file|category|[a-z]{2,3}(?:-[a-z]+)?):(?:[^\[\]]|\[\[[^\[\]]*\]\]|\[[^\[\]]*\])*\]\]", re.IGNORECASE
@@ -56,7 +57,7 @@ def prose(markup: str) -> list[str]:
     for pattern in (_NOT_PROSE, _PICTURE, _OUTSIDE_LINK):
         markup = pattern.sub("", markup)
     kept = "\n".join(line for line in markup.split("\n") if not line.startswith(("*", "#", ":", ";", "|", "!", "=")))
-    text = html.unescape(str(mwparserfromhell.parse(kept, skip_style_tags=True).strip_code()).replace("''", ""))
+    text = html.unescape(str(mwparserfromhell.parse(kept, skip_style_tags=True).strip_code()))
     return [piece for line in text.split("\n") for piece in pieces(_tidy(line)) if is_prose(piece)]
 
 

@@ -19,6 +19,7 @@ def missing(folder: Path, numbers: Iterable[int]) -> Iterator[tuple[int, Path]]:
 
 def write_shard(file: Path, lines: Iterable[Mapping[str, object]]) -> None:
     """All lines at once, by a rename. What a kill leaves behind is called .part and overwritten by the next try."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
     part.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines), encoding="utf-8")
     part.rename(file)
