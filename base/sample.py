@@ -42,9 +42,9 @@ class Row:
         self._teacher, self._asked, self._chance = teacher, asked, chance
         self.done: list[Sampled] = []
         self.spoken = 0  # tokens that the teacher chose itself
-        self.begin(0)
+        self.first = self._begin(0)  # token of the piece
 
-    def begin(self, slot: int) -> int:
+    def _begin(self, slot: int) -> int:
         """Another text, from this slot on; its first token."""
         self.begins = slot
         self._start = self._teacher.ids(self._asked.start(self._chance))
@@ -59,7 +59,7 @@ class Row:
         self.spoken += 1
         if self._ends(chosen):
             self.close(ended=True)
-            return self.begin(slot + 1)
+            return self._begin(slot + 1)
         self._ids.append(chosen)
         return chosen
 
@@ -86,7 +86,7 @@ def sample(teacher: Teacher, asked: Prompt, rows: int, seed: str) -> list[Row]:
     prefix = teacher.read(teacher.ids(asked.beginning))
     cache = teacher.room(rows, asked.slots)
     batch = [Row(teacher, asked, chance) for _ in range(rows)]
-    tokens = [row.begin(0) for row in batch]
+    tokens = [row.first for row in batch]
     said = teacher.counts(rows)
     for slot in range(asked.slots):
         begins = torch.tensor([row.begins for row in batch], device=teacher.device)
