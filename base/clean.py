@@ -23,7 +23,6 @@ from bot.tweets.words import words
 
 KINDS = ("posts", "dialogue", "paragraphs", "general")
 HELD_OUT_IN = 100  # one text in so many
-SOURCES = ("sampled", "general")  # folders of shards
 EXPECTED = 2_000_000  # texts in all, for the memory of what was said
 TOGETHER = 10_000  # texts that are compared at a time
 
@@ -36,7 +35,7 @@ def is_held_out(text: str) -> bool:
 
 def judge(work: Path, source: str) -> None:
     """What stays of each shard that was not judged yet."""
-    judged = work / "judged" / str(RULES) / source
+    judged = work / "judged" / f"{source}-{RULES[source]}"
     for file in sorted((work / source).glob("*.jsonl")):
         target = judged / file.name
         if not target.exists():
@@ -55,8 +54,8 @@ def together(work: Path) -> Iterator[dict[str, str]]:
     """All that was judged worth keeping, our own texts first."""
     for text, kind in written():
         yield {"text": text, "kind": kind}
-    for source in SOURCES:
-        for file in sorted((work / "judged" / str(RULES) / source).glob("*.jsonl")):
+    for source in RULES:
+        for file in sorted((work / "judged" / f"{source}-{RULES[source]}").glob("*.jsonl")):
             yield from read_lines(file)
 
 
@@ -82,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
     reader = argparse.ArgumentParser(prog="python -m base.clean", description="Cleans and divides the text.")
     reader.add_argument("--work", type=Path, required=True)
     work: Path = reader.parse_args(arguments).work
-    for source in SOURCES:
+    for source in RULES:
         judge(work, source)
     for name, count in divide(together(work), work).items():
         sys.stderr.write(f"{name}: {count:,}\n")

@@ -20,7 +20,8 @@ from bot.tweets.cleaning import Profile, clean
 from bot.tweets.languages import UNKNOWN, language
 from bot.tweets.words import words
 
-RULES = 3  # raise it with every change of what is kept: what was judged is then judged anew
+# Raise a number with every change of what is kept of that source: its shards are then judged anew.
+RULES = {"sampled": 4, "general": 1}
 
 MOST_OFFENCE = 0.8  # from 0 to 1; stricter than the service with what it says (0.9)
 LENGTHS = {"posts": (12, 300), "dialogue": (12, 400), "paragraphs": (60, 900), "general": (80, 1800)}  # characters
@@ -31,7 +32,8 @@ _MOST_OF_ONE = 0.2  # share that one word of four letters or more may have in a 
 # The teacher out of its part, its prompt shining through, and what a post of nobody's must not hold.
 _LEAKED = re.compile(
     r"""\b(?:as\ an\ ai|ai\ assistant|language\ model|i'?m\ sorry,?\ but|i\ can(?:no|')t\ (?:assist|help|fulfil)|smollm
-      |the\ (?:user|prompt|previous\ (?:post|message|paragraph))|status\ update|in\ one\ sentence
+      |the\ (?:user|prompt|previous\ (?:post|message|paragraph))
+      |status\ update|in\ one\ sentence|one-lin\w+|(?:one|a)\ hashtag|(?:great|good|delightful|excellent)\ question
       |sincerely|(?:best|warm|kind)\ regards|your\ name
       |(?:here(?:'s|\ is)|this\ is|write)\ (?:an?|the|my|your|one)\ [\w ,-]{0,40}
        (?:paragraph|story|poem|post|letter|speech|fable|review|entry|scene|report|description|version|memory)
@@ -53,13 +55,12 @@ def cleaned(text: str, kind: str, ended: bool = True) -> list[str]:
     """The texts that stay of one; `ended` says whether it ends where the teacher wanted it to."""
     if kind == "general":
         return [text] if _is_fit(text, kind) else []
+    *lines, last = text.split("\n")
+    lines.append(last if ended else _to_last_sentence(last))
     if kind == "dialogue":
-        kept = [_pair(text)] if ended else []
-    elif kind == "posts":
-        kept = [_line(text)] if ended else []
+        kept = [_pair("\n".join(lines))]
     else:
-        *lines, last = text.split("\n")
-        kept = [line for each in (*lines, last if ended else _to_last_sentence(last)) if _is_ended(line := _line(each))]
+        kept = [line for each in lines if (line := _line(each)) and (kind == "posts" or _is_ended(line))]
     return [each for each in kept if _is_kept(each, kind)]
 
 

@@ -51,7 +51,7 @@ def test_new_shards_are_judged_and_old_ones_are_not_judged_again(tmp_path: Path)
     """By the same rules, that is."""
     write_shard(tmp_path / "sampled" / "00000.jsonl", [line("the kettle sings louder than my aunt")])
     judge(tmp_path, "sampled")
-    first = tmp_path / "judged" / str(RULES) / "sampled" / "00000.jsonl"
+    first = tmp_path / "judged" / f"sampled-{RULES['sampled']}" / "00000.jsonl"
     before = first.stat().st_mtime_ns
     write_shard(tmp_path / "sampled" / "00001.jsonl", [line("As an AI language model I like kettles")])
     judge(tmp_path, "sampled")

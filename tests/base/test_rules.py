@@ -13,9 +13,11 @@ def test_a_plain_post_stays_as_it_is() -> None:
     assert cleaned(text, "posts") == [text]
 
 
-def test_a_post_that_the_end_of_its_piece_cut_off_is_dropped() -> None:
+def test_of_a_post_that_the_end_of_its_piece_cut_off_whole_sentences_stay() -> None:
     """It would teach to stop in the middle."""
     assert cleaned("The number of cars with the name of your", "posts", ended=False) == []
+    text = "The kettle is on the roof again. Nobody knows how it"
+    assert cleaned(text, "posts", ended=False) == ["The kettle is on the roof again."]
 
 
 @pytest.mark.parametrize(
