@@ -1,9 +1,9 @@
 """The teacher: SmolLM2-135M-Instruct (Apache-2.0) speaks in large batches, on a processor core or on a GPU.
 
-Outcome: `Teacher.load(spec, device)`; `read` the prompt's beginning, make `room`, then `step` from slot to slot. All rows
-of a batch share the beginning, which is read once and kept once. Of each row only what follows is kept, in one buffer
-whose slots all rows fill in step: a row that has ended begins another text in the next slot and no longer sees what came
-before (`begins`), so that the batch is always full. Weights, cache and scores are bfloat16.
+Outcome: `Teacher.load(spec, device)`; `read` the prompt's beginning, make `room`, then `step` from slot to slot. All
+rows of a batch share the beginning, which is read once and kept once. Of each row only what follows is kept, in one
+buffer whose slots all rows fill in step: a row that has ended begins another text in the next slot and no longer sees
+what came before (`begins`), so that the batch is always full. Weights, cache and scores are bfloat16.
 """
 
 from __future__ import annotations

@@ -82,6 +82,13 @@ def test_an_offence_is_not_learned() -> None:
     assert cleaned("you are a stupid fucking idiot and i hate you", "posts") == []
 
 
+@pytest.mark.parametrize("kind", ["posts", "general"])
+def test_what_is_grim_is_not_learned(kind: str) -> None:
+    """However soberly an encyclopedia writes about it."""
+    text = "The report of the commission says that prisoners were tortured in the cellar for many weeks in that winter."
+    assert cleaned(text, kind) == []
+
+
 def test_another_language_is_not_learned() -> None:
     """The base is to speak English."""
     assert cleaned("Die Suppe ist heute sehr heiß und der Tag ist kalt und lang", "posts") == []
