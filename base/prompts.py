@@ -19,6 +19,7 @@ Kind = Literal["posts", "dialogue", "paragraphs"]
 
 _SYSTEM = "<|im_start|>system\nYou write short, lively texts in plain English.<|im_end|>\n"
 _ASKED = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+_GOLDEN = (5**0.5 - 1) / 2
 _WITHOUT_WORD = 0.3  # share of texts that begin with no given word
 
 
@@ -43,8 +44,8 @@ class Prompt:
 def prompt(seed: int, piece: int) -> Prompt:
     """The prompt of that piece, by one of the forms, which take turns as their shares say."""
     chance = random.Random(f"{seed}/{piece}")
-    forms, shares = zip(*_FORMS, strict=True)
-    form: Callable[[random.Random, float, float], Prompt] = chance.choices(forms, shares)[0]
+    turn = piece * _GOLDEN % 1  # in any run of pieces every form has about its share
+    form = next(form for form, until in _FORMS if turn < until)
     return form(chance, chance.choice([0.7, 0.8, 0.9]), chance.choice([0.9, 0.95]))
 
 
@@ -86,15 +87,15 @@ def _paragraphs_asked(chance: random.Random, temperature: float, top_p: float) -
     return Prompt("paragraphs", _SYSTEM, starts, "\n\n\n", 192, temperature, top_p)
 
 
-# Shares of the pieces: about half posts, a quarter dialogue, a quarter paragraphs in tokens, since these are longer.
-_FORMS = (
+# Shares of the pieces, each up to where the next begins: 58% posts, 25% dialogue, 17% paragraphs.
+_FORMS: tuple[tuple[Callable[[random.Random, float, float], Prompt], float], ...] = (
     (_listed_posts, 0.25),
-    (_posts_by_topic, 0.2),
-    (_posts_asked, 0.15),
-    (_dialogues, 0.1),
-    (_answers, 0.15),
-    (_paragraphs, 0.07),
-    (_paragraphs_asked, 0.08),
+    (_posts_by_topic, 0.46),
+    (_posts_asked, 0.58),
+    (_dialogues, 0.68),
+    (_answers, 0.83),
+    (_paragraphs, 0.91),
+    (_paragraphs_asked, 1.0),
 )
 
 
