@@ -28,8 +28,11 @@ from transformers import AutoModelForCausalLM, Trainer, TrainerCallback, Trainin
 from transformers.utils import logging
 
 from bot.training.dataset import MAX_TOKENS, text_bytes, tokenise
-from bot.training.finetune import Rows, Stop, Whole, score
+from bot.training.halves import Whole
 from bot.training.job import Job
+from bot.training.loss import score
+from bot.training.orphans import Stop
+from bot.training.rows import Rows
 
 EPOCHS = 4  # written into one text
 BLOCK = 1_024  # tokens

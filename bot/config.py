@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from bot.errors import ConfigError
 
@@ -26,6 +27,27 @@ Folder = Annotated[Path, Field(strict=False)]
 Dollars = Annotated[Decimal, Field(strict=False, ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+def _hours(text: str) -> str:
+    start, _, end = text.partition("-")
+    if text and start == end:
+        raise ValueError("they end when they begin; leave them empty where there are to be none")
+    return text
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError('there is no such time zone; name one such as "UTC" or "Europe/Berlin"') from error
+    return name
+
+
+HoursOfDay = Annotated[
+    str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$"), AfterValidator(_hours)
+]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 
 
 class Section(BaseModel):
@@ -116,8 +138,8 @@ class Retraining(Section):
     min_new_tweets: Annotated[int, Field(ge=1)] = 50
     min_new_share: Share = 0.02
     min_hours_between: Annotated[float, Field(ge=0)] = 24.0
-    quiet_hours: Annotated[str, Field(pattern=r"^(\d\d:\d\d-\d\d:\d\d)?$")] = ""
-    time_zone: str = "UTC"
+    quiet_hours: HoursOfDay = ""
+    time_zone: TimeZone = "UTC"
     check_every_minutes: Annotated[float, Field(gt=0)] = 15.0
     tolerance: Annotated[float, Field(ge=0)] = 0.03
 
@@ -172,52 +194,32 @@ class Discord(Section):
     forget_server_after_days: Annotated[int, Field(ge=0)] = 30
 
 
-class XAccount(Section):
-    """A further account on X: what is not named here is as in [x]."""
-
-    consumer_key_env: str = ""
-    consumer_secret_env: str = ""
-    access_token_env: str = ""
-    access_token_secret_env: str = ""
-    persona: str = ""
-    post_every_minutes: Annotated[float, Field(ge=0)] = 0.0
-    post_at: Annotated[tuple[TimeOfDay, ...], Field(strict=False)] = ()
-    time_zone: str = "UTC"
-    jitter_minutes: Annotated[float, Field(ge=0, le=720)] = 0.0
-    quiet_hours: Annotated[str, Field(pattern=r"^(\d\d:\d\d-\d\d:\d\d)?$")] = ""
-    posts_per_day: Annotated[int, Field(ge=0)] = 0
-    paused: bool = False
-    approval: bool = True
-    approved_for_hours: Annotated[float, Field(gt=0)] = 48.0
-    reply_to_mentions: bool = False
-    mentions_by: Literal["polling", "stream"] = "polling"
-    mentions_every_minutes: Annotated[float, Field(gt=0)] = 5.0
-    most_turns: Annotated[int, Field(ge=1, le=20)] = 3
-    answer_bots: bool = False
-    monthly_budget_usd: Dollars = Decimal("20.00")
-
-
-class X(Section):
-    """Reading from and posting to X."""
+class XReading(Section):
+    """Reading from X: one for all accounts of ours."""
 
     enabled: bool = False
     api_base: str = "https://api.x.com"
     bearer_token_env: str = "X_BEARER_TOKEN"
-    consumer_key_env: str = "X_CONSUMER_KEY"
-    consumer_secret_env: str = "X_CONSUMER_SECRET"
-    access_token_env: str = "X_ACCESS_TOKEN"
-    access_token_secret_env: str = "X_ACCESS_TOKEN_SECRET"
     i_have_permission_to_train: bool = False
     fetch_interval_minutes: Annotated[float, Field(ge=0)] = 360.0
     vocabulary: Literal["tweet", "post"] = "tweet"
     check_interval_hours: Annotated[float, Field(ge=0)] = 12.0
     check_posts: Literal["off", "jobs", "lookup"] = "jobs"
+
+
+class XAccount(Section):
+    """An account of ours on X. In [x.accounts.NAME] what is not named is as in [x], but for the token."""
+
+    consumer_key_env: str = "X_CONSUMER_KEY"
+    consumer_secret_env: str = "X_CONSUMER_SECRET"
+    access_token_env: str = "X_ACCESS_TOKEN"
+    access_token_secret_env: str = "X_ACCESS_TOKEN_SECRET"
     persona: str = ""
     post_every_minutes: Annotated[float, Field(ge=0)] = 0.0
     post_at: Annotated[tuple[TimeOfDay, ...], Field(strict=False)] = ()
-    time_zone: str = "UTC"
+    time_zone: TimeZone = "UTC"
     jitter_minutes: Annotated[float, Field(ge=0, le=720)] = 0.0
-    quiet_hours: Annotated[str, Field(pattern=r"^(\d\d:\d\d-\d\d:\d\d)?$")] = ""
+    quiet_hours: HoursOfDay = ""
     posts_per_day: Annotated[int, Field(ge=0)] = 0
     paused: bool = False
     approval: bool = True
@@ -228,6 +230,23 @@ class X(Section):
     most_turns: Annotated[int, Field(ge=1, le=20)] = 3
     answer_bots: bool = False
     monthly_budget_usd: Dollars = Decimal("20.00")
+
+
+MAIN = "main"  # the account that [x] itself is about
+
+
+def _account_name(name: str) -> str:
+    if name == MAIN:
+        raise ValueError(f"{MAIN} is the account of [x] itself; give this one another name")
+    return name
+
+
+AccountName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$"), AfterValidator(_account_name)]
+
+
+class X(XAccount, XReading):
+    """Reading from and posting to X."""
+
     reserve_for_posting_usd: Dollars = Decimal("0.00")
     warn_at: Annotated[tuple[Share, ...], Field(strict=False)] = (0.5, 0.8, 0.95)
     oauth2_client_id_env: str = "X_CLIENT_ID"
@@ -235,16 +254,17 @@ class X(Section):
     login_base: str = "https://x.com"
     login_port: Annotated[int, Field(ge=1, le=65535)] = 8723
     token_key_env: str = "MOCKINGBIRD_TOKEN_KEY"
-    accounts: dict[str, XAccount] = {}
-
-
-MAIN = "main"  # the account that [x] itself is about
+    accounts: dict[AccountName, XAccount] = {}
 
 
 def x_accounts(settings: X) -> dict[str, X]:
-    """The settings of each account on X by its name: the one of [x] itself, and those of [x.accounts.NAME]."""
+    """The settings of each account on X by its name: the one of [x] itself, and those of [x.accounts.NAME].
+
+    Who names no access token has none: with that of [x] it would post as the account of [x].
+    """
+    none = {"access_token_env": "", "access_token_secret_env": ""}
     named = {
-        name: settings.model_copy(update=account.model_dump(exclude_unset=True))
+        name: settings.model_copy(update=none | account.model_dump(exclude_unset=True))
         for name, account in settings.accounts.items()
     }
     return {MAIN: settings} | named
@@ -352,14 +372,20 @@ def _typed(section: str, key: str, raw: str) -> Any:
 def _sentence(error: ValidationError) -> str:
     """The first thing that is wrong, with the nearest known key when one is unknown."""
     first = error.errors()[0]
-    location = [str(part) for part in first["loc"]]
+    location = [part for part in first["loc"] if isinstance(part, str) and part != "[key]"]  # no places in a list
     section, key = location[0], location[-1]
+    table = ".".join(location[:-1]) or section
     if first["type"] != "extra_forbidden":
-        return f"[{section}] {key} can't be {first['input']!r}: {first['msg']}. config.toml explains each key."
+        why = first["msg"].removeprefix("Value error, ")
+        return f"[{table}] {key} can't be {first['input']!r}: {why}. config.toml explains each key."
     if len(location) == 1:
         return f"[{section}] is no section{_nearest(section, Config.model_fields)} Remove or rename it."
-    known = Config.model_fields[section].annotation.model_fields  # type: ignore[union-attr]
-    return f"[{section}] {key} is no setting{_nearest(key, known)} Remove or rename it."
+    known: Mapping[str, object] = Config.model_fields[section].annotation.model_fields  # type: ignore[union-attr]
+    if len(location) > 2:  # [x.accounts.NAME]
+        if key in known:
+            return f"[{table}] {key} is one for all accounts: it belongs into [{section}]. Move it there."
+        known = XAccount.model_fields
+    return f"[{table}] {key} is no setting{_nearest(key, known)} Remove or rename it."
 
 
 def _nearest(word: str, known: Mapping[str, object]) -> str:

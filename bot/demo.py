@@ -24,7 +24,7 @@ from pathlib import Path
 
 import click
 
-from bot.app import ready_base
+from bot.app.engines import ready_base
 from bot.config import Config
 from bot.errors import TrainingFailed
 from bot.loopback.discord import LoopbackDiscord, Message

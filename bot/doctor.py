@@ -1,7 +1,7 @@
 """`mockingbird doctor`: looks at everything the service will need and says what to do about each finding.
 
-It reads settings, environment, disk, database and shelf, asks Discord where that is switched on, and X for `usage`,
-where somebody wants that. It costs nothing.
+It reads settings, environment, disk, database and shelf, asks Discord where that is switched on, and X for `usage` and
+`label`, where somebody wants that. It costs nothing but `label`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import base64
 import binascii
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,18 +22,21 @@ from bot.database import Database
 from bot.errors import DiscordUnreachable, MockingbirdError
 from bot.frontends.discord.inspection import inspect
 from bot.frontends.discord.invite import invite_link
+from bot.replies.bio import missing_from_bio
 from bot.replies.opt_outs import OptOuts
 from bot.shelf.bases import Base, find_base
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
+from bot.tweets.charges import Charges
 from bot.tweets.costs import Ledger, dollars
 from bot.tweets.forecast import Forecast
 from bot.tweets.x_api import XClient
 from bot.tweets.x_logins import Login, Logins
 from bot.tweets.x_oauth2 import SCOPES
 
-READING_POSTS = ("fetch", "mentions")  # purposes in the ledger whose units are posts
+READING_POSTS = ("fetch", "mention", "look")  # purposes in the ledger whose units are posts, or nearly all of them
 _LABEL = "Label the account as automated and name bot and operator in its bio (docs/x.md)."
+_DAY_HOURS = 24.0
 LEAST_DISK = 2 * 2**30  # bytes; a base with its graph is half of it
 
 
@@ -167,14 +170,10 @@ async def _login(login: Login, settings: X, logins: Logins, environment: Mapping
 
 
 def _keys(name: str, settings: X, environment: Mapping[str, str]) -> Finding:
-    variables = (
-        settings.consumer_key_env,
-        settings.consumer_secret_env,
-        settings.access_token_env,
-        settings.access_token_secret_env,
-    )
+    keys = ("consumer_key_env", "consumer_secret_env", "access_token_env", "access_token_secret_env")
+    variables = {key: getattr(settings, key) for key in keys}
     about = f"x account {name}"
-    missing = [variable for variable in variables if secret(variable, environment) is None]
+    missing = [variable or key for key, variable in variables.items() if secret(variable, environment) is None]
     if missing:
         text = f"No posting: {', '.join(missing)} not set. Set them, or log in: mockingbird login x --account {name}"
         return Finding(about, Grade.NOTE, text)
@@ -197,6 +196,28 @@ async def usage(client: XClient, ledger: Ledger) -> Finding:
     return Finding(
         about, Grade.NOTE, f"{text} Something else uses the same app, or X's month began earlier; look at its console."
     )
+
+
+async def label(client: XClient, ledger: Ledger, account: str, clock: Callable[[], datetime]) -> Finding:
+    """Whether the bio of an account of ours says that it is automated and by whom: a user read, once a day."""
+    about, price = f"x bio of {account}", ledger.prices.user_read
+    try:
+        async with ledger.hold("look up", account, price, "Reading the own bio", account=account) as call:
+            found = await client.authors([client.own_id or ""])
+            async with ledger.database.transaction() as transaction:
+                billed = len(await Charges(clock).users(transaction, found))
+                await call.settle(billed, billed * price, transaction)
+    except MockingbirdError as error:
+        return Finding(about, Grade.NOTE, f"X could not be asked for the bio: {error}")
+    author = found.get(client.own_id or "")
+    if author is None:
+        return Finding(about, Grade.WRONG, "X does not show the account: it is suspended or gone. Look in a browser.")
+    missing, label_too = missing_from_bio(author), "Whether its label is set is not told by X's API."
+    if not missing:
+        text = f"The bio of @{author.handle} says that it is automated and by whom. {label_too}"
+        return Finding(about, Grade.OK, text)
+    example = f'"A bot, run by @you." {label_too}'
+    return Finding(about, Grade.NOTE, f"The bio of @{author.handle} does not {missing}. Write for example: {example}")
 
 
 def application_id(token: str) -> int | None:
@@ -297,6 +318,12 @@ def _x(config: Config, environment: Mapping[str, str]) -> Iterator[Finding]:
     if not settings.i_have_permission_to_train:
         text = "Fetching to train is off until [x] i_have_permission_to_train is true. An own archive needs none."
         yield Finding("x", Grade.NOTE, text)
+    elif settings.check_posts == "off" or not 0 < settings.check_interval_hours <= _DAY_HOURS:
+        text = (
+            "X wants what was deleted there gone from here within a day, and these settings do not see to that. Let "
+            "check_interval_hours be 24 at most and more than 0, and check_posts something else than off."
+        )
+        yield Finding("[x] check_interval_hours", Grade.NOTE, text)
     yield from _mentions(settings)
 
 
@@ -312,7 +339,8 @@ def _mentions(settings: X) -> Iterator[Finding]:
         yield Finding("[x] reply_to_mentions", Grade.NOTE, text)
     for name in answering:
         if accounts[name].persona:
-            text = f"{name} answers mentions. X wants to have approved that beforehand, as the replies are generated."
+            does = "is paused; after that it answers" if accounts[name].paused else "answers"
+            text = f"{name} {does} mentions. X wants to have approved that beforehand, as the replies are generated."
             yield Finding("[x] reply_to_mentions", Grade.NOTE, text)
         else:
             text = f"{name} is to answer mentions and has no persona. Name one in its settings."

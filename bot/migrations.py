@@ -418,4 +418,34 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE accounts ADD COLUMN now_called TEXT;   -- by X, where it was renamed; its id stays
     ALTER TABLE accounts ADD COLUMN next_fetch_at TEXT;  -- when it is worth looking again
     """,
+    # 7: lines of the ledger whose ids are never given out again, since a call takes back its own line by its id.
+    """
+    ALTER TABLE costs RENAME TO costs_before;
+    CREATE TABLE costs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at TEXT NOT NULL,                      -- when the call was begun
+        purpose TEXT NOT NULL,                 -- look up, fetch, check, mention, look, post, reply, picture, delete
+        about TEXT NOT NULL,                   -- handle or persona
+        units INTEGER NOT NULL,                -- how many resources were billed
+        usd TEXT NOT NULL,
+        resource TEXT NOT NULL DEFAULT '',     -- what X charges for once a day, such as a page
+        holder TEXT,                           -- until X's answer is known: the process that asked, then ''
+        account TEXT NOT NULL DEFAULT 'main'   -- of ours, whose keys were used
+    ) STRICT;
+    INSERT INTO costs SELECT * FROM costs_before;
+    DROP TABLE costs_before;
+    """,
+    # 8: one post on X may call several of our accounts, and each answers it; replies that X refuses after a try that
+    # is in doubt; windows of X's rate limits.
+    """
+    UPDATE messages SET message_id = channel_id || ' ' || message_id WHERE platform = 'x';
+    UPDATE answers SET message_id = channel_id || ' ' || message_id WHERE platform = 'x';
+    CREATE TABLE x_windows (                   -- kinds of request that X takes no more of for now
+        whose TEXT NOT NULL,                   -- bearer, app or user, and which one; never a key
+        request TEXT NOT NULL,                 -- method and route
+        until TEXT NOT NULL,
+        PRIMARY KEY (whose, request)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE x_mentions ADD COLUMN declined INTEGER NOT NULL DEFAULT 0;  -- 1: X has said no to the last try
+    """,
 )

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from bot.config import Generation, Hub, Judging, Model, Prices, Replies, Retraining, X
 from bot.database import Database
-from bot.forgetting import rooms_to_empty
+from bot.forgetting.rooms import rooms_to_empty
 from bot.generation.draft import Sampling
 from bot.personas.takedown import Outlet, Room, Takedowns
-from bot.replies.conversation import Conversation, Incoming, Platform
+from bot.replies.conversation import Conversation
+from bot.replies.incoming import Incoming, Platform
 from bot.replies.posts import Posts
 from bot.shelf.bases import Base
 from bot.shelf.manifest import HandleCounts

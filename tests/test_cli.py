@@ -147,6 +147,11 @@ async def test_doctor_finds_what_is_wrong_and_what_to_do(tmp_path: Path) -> None
     assert token not in outcome.out
 
 
+async def test_doctor_names_the_settings_with_their_sections(tmp_path: Path) -> None:
+    shown = await mockingbird(write_config(tmp_path, {"x": {"enabled": True}}), "doctor")
+    assert "[x] reply_to_mentions" in shown.out
+
+
 async def test_what_a_version_was_made_of_is_one_document_or_a_page_that_adds_up(tmp_path: Path) -> None:
     shipped = {"paths": {"models": str(ROOT / "models"), "examples": str(ROOT / "examples")}}
     config = write_config(tmp_path, shipped)

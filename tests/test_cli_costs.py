@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.config import Config, X
+from bot.doctor import Grade, examine
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
 from tests.processes import LONGEST_S, Outcome, environment, mockingbird, write_config
 from tests.tweets.desk import TIMELINE, contracts
@@ -134,6 +136,7 @@ async def test_doctor_says_what_the_month_has_cost_and_when_the_cap_will_not_las
     lasting = await run(config, x, "doctor", "--json")
     found = {finding["about"]: finding for finding in json.loads(lasting.out)["findings"]}
     assert found["[x] monthly_budget_usd"]["text"] == "$1.26 of this month's cap of $20.00 are spent; the rest lasts."
+    assert "ok [x] monthly_budget_usd $1.26 of this month's cap" in words((await run(config, x, "doctor")).out)
     config = config_at(tmp_path, x, monthly_budget_usd=1.26)
     short = await run(config, x, "doctor", "--json")
     found = {finding["about"]: finding for finding in json.loads(short.out)["findings"]}
@@ -152,3 +155,23 @@ async def test_accounts_are_listed_with_how_often_each_is_fetched_and_what_that_
     shown = words((await run(config, x, "accounts")).out)
     assert "@ada: About" in shown and "a month." in shown
     assert "the month will end at about" in words((await run(config, x, "costs")).out)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "is_noted"),
+    [
+        ({}, False),
+        ({"check_interval_hours": 24.0}, False),
+        ({"check_interval_hours": 25.0}, True),
+        ({"check_interval_hours": 0.0}, True),
+        ({"check_posts": "off"}, True),
+        ({"check_posts": "off", "i_have_permission_to_train": False}, False),  # nothing is fetched
+    ],
+    ids=str,
+)
+def test_doctor_notes_checks_that_leave_deleted_posts_here_for_longer_than_a_day(
+    chosen: dict[str, object], is_noted: bool
+) -> None:
+    settings = X.model_validate({"enabled": True, "i_have_permission_to_train": True, **chosen})
+    found = [each for each in examine(Config(x=settings), {}) if each.about == "[x] check_interval_hours"]
+    assert [each.grade for each in found] == [Grade.NOTE] * is_noted

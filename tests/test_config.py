@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from bot.config import Config, load, secret
+from bot.config import Config, X, XAccount, load, secret, x_accounts
 from bot.errors import ConfigError
 
 SHIPPED = Path(__file__).parent.parent / "config.toml"
@@ -113,6 +113,16 @@ def test_variables_without_a_section_are_not_settings(file: Path) -> None:
         ("[model]\nweights = 'int4'", r"\[model\] weights can't be 'int4'"),
         ("web = 5", r"\[web\] .*can't be 5"),
         ("[web\nport = 1", r"config.toml is not valid TOML"),
+        ("[x]\nwarn_at = [0.5, 2.0]", r"\[x\] warn_at can't be 2.0"),
+        ("[x]\ntime_zone = 'Europe/Nowhere'", r"\[x\] time_zone can't be 'Europe/Nowhere': there is no such time zone"),
+        ("[retraining]\ntime_zone = 'Mars'", r"\[retraining\] time_zone can't be 'Mars': there is no such time zone"),
+        ("[x]\nquiet_hours = '25:00-07:00'", r"\[x\] quiet_hours can't be '25:00-07:00'"),
+        ("[x]\nquiet_hours = '9-17'", r"\[x\] quiet_hours can't be '9-17'"),
+        ("[retraining]\nquiet_hours = '08:00-08:00'", r"\[retraining\] quiet_hours .*: they end when they begin"),
+        ("[x.accounts.harbour]\npersna = 'otis'", r"harbour\] persna is no setting; did you mean persona\?"),
+        ("[x.accounts.harbour]\nwarn_at = [0.5]", r"\[x.accounts.harbour\] warn_at is one for all accounts"),
+        ("[x.accounts.harbour]\nmost_turns = 0", r"\[x.accounts.harbour\] most_turns can't be 0"),
+        ("[x.accounts.main]\npersona = 'otis'", r"\[x.accounts\] main can't be 'main': main is the account of \[x\]"),
     ],
 )
 def test_what_is_wrong_is_named_and_so_is_the_cure(file: Path, text: str, sentence: str) -> None:
@@ -141,9 +151,26 @@ def test_a_file_that_is_no_text_is_refused(file: Path) -> None:
         load(file, {})
 
 
+def test_what_an_account_does_not_name_is_as_in_x(file: Path) -> None:
+    """[x.accounts.NAME] takes what it names, and everything else but the access token from [x]."""
+    file.write_text('[x]\nquiet_hours = "23:00-07:00"\n[x.accounts.harbour]\npersona = "otis"\n', encoding="utf-8")
+    accounts = x_accounts(load(file, {}).x)
+    assert {name: (each.persona, each.quiet_hours, each.access_token_env) for name, each in accounts.items()} == {
+        "main": ("", "23:00-07:00", "X_ACCESS_TOKEN"),
+        "harbour": ("otis", "23:00-07:00", ""),
+    }
+
+
 def test_nothing_can_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Config().web.port = 1
+
+
+def test_an_account_on_x_has_the_settings_of_the_first_but_never_its_access_token() -> None:
+    accounts = x_accounts(X(persona="nell", accounts={"bare": XAccount(), "own": XAccount(access_token_env="OWN")}))
+    assert {each.persona for each in accounts.values()} == {"nell"}
+    assert [each.access_token_env for each in accounts.values()] == ["X_ACCESS_TOKEN", "", "OWN"]
+    assert [each.access_token_secret_env for each in accounts.values()] == ["X_ACCESS_TOKEN_SECRET", "", ""]
 
 
 def test_secrets_stand_in_no_setting_only_their_names_do() -> None:

@@ -203,6 +203,7 @@ async def test_a_database_of_the_first_schema_comes_through_whole(path: Path) ->
         "posts": "(4, 'nell', '1', 7, 'a text', 0.5, 'drafted', '2026-01-01', NULL, NULL, NULL, NULL, NULL)",
         "trainings": "(6, 'nell', '[]', 'command', '', 'kept', '2026-01-01', NULL, NULL, '1', 'worse', NULL)",
         "training_points": "(6, 1, '2026-01-01', '{}')",
+        "costs": "(3, '2026-01-01', 'post', 'nell', 1, '0.015')",
     }
     async with Database(path, steps=STEPS[:1]) as database, database.transaction() as transaction:
         for table, row in rows.items():
@@ -219,18 +220,33 @@ async def test_a_database_of_the_first_schema_comes_through_whole(path: Path) ->
     assert not any("before" in name for name in names)
 
 
+async def test_what_was_said_on_x_before_is_on_record_for_its_account(path: Path) -> None:
+    """The answer that was on its way in an older version is found under its new name."""
+    columns = "platform, message_id, channel_id, author_id, state, received_at"
+    async with Database(path, steps=STEPS[:6]) as database, database.transaction() as transaction:
+        for platform, channel in (("x", "harbour"), ("discord", "5")):
+            await transaction.run(
+                f"INSERT INTO messages ({columns}) VALUES (?, '7', ?, '1', 'sending', '2026-01-01')",
+                (platform, channel),
+            )
+    async with Database(path) as database:
+        rows = await database.all("SELECT platform, message_id FROM messages ORDER BY platform")
+    assert [tuple(row) for row in rows] == [("discord", "7"), ("x", "harbour 7")]
+
+
 @pytest.mark.parametrize(
     ("table", "columns"),
     [
         ("posts", "persona, version, seed, text, novelty, state, created_at"),
         ("trainings", "persona, handles, cause, requested_by, state, created_at"),
+        ("costs", "at, purpose, about, units, usd"),
         ("purchases", "handles, cause, requested_by, state, created_at"),
         ("takedowns", "handle, asked_by, delete_posts, begun_at, receipt"),
         ("evaluations", "persona, version, at, figures"),
     ],
 )
 async def test_an_id_is_never_given_out_again(path: Path, table: str, columns: str) -> None:
-    """Old buttons carry it: they must not come to mean something else."""
+    """Old buttons carry it, and calls under way: they must not come to mean something else."""
     add = f"INSERT INTO {table} ({columns}) VALUES ({', '.join('1' for _ in columns.split(','))})"
     async with Database(path) as database, database.transaction() as transaction:
         first = await transaction.insert(add)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import now, open_rooms
+from bot.app import now
+from bot.app.rooms import open_rooms
 from bot.config import load
 from bot.database import Database
 from bot.errors import NotPermitted, UnreadableSource

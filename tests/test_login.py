@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import aiohttp
 import pytest
 from cryptography.fernet import Fernet
 
-from bot.loopback.x import LoopbackX, XRefusal
-from tests.processes import LONGEST_S, Outcome, environment, mockingbird, write_config
+from bot.config import Generation, X
+from bot.database import Database
+from bot.generation.draft import Sampling
+from bot.loopback.x import LoopbackX, Moment, XRefusal
+from bot.replies.posts import Posts
+from tests.fakes import FakeSpeaker
+from tests.processes import LONGEST_S, Outcome, environment, mockingbird, service, write_config
 from tests.tweets.desk import contracts
 
 KEY = Fernet.generate_key().decode()
+TOKEN = "POST /2/oauth2/token"
 
 
 def free_port() -> int:
@@ -27,12 +36,12 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def stage(folder: Path) -> AsyncIterator[tuple[LoopbackX, Path, Mapping[str, str]]]:
+async def stage(folder: Path, **more: object) -> AsyncIterator[tuple[LoopbackX, Path, Mapping[str, str]]]:
     """X, a configuration, and the environment of its processes."""
     port = free_port()
     back = f"http://127.0.0.1:{port}/callback"
     async with LoopbackX(["Nell", "Ada"], *contracts(), redirect_uris=[back]) as x:
-        settings = {"enabled": True, "api_base": x.api_base, "login_base": x.api_base, "login_port": port}
+        settings = {"enabled": True, "api_base": x.api_base, "login_base": x.api_base, "login_port": port, **more}
         config = write_config(folder, {"x": settings, "log": {"format": "json", "level": "debug"}})
         secrets = {"X_CLIENT_ID": x.app.client_id, "X_CLIENT_SECRET": str(x.app.client_secret)}
         yield x, config, secrets | {"MOCKINGBIRD_TOKEN_KEY": KEY}
@@ -40,10 +49,12 @@ async def stage(folder: Path) -> AsyncIterator[tuple[LoopbackX, Path, Mapping[st
 
 
 @asynccontextmanager
-async def asked(config: Path, extra: Mapping[str, str]) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+async def asked(
+    config: Path, extra: Mapping[str, str], account: str = "main"
+) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     """A login that waits for somebody to agree, with the address that it shows."""
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "--config", str(config), "login", "x", "--no-browser"),
+        *(sys.executable, "-m", "bot", "--config", str(config), "login", "x", "--no-browser", "--account", account),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment(extra),
@@ -82,11 +93,31 @@ async def visit(address: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
-async def log_in(x: LoopbackX, config: Path, extra: Mapping[str, str], handle: str = "Nell") -> Outcome:
-    async with asked(config, extra) as (address, child):
+async def log_in(
+    x: LoopbackX, config: Path, extra: Mapping[str, str], handle: str = "Nell", account: str = "main"
+) -> Outcome:
+    async with asked(config, extra, account) as (address, child):
         status, text = await visit(x.consent(address, handle))
         assert (status, "Done" in text) == (200, True)
         return await ended(child)
+
+
+def routes(x: LoopbackX) -> list[str]:
+    return [each.route for each in x.requests]
+
+
+async def approved_post_and_expired_token(folder: Path) -> None:
+    """The service has something to send at once, and needs a new token for that."""
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    async with Database(folder / "data" / "mockingbird.db") as database:
+        sampling = Sampling.from_settings(Generation())
+        posts = Posts(database, FakeSpeaker(["The fog speaks first."]), sampling, 1, {"main": X()}, now)
+        await posts.approve((await posts.propose("main", "nell")).id, "web")
+        async with database.transaction() as transaction:
+            await transaction.run("UPDATE x_tokens SET expires_at = ?", (now().isoformat(),))
 
 
 async def test_a_person_agrees_in_a_browser_and_the_tokens_are_kept_encrypted(tmp_path: Path) -> None:
@@ -98,6 +129,63 @@ async def test_a_person_agrees_in_a_browser_and_the_tokens_are_kept_encrypted(tm
         assert [str(each.usd) for each in x.charges] == ["0.010"]
         costs = await mockingbird(config, "costs", extra=extra)
         assert "$0.01" in costs.out
+
+
+async def test_a_login_is_paid_by_the_account_that_is_logged_in(tmp_path: Path) -> None:
+    async with stage(tmp_path) as (x, config, extra):
+        extra = {**extra, "MOCKINGBIRD_X__ACCOUNTS": '{ harbour = { persona = "otis" } }'}
+        assert (await log_in(x, config, extra, "Ada", "harbour")).code == 0
+        costs = json.loads((await mockingbird(config, "costs", "--json", extra=extra)).out)
+        assert costs["by_own_account"] == {"harbour": "0.010"}
+
+
+async def test_a_second_login_on_one_day_costs_nothing_more(tmp_path: Path) -> None:
+    """X charges for an account once a day (UTC), and so does the ledger."""
+    async with stage(tmp_path) as (x, config, extra):
+        for _ in range(2):
+            assert (await log_in(x, config, extra)).code == 0
+        async with Database(tmp_path / "data" / "mockingbird.db") as database:
+            rows = await database.all("SELECT usd FROM costs")
+        assert sum(Decimal(row["usd"]) for row in rows) == x.bill()
+
+
+async def test_service_and_command_that_need_a_new_token_at_once_ask_for_one(tmp_path: Path) -> None:
+    """Two real processes: the second one comes while X has not yet answered the first, and goes on with its token."""
+    async with stage(tmp_path, i_have_permission_to_train=True) as (x, config, extra):
+        await log_in(x, config, extra)
+        await approved_post_and_expired_token(tmp_path)
+        renewal = x.hold_next(TOKEN, Moment.AFTER)
+        before = routes(x).count(TOKEN)
+        x.post_as("Ada", "Seven harbours, and fog over each.")
+        async with service(config, extra) as running:
+            await asyncio.wait_for(renewal.arrived.wait(), LONGEST_S)
+            fetching = asyncio.create_task(mockingbird(config, "fetch", "Ada", "--yes", extra=extra))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(fetching), 5)  # it waits for the lock
+            assert not fetching.done()
+            renewal.release.set()
+            await running.logged("a post was sent")
+            fetched = await fetching
+        assert (fetched.code, routes(x).count(TOKEN) - before) == (0, 1)
+        assert len(x.timeline("Nell")) == 1
+
+
+async def test_after_a_kill_between_renewing_and_writing_down_somebody_is_told_to_log_in(tmp_path: Path) -> None:
+    async with stage(tmp_path, i_have_permission_to_train=True) as (x, config, extra):
+        await log_in(x, config, extra)
+        await approved_post_and_expired_token(tmp_path)
+        renewal = x.hold_next(TOKEN, Moment.AFTER)
+        async with service(config, extra) as running:
+            await asyncio.wait_for(renewal.arrived.wait(), LONGEST_S)
+            await running.stop(signal.SIGKILL)
+        renewal.release.set()
+        for _ in range(2):
+            told = await mockingbird(config, "fetch", "Ada", "--yes", extra=extra)
+            said = " ".join(told.err.split())
+            assert (told.code, "log in again: mockingbird login x --account main" in said) == (3, True)
+        found = findings(await mockingbird(config, "doctor", "--json", extra=extra))
+        assert "mockingbird login x" in found["x account main"]["text"]
+        assert x.timeline("Nell") == ()
 
 
 async def test_a_stranger_with_another_state_changes_nothing(tmp_path: Path) -> None:
@@ -145,6 +233,10 @@ async def test_doctor_says_how_an_account_is_connected_and_what_x_has_counted(tm
         assert "Logged in as @Nell" in found["x account main"]["text"]
         assert found["x account main"]["grade"] == "ok"
         assert found["[x] posts read"]["text"] == "X has counted 0 posts as read this month, the ledger 0."
+        assert "does not say that it is automated or name who runs it" in found["x bio of main"]["text"]
+        async with Database(tmp_path / "data" / "mockingbird.db") as database:
+            rows = await database.all("SELECT usd FROM costs")
+        assert sum(Decimal(row["usd"]) for row in rows) == x.bill() == Decimal("0.010")  # as the login asked today
         without = {name: value for name, value in extra.items() if name != "MOCKINGBIRD_TOKEN_KEY"}
         found = findings(await mockingbird(config, "doctor", "--json", extra=without))
         assert found["x account main"]["grade"] == "wrong"

@@ -22,7 +22,9 @@ from bot.cli import (
     judging,
     login,
     mentions,
+    posts,
     service,
+    training,
     voices,
 )
 from bot.cli.terminal import cli, err
@@ -41,7 +43,9 @@ __all__ = [
     "login",
     "main",
     "mentions",
+    "posts",
     "service",
+    "training",
     "voices",
 ]
 

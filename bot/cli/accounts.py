@@ -16,20 +16,21 @@ import click
 from rich import progress
 from rich.table import Table
 
-from bot import app
+from bot.app.rooms import Rooms, open_collector, open_rooms
 from bot.cli.portrait import print_portrait
 from bot.cli.terminal import cli, command, err, json_option, note, out, print_json
 from bot.config import Config, Prices
 from bot.errors import UsageError
 from bot.personas.consent import require_note
 from bot.tweets.cleaning import Profile, Verdict
-from bot.tweets.collecting import Collector, Progress
+from bot.tweets.collecting import Collector
 from bot.tweets.costs import Month, cents, dollars
 from bot.tweets.counts import AccountCounts
 from bot.tweets.fetching_plan import FetchPlan
 from bot.tweets.forecast import Outlook
 from bot.tweets.importing import import_file
 from bot.tweets.store import Account, Basis
+from bot.tweets.timeline_reading import Progress
 from bot.tweets.tweet import normalise_handle
 
 PATIENCE_S = 2.0  # until a bar is shown
@@ -57,7 +58,7 @@ async def import_(
         require_note(Basis(basis), words)
     elif words is not None:
         raise UsageError("A note belongs to a basis. Name it, for example --basis permission.")
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         why, how = Basis(basis) if basis else None, Profile(profile) if profile else None
         with _progress() as show:
             counts, skips = await import_file(rooms.store, path, handle, why, how, words, show)
@@ -92,7 +93,7 @@ async def import_(
 async def fetch(config: Config, handles: Sequence[str], yes: bool, as_json: bool) -> None:
     """Fetch new tweets from X: says what it will cost, asks, then does it."""
     fetched: list[dict[str, object]] = []
-    async with app.open_rooms(config) as rooms, app.open_collector(rooms) as collector:
+    async with open_rooms(config) as rooms, open_collector(rooms) as collector:
         for handle in map(normalise_handle, handles):
             look_up = await collector.look_up_price(handle)
             if look_up:
@@ -110,7 +111,7 @@ async def fetch(config: Config, handles: Sequence[str], yes: bool, as_json: bool
         print_json({"accounts": fetched})
 
 
-async def _fetch(rooms: app.Rooms, collector: Collector, handle: str) -> dict[str, object]:
+async def _fetch(rooms: Rooms, collector: Collector, handle: str) -> dict[str, object]:
     """Fetch and say what it cost, also when it ends before its end; in JSON what came of it."""
     read = Progress(handle)
 
@@ -154,7 +155,7 @@ def _prices(prices: Prices) -> str:
 @command
 async def accounts(config: Config, as_json: bool) -> None:
     """Whose tweets are here: how each account stands on X, how often it is fetched, and what that costs a month."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         listed = await rooms.store.accounts()
         plans = {plan.handle: plan for plan in await rooms.forecast.plans()}
     if as_json:
@@ -188,7 +189,7 @@ async def costs(config: Config, month: str | None, as_json: bool) -> None:
     """What X was paid this month, for what, and what is left under the cap."""
     if month is not None and not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", month):
         raise UsageError(f"{month!r} is no month; write it like 2026-11.")
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         shown = await rooms.ledger.month(month)
         is_now = shown.month == (await rooms.ledger.month()).month
         months = await rooms.ledger.months()
@@ -229,15 +230,15 @@ def _outlook(outlook: Outlook) -> str:
 
 
 def _print_month(month: Month, is_now: bool) -> None:
-    table = Table("for", "account", "calls", "units", "dollars", title=f"X in {month.month}", title_justify="left")
+    table = Table("for", "about", "by", "calls", "units", "dollars", title=f"X in {month.month}", title_justify="left")
     for entry in month.entries:
         numbers = (f"{entry.calls:,}", f"{entry.units:,}", dollars(entry.usd))
-        table.add_row(entry.purpose, entry.about, *numbers)
+        table.add_row(entry.purpose, entry.about, entry.account, *numbers)
     if month.entries:
         out.print(table)
         for title, sums in (
             ("By purpose", month.by_purpose()),
-            ("By account", month.by_account()),
+            ("By account or persona", month.by_account()),
             ("By account of ours", month.by_own_account()),
             ("By day", dict(month.days)),
         ):
@@ -263,7 +264,7 @@ def _print_month(month: Month, is_now: bool) -> None:
 async def tweets(config: Config, handle: str, as_json: bool) -> None:
     """What an account is like: counts with reasons, dates, lengths, languages, habits, and examples."""
     handle = normalise_handle(handle)
-    async with app.open_rooms(config, examples=True) as rooms:
+    async with open_rooms(config, examples=True) as rooms:
         counts = await rooms.store.counts(handle)
         portrait = await rooms.store.portrait(handle)
     if as_json:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from bot import app
+from bot.app.rooms import open_rooms
 from bot.cli.terminal import cli, command, json_option, note, out, print_json
 from bot.config import Config
 from bot.shelf.card import PREDICTIONS
@@ -48,7 +48,7 @@ async def adopt(
         note=words,
         rank=rank if as_adapter else None,
     )
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         manifest, likeness = await rooms.adoptions.adopt(order, note)
         picture = rooms.shelf.path(manifest) / PREDICTIONS
     if as_json:

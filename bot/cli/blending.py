@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from bot import app
+from bot.app.rooms import open_rooms
 from bot.cli.terminal import cli, command, json_option, note, out, print_json
 from bot.config import Config
 from bot.shelf.manifest import Manifest
@@ -23,7 +23,7 @@ from bot.tweets.tweet import normalise_handle
 async def blend(config: Config, parts: Sequence[str], name: str, as_given: bool, as_json: bool) -> None:
     """Make a cyborg of personas that are there, at once: the weighted sum of their adapters, with nothing trained."""
     order = Order(parse_parts(" ".join(parts)), normalise_handle(name), "command", as_given)
-    async with app.open_rooms(config, examples=True) as rooms:
+    async with open_rooms(config, examples=True) as rooms:
         manifest = await rooms.blends.blend(order)
     if as_json:
         print_json(_as_json(manifest))

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from bot import app
+from bot.app.rooms import open_rooms
 from bot.cli.terminal import cli, command, json_option, note, out, print_json
 from bot.config import Config
 from bot.errors import UsageError
-from bot.forgetting import export as export_all
+from bot.forgetting.export import export as export_all
 from bot.personas.consent import require_note
 from bot.personas.takedown import DELETED, Receipt, Takedown
 from bot.training.pushing import HUB
@@ -35,7 +35,7 @@ async def basis(config: Config, handle: str, basis: str | None, words: str | Non
     name = normalise_handle(handle)
     if basis is None and words is not None:
         raise UsageError(f"Name the basis, too: `mockingbird basis {name} BASIS --note TEXT`.")
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         if basis is not None:
             require_note(Basis(basis), words)
             await rooms.store.set_basis(name, Basis(basis), words)
@@ -61,7 +61,7 @@ async def basis(config: Config, handle: str, basis: str | None, words: str | Non
 @command
 async def forget(config: Config, handle: str, delete_posts: bool, reason: str, yes: bool, as_json: bool) -> None:
     """Delete everything that was learned from an account, for good, and never learn it again."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         found = await rooms.takedowns.preview(handle)
         _say_what_goes(found, delete_posts)
         posts = sum(1 for each in found.said if each.platform == "x" and each.id)
@@ -89,7 +89,7 @@ async def forget(config: Config, handle: str, delete_posts: bool, reason: str, y
 @command
 async def receipts(config: Config, handle: str, as_json: bool) -> None:
     """The receipts of accounts that were forgotten: all, or those of one handle."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         found = await rooms.takedowns.all(handle)
     if as_json:
         print_json({"receipts": [each.as_json() for each in found]})
@@ -107,7 +107,7 @@ async def receipts(config: Config, handle: str, as_json: bool) -> None:
 async def export(config: Config, handle: str, path: Path | None, as_json: bool) -> None:
     """Write a zip with all that is held about an account, to hand it to its owner."""
     file = path or Path(f"{normalise_handle(handle)}.zip")
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         names = await export_all(rooms.store, rooms.emptied, rooms.blocklist, rooms.takedowns, handle, file)
     if as_json:
         print_json({"path": str(file), "files": names})
@@ -135,7 +135,7 @@ async def blocked(
     """The accounts that are not to be learned: list, add, remove, import, export."""
     if sum(each is not None for each in (add, remove, import_file, export_file)) > 1:
         raise UsageError("Do one thing at a time: --add, --remove, --import or --export.")
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         if add is not None or import_file is not None:
             text = _text(import_file) if import_file else normalise_handle(add or "")
             entries = read_list(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bot import app
+from bot.app.rooms import open_rooms
 from bot.cli.terminal import cli, command, err, json_option, note, out, print_json
 from bot.config import Config
 from bot.training.redrawing import redrawn, write
@@ -22,7 +22,7 @@ from bot.tweets.tweet import normalise_handle
 @command
 async def draw(config: Config, persona: str, version: str | None, folder: Path, as_json: bool) -> None:
     """A version's card and pictures drawn again, into a folder: the version itself is never written to."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         name = normalise_handle(persona)
         manifest = rooms.shelf.meant(name, version)
         points = await rooms.trainings.points_of(name, manifest.version)

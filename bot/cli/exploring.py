@@ -9,7 +9,7 @@ import click
 from rich import box
 from rich.table import Table
 
-from bot import app
+from bot.app.rooms import open_rooms
 from bot.cli.portrait import Row, print_distributions, print_table, share
 from bot.cli.terminal import cli, command, err, json_option, out, print_json
 from bot.config import Config
@@ -28,7 +28,7 @@ UNKNOWN = "–"
 @command
 async def explore(config: Config, persona: str, version: str | None, as_json: bool) -> None:
     """What a version was made of: downloaded, left out and why, learned from, kept aside."""
-    async with app.open_rooms(config, examples=True) as rooms:
+    async with open_rooms(config, examples=True) as rooms:
         name = normalise_handle(persona)
         manifest = rooms.shelf.meant(name, version)
         with err.status(f"Looking into {name} {manifest.version}"):

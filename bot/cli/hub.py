@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from bot import app
+from bot.app.rooms import open_rooms
 from bot.cli.terminal import cli, command, err, json_option, note, out, print_json
 from bot.config import Config
 from bot.training.hub import Sent
@@ -38,7 +38,7 @@ async def push(
     as_json: bool,
 ) -> None:
     """Put a version on Hugging Face's hub: model, card and pictures, never a tweet."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         name = normalise_handle(persona)
         manifest = rooms.shelf.meant(name, version)
         async with rooms.pushes.planned(manifest, adapter, repo, private, note) as plan:

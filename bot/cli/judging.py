@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from bot import app
+from bot.app.rooms import open_rooms
 from bot.cli.terminal import cli, command, err, json_option, note, out, print_json
 from bot.config import Config
 from bot.shelf.figures import Figures
@@ -47,7 +47,7 @@ FIGURES = (  # name, form, where it stands in `Figures`, and where what real twe
 @command
 async def evaluate(config: Config, persona: str, version: str | None, as_json: bool) -> None:
     """The figures by which a version is judged: the one in use, or the one that is named."""
-    async with app.open_rooms(config, examples=True) as rooms:
+    async with open_rooms(config, examples=True) as rooms:
         name = normalise_handle(persona)
         manifest = rooms.shelf.meant(name, version)
         current = rooms.shelf.current(name) if name in rooms.shelf.personas() else None

@@ -8,7 +8,8 @@ import webbrowser
 import click
 from cryptography.fernet import Fernet
 
-from bot import app
+from bot.app.rooms import open_rooms
+from bot.app.x_accounts import log_in, log_out
 from bot.cli.terminal import cli, command, err, note, out
 from bot.config import MAIN, Config
 from bot.tweets.costs import dollars
@@ -40,9 +41,9 @@ async def login_x(config: Config, account: str, no_browser: bool) -> None:
             opening.append(asyncio.get_running_loop().run_in_executor(None, webbrowser.open, address))
 
     opening: list[asyncio.Future[bool]] = []
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         note(f"Asking X afterwards whose login it is costs {dollars(config.prices.user_read)}.")
-        kept = await app.log_in(rooms, account, show)
+        kept = await log_in(rooms, account, show)
     await asyncio.gather(*opening, return_exceptions=True)
     where = "in the system's keyring" if kept.in_keyring else "encrypted in the database"
     text = f"{account} is logged in as @{kept.handle}. The tokens are kept {where}."
@@ -60,5 +61,5 @@ def login_key() -> None:
 @command
 async def logout_x(config: Config, account: str) -> None:
     """Log an account on X out: X is told, and its tokens are deleted here."""
-    async with app.open_rooms(config) as rooms:
-        out.print(await app.log_out(rooms, account), highlight=False, markup=False, soft_wrap=True)
+    async with open_rooms(config) as rooms:
+        out.print(await log_out(rooms, account), highlight=False, markup=False, soft_wrap=True)

@@ -7,8 +7,13 @@ import sys
 from dataclasses import asdict
 
 import click
+from rich.text import Text
 
-from bot import app, doctor
+from bot import doctor
+from bot.app import frontends, now, service
+from bot.app.engines import ready_base
+from bot.app.rooms import open_rooms
+from bot.app.x_accounts import x_findings
 from bot.cli.terminal import cli, command, json_option, note, out, print_json
 from bot.config import Config
 
@@ -17,19 +22,19 @@ from bot.config import Config
 @command
 async def serve(config: Config) -> None:
     """Run the service until SIGTERM or Ctrl-C."""
-    await app.serve(config)
+    await service.serve(config)
 
 
 @cli.command()
 @command
 async def prepare(config: Config) -> None:
     """Make the configured base ready, so that the first start is a quick one."""
-    base = await app.ready_base(config, note)
+    base = await ready_base(config, note)
     note(f"The base {base.record.spec} is ready.")
 
 
 @cli.command("doctor")
-@click.option("--ask-x", is_flag=True, help="Ask X as well how many posts it has counted; that costs nothing.")
+@click.option("--ask-x", is_flag=True, help="Ask X as well: what it has counted, for nothing, and our bios.")
 @json_option
 @click.pass_obj
 def doctor_(config: Config, ask_x: bool, as_json: bool) -> None:
@@ -40,20 +45,21 @@ def doctor_(config: Config, ask_x: bool, as_json: bool) -> None:
     else:
         colours = {doctor.Grade.OK: "green", doctor.Grade.NOTE: "yellow", doctor.Grade.WRONG: "red"}
         for finding in findings:
-            out.print(f"[{colours[finding.grade]}]{finding.grade.value:5}[/] [bold]{finding.about}[/]", end="  ")
-            out.print(finding.text, markup=False, highlight=False)
+            line = Text(f"{finding.grade.value:5}", colours[finding.grade])  # no markup: "[x]" is a section
+            line.append(f" {finding.about}  ", "bold").append(finding.text)
+            out.print(line, highlight=False, soft_wrap=True)
     if any(finding.grade is doctor.Grade.WRONG for finding in findings):
         sys.exit(2)
 
 
 async def _findings(config: Config, ask_x: bool) -> list[doctor.Finding]:
-    now = app.now()
+    moment = now()
     return [
         *doctor.examine(config),
         *await doctor.discord_answers(config),
-        *await doctor.money(config, now),
-        *await app.x_findings(config, ask_x),
-        *await doctor.wishes(config, now),
+        *await doctor.money(config, moment),
+        *await x_findings(config, ask_x),
+        *await doctor.wishes(config, moment),
     ]
 
 
@@ -61,8 +67,8 @@ async def _findings(config: Config, ask_x: bool) -> list[doctor.Finding]:
 @command
 async def sync_commands(config: Config) -> None:
     """Tell Discord the bot's commands now."""
-    async with app.open_rooms(config) as rooms:
-        names = await app.sync_commands(rooms)
+    async with open_rooms(config) as rooms:
+        names = await frontends.sync_commands(rooms)
     out.print(f"Discord knows {', '.join(f'/{name}' for name in sorted(names))} now.", highlight=False)
 
 

@@ -1,80 +1,27 @@
-"""Commands about personas: learning them, letting them speak, and their versions."""
+"""Commands about personas: letting them speak, and their versions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any, TypedDict
 
 import click
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from bot import app
+from bot.app.engines import open_engines
+from bot.app.rooms import open_rooms
 from bot.cli.streaming import live_rows
 from bot.cli.terminal import cli, command, err, json_option, note, out, print_json
 from bot.config import Config
-from bot.errors import TrainingFailed, UsageError
+from bot.errors import UsageError
 from bot.generation.draft import Drafts, OnPartial, Sampling
 from bot.generation.safety import words_of
-from bot.shelf.card import CARD, PREDICTIONS
+from bot.shelf.card import CARD
 from bot.shelf.manifest import Manifest, Metrics
 from bot.training.decisions import SWITCHES, Decision
-from bot.training.record import Stage, Training, TrainingPoint, TrainingState
 from bot.tweets.tweet import normalise_handle
-
-STAGES = {  # what a training that runs is at, in words
-    Stage.BASE: "making the base ready",
-    Stage.READING: "reading the tweets",
-    Stage.LEARNING: "learning",
-    Stage.JUDGING: "judging",
-}
-
-
-@cli.command()
-@click.argument("handles", nargs=-1, required=True)
-@click.option("--name", help="The persona's name; the handles joined by - unless given.")
-@json_option
-@command
-async def train(config: Config, handles: Sequence[str], name: str | None, as_json: bool) -> None:
-    """Train a persona on one account, or on several blended into a cyborg."""
-    async with app.open_rooms(config, examples=True) as rooms:
-        with _progress() as show:
-            training = await app.train(rooms, [normalise_handle(handle) for handle in handles], name, show)
-        manifest = rooms.shelf.version(training.persona, training.version) if training.version else None
-        picture = rooms.shelf.path(manifest) / PREDICTIONS if manifest else None
-    if as_json:
-        print_json(
-            {
-                "persona": training.persona,
-                "state": training.state.value,
-                "version": training.version,
-                "reason": training.reason,
-                "tracked": training.tracked.model_dump() if training.tracked else None,
-                "tracking_remark": training.tracking_remark,
-                "metrics": manifest.metrics.model_dump() if manifest and manifest.metrics else None,
-                "picture": str(picture) if picture and picture.is_file() else None,
-            }
-        )
-    elif manifest:
-        out.print(f"{training.persona} {training.version}: {training.reason}", markup=False, highlight=False)
-        _print_versions([manifest], manifest.version)
-        for line in _tracked(training):
-            out.print(line, markup=False, highlight=False, soft_wrap=True)
-        if picture and picture.is_file():
-            out.print(f"Picture: {picture}", markup=False, highlight=False, soft_wrap=True)
-        note(f"Next: mockingbird say {training.persona}")
-    if training.state in (TrainingState.FAILED, TrainingState.CANCELLED):
-        raise TrainingFailed(training.reason or "The training ended without a version. The log says more.")
-
-
-def _tracked(training: Training) -> Iterator[str]:
-    """Where the training is tracked, and what went wrong with that."""
-    if training.tracked is not None:
-        yield f"Tracked: {training.tracked.url or f'run {training.tracked.run} in files of {training.tracked.service}'}"
-    if training.tracking_remark:
-        yield f"Tracking: {training.tracking_remark}"
 
 
 class _How(TypedDict):
@@ -124,11 +71,11 @@ async def say(
         raise UsageError("--replay needs --seed: the number that stands under the draft.")
     if stream and as_json:
         raise UsageError("--stream is for people at a terminal. Leave it out where --json is asked for.")
-    async with app.open_rooms(config, examples=True) as rooms:
+    async with open_rooms(config, examples=True) as rooms:
         persona = normalise_handle(persona)
         await rooms.conversation.require_here(persona)
         meant = rooms.shelf.meant(persona, version)  # a wrong name need not wait for the engine
-        async with app.open_engines(rooms, note) as engines:
+        async with open_engines(rooms.config, rooms.shelf, note) as engines:
             rooms.speaker.speak_with(engines)
             with live_rows(err) if stream else nullcontext() as on_partial:
                 how = _How(sampling=sampling, start=start, on_partial=on_partial)
@@ -147,7 +94,7 @@ async def say(
 @command
 async def personas(config: Config, as_json: bool) -> None:
     """Everybody on the shelf, with the version in use."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         current = [rooms.shelf.current(name) for name in rooms.shelf.personas()]
         remarks = {each.persona: await rooms.store.remarks(each.handles) for each in current}
         outlooks = {each.persona: (await rooms.trainings.outlook(each.persona)).sentence for each in current}
@@ -160,7 +107,7 @@ async def personas(config: Config, as_json: bool) -> None:
             }
         )
     elif current:
-        _print_versions(current, None)
+        print_versions(current, None)
         for name in remarks:
             text = " ".join([*remarks[name], f"Next training: {outlooks[name]}"])
             out.print(f"{name}: {text}", markup=False, highlight=False, soft_wrap=True)
@@ -174,7 +121,7 @@ async def personas(config: Config, as_json: bool) -> None:
 @command
 async def versions(config: Config, persona: str, as_json: bool) -> None:
     """All versions of a persona, the one in use marked, and what was decided about them, why and by whom."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         found = rooms.shelf.versions(normalise_handle(persona))
         current = rooms.shelf.current(normalise_handle(persona)).version
         decided = await rooms.decisions.of(normalise_handle(persona))
@@ -187,7 +134,7 @@ async def versions(config: Config, persona: str, as_json: bool) -> None:
             }
         )
     else:
-        _print_versions(found, current)
+        print_versions(found, current)
         _print_decisions(decided)
 
 
@@ -197,7 +144,7 @@ async def versions(config: Config, persona: str, as_json: bool) -> None:
 @command
 async def rollback(config: Config, persona: str, version: str | None) -> None:
     """Put an earlier version in use: the one before the present one, or the one that is named."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         name = normalise_handle(persona)
         decision = await rooms.decisions.roll_back(name, version, "command")
         current = rooms.shelf.current(name).version
@@ -212,57 +159,9 @@ async def rollback(config: Config, persona: str, version: str | None) -> None:
 @command
 async def card(config: Config, persona: str) -> None:
     """The model card of the version in use."""
-    async with app.open_rooms(config) as rooms:
+    async with open_rooms(config) as rooms:
         manifest = rooms.shelf.current(normalise_handle(persona))
         click.echo((rooms.shelf.path(manifest) / CARD).read_text(encoding="utf-8"))
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Training], None]]:
-    """A bar on stderr that follows a training."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[figures]}"),
-    )
-    with Progress(*columns, console=err) as progress:
-        bar = progress.add_task("waiting", total=None, figures="")
-
-        def show(training: Training) -> None:
-            point = training.point
-            total = point.steps if point and point.steps and training.stage is Stage.LEARNING else None
-            done = point.step if point and total else 0
-            figures = _figures(point) if total or training.ended else ""
-            progress.update(bar, description=_stage(training), total=total, completed=done, figures=figures)
-
-        yield show
-
-
-def _stage(training: Training) -> str:
-    """What it is at; while it waits, its place in line and when it will probably begin, by this machine's clock."""
-    if training.state is TrainingState.QUEUED:
-        starts_at = training.starts_at
-        begins = f"begins at about {starts_at.astimezone():%H:%M}" if starts_at else "when it begins is unknown yet"
-        return f"{training.persona}: number {training.position or 1} in line, {begins}"
-    if training.state is TrainingState.RUNNING:
-        if training.stage is Stage.LEARNING and training.point is None:
-            return f"{training.persona}: loading the base"
-        return f"{training.persona}: {STAGES[training.stage or Stage.READING]}"
-    return f"{training.persona}: {training.state.value}"
-
-
-def _figures(point: TrainingPoint | None) -> str:
-    """Loss, held-out loss, speed and time left, as far as they are known."""
-    if point is None:
-        return ""
-    figures = [
-        ("loss {:.3f}", point.loss),
-        ("held-out {:.3f}", point.held_out_loss),
-        ("{:.0f} tokens/s", point.tokens_per_second),
-        ("{:.0f} s left", point.seconds_left),
-    ]
-    return " · ".join(form.format(value) for form, value in figures if value is not None)
 
 
 def _drafts_json(made: Drafts) -> dict[str, Any]:
@@ -293,7 +192,8 @@ def _judged(metrics: Metrics | None) -> tuple[str, str, str]:
     return f"{metrics.held_out_loss:.3f}", f"{metrics.base_held_out_loss:.3f}", f"{metrics.bits_per_byte:.3f}"
 
 
-def _print_versions(manifests: Iterable[Manifest], current: str | None) -> None:
+def print_versions(manifests: Iterable[Manifest], current: str | None) -> None:
+    """A table of versions, with a star at the one in use."""
     table = Table("persona", "version", "accounts", "tweets kept", "held-out loss", "base", "bits/byte", "created")
     for each in manifests:
         mark = " *" if each.version == current else ""

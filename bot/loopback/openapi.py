@@ -12,8 +12,8 @@ Three things in which the documents are read differently from how they are writt
 - Discord's document says that a snowflake is a string. Discord writes strings and reads integers as well, which the
   client libraries rely on, so both are right here.
 
-What is not checked: headers, security schemes, the encoding of multipart parts, `discriminator`, and formats beyond
-those of the installed format checkers (date-time above all).
+What is not checked: headers, security schemes, the encoding of multipart parts, `discriminator`, and formats that
+JSON Schema doesn't name.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import ValidationError
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
+from jsonschema_rs import Draft202012Validator, Registry, ValidationError, ValidationErrorKind
 
 _DOCUMENT = "urn:openapi"
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+_NO_ALTERNATIVE = (ValidationErrorKind.AnyOf, ValidationErrorKind.OneOfNotValid)
 _LONGEST_MESSAGE = 300  # characters; a message quotes the offending value, which may be long
 
 # Discord, "Boolean Query Strings" in its API reference: a boolean in a query may be written in any of these ways.
@@ -63,9 +62,7 @@ class OpenAPIContract:
         """`document` is the parsed JSON of OpenAPI 3.0 or 3.1; with `strict`, unknown keys in requests are reported."""
         self._document = _as_json_schema(document)
         self._strict = strict
-        resource = Resource.from_contents(self._document, default_specification=DRAFT202012)
-        self._registry: Registry[Any] = Registry().with_resource(_DOCUMENT, resource)
-        self._format_checker = FormatChecker()
+        self._registry = Registry([(_DOCUMENT, self._document)])
         self._validators: dict[str, Draft202012Validator] = {}
         self._operations: dict[str, _Operation] = {}
         # A path with fewer parameters comes first: /users/@me is not a user whose id is "@me".
@@ -163,7 +160,7 @@ class OpenAPIContract:
             return
         problems = [list(validator.iter_errors(reading)) for reading in readings]
         # The reading that was meant is the one that got past the type.
-        meant = next((errors for errors in problems if all(e.validator != "type" for e in errors)), problems[0])
+        meant = next((errors for errors in problems if all(e.kind.name != "type" for e in errors)), problems[0])
         for error in meant:
             yield f"{label}: {_shortened(error.message)}"
 
@@ -204,7 +201,7 @@ class OpenAPIContract:
     def _value_problems(self, pointer: str, value: object) -> Iterator[str]:
         for error in self._validator(pointer).iter_errors(value):
             closest = _closest(error)
-            yield f"{closest.json_path}: {_shortened(closest.message)}"
+            yield f"{_place(closest.instance_path)}: {_shortened(closest.message)}"
 
     # Unknown keys
 
@@ -247,7 +244,7 @@ class OpenAPIContract:
     def _validator(self, pointer: str) -> Draft202012Validator:
         if pointer not in self._validators:
             self._validators[pointer] = Draft202012Validator(
-                {"$ref": f"{_DOCUMENT}#{pointer}"}, registry=self._registry, format_checker=self._format_checker
+                {"$ref": f"{_DOCUMENT}#{quote(pointer)}"}, registry=self._registry, validate_formats=True
             )
         return self._validators[pointer]
 
@@ -303,13 +300,16 @@ def _closest(error: ValidationError) -> ValidationError:
     An alternative that was not meant fails near the top, at the key that tells them apart. In a tie the last one wins,
     because documents put null first.
     """
-    while error.context:
-        alternatives: dict[object, list[ValidationError]] = {}
-        for nested in error.context:
-            alternatives.setdefault(nested.schema_path[0], []).append(nested)
-        best = max(reversed(alternatives.values()), key=lambda errors: min(len(e.path) for e in errors))
+    while isinstance(error.kind, _NO_ALTERNATIVE):
+        alternatives = [errors for errors in error.kind.context if errors]
+        best = max(reversed(alternatives), key=lambda errors: min(len(e.instance_path) for e in errors))
         error = best[0]
     return error
+
+
+def _place(path: Sequence[str | int]) -> str:
+    """Where a value stands, such as "$.perches[0].height"."""
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
 
 
 def _shortened(message: str) -> str:

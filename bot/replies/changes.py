@@ -14,7 +14,7 @@ import structlog
 
 from bot.errors import MockingbirdError
 from bot.generation.draft import Sampling
-from bot.replies.conversation import Drafting
+from bot.replies.drafting import Drafting
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
 from bot.training.decisions import Decision, Decisions, What

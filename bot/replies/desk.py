@@ -23,7 +23,9 @@ class Meaning:
 
 MEANINGS: Mapping[PostState, Meaning] = {
     PostState.DRAFTED: Meaning("waited too long", "Nobody decided in time, so it will not go out."),  # just expired
-    PostState.APPROVED: Meaning("goes out soon", "It is sent at the account's next turn."),
+    PostState.APPROVED: Meaning(
+        "approved", "It goes out at the account's next turn. A pause, quiet hours and a full day hold it up."
+    ),
     PostState.SENDING: Meaning("going out", "It is handed to X at this moment."),
     PostState.SENT: Meaning("on X", ""),
     PostState.REFUSED: Meaning("refused", ""),
@@ -35,6 +37,8 @@ MEANINGS: Mapping[PostState, Meaning] = {
     ),
     PostState.DELETED: Meaning("gone from X", "It stood there and does no more."),
 }
+_FOR_LATER = Meaning("approved for later", "")
+_BEING_DELETED = Meaning("being deleted", "It is taken back from X at the account's next turn.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,24 @@ class Shown:
 
     post: Post
     texts: tuple[str, ...]  # the parts in which it goes out, or went
-    standing: int = 0  # parts that X is known to have taken
+    taken: int = 0  # parts that X has taken
+    standing: int = 0  # of these, parts that are not known to be gone
 
     @classmethod
     def of(cls, post: Post, parts: tuple[Part, ...] = ()) -> Shown:
         """`parts` are those in which it was approved, where it was."""
-        standing = sum(part.platform_id is not None for part in parts)
-        return cls(post, tuple(part.text for part in parts) or split(post.text), standing)
+        taken = [part for part in parts if part.platform_id is not None]
+        standing = sum(part.deleted_at is None for part in taken)
+        return cls(post, tuple(part.text for part in parts) or split(post.text), len(taken), standing)
+
+    @property
+    def meaning(self) -> Meaning:
+        """Where it stands, in words."""
+        if self.post.delete_wanted_by is not None and self.post.state is not PostState.DELETED:
+            return _BEING_DELETED
+        if self.post.not_before is not None and self.post.state is PostState.APPROVED:
+            return _FOR_LATER
+        return MEANINGS[self.post.state]
 
     @property
     def length(self) -> str:
@@ -59,7 +74,7 @@ class Shown:
     @property
     def can_be_refused(self) -> bool:
         """Whether a person can still keep it from going out."""
-        return self.post.state in (PostState.DRAFTED, PostState.APPROVED) and not self.standing
+        return self.post.state in (PostState.DRAFTED, PostState.APPROVED) and not self.taken
 
     @property
     def can_be_deleted(self) -> bool:

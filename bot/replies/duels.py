@@ -17,7 +17,8 @@ from bot.database import Database, Row
 from bot.errors import Refused, UnknownPersona
 from bot.generation.draft import Draft, Drafts
 from bot.personas.takedown import require_remembered
-from bot.replies.conversation import Conversation, Wanted, said_of
+from bot.replies.conversation import Conversation
+from bot.replies.drafting import Wanted, said_of
 from bot.replies.incoming import Incoming, Platform
 from bot.shelf.shelf import Shelf
 
@@ -182,7 +183,7 @@ class Duels:
         turn = replace(duel.said[place], message_id=message_id)
         await self._wrote(duel, (*duel.said[:place], turn))
         incoming = _asked(duel, place)
-        await self._conversation.speaks(incoming, message_id, turn.persona, turn.version, duel.started_at)
+        await self._conversation.messages.speaks(incoming, message_id, turn.persona, turn.version, duel.started_at)
         await self._conversation.delivered(incoming, message_id, said=said_of(turn.drafts, [message_id]))
 
     async def end(self, number: int, reason: str | None = None) -> bool:

@@ -19,7 +19,8 @@ from bot.errors import NotPermitted, Refused
 from bot.generation.draft import Drafts
 from bot.generation.safety import holds
 from bot.personas.takedown import require_remembered
-from bot.replies.conversation import Conversation, Wanted
+from bot.replies.conversation import Conversation
+from bot.replies.drafting import Wanted
 from bot.replies.guess_rounds import ROUNDS, Real, Round, could_be_generated, how_many_drafts, mixed, read, written
 from bot.replies.incoming import Incoming
 from bot.shelf.shelf import Shelf

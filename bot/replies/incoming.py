@@ -19,7 +19,7 @@ class Incoming:
     """A message that was said to the bot, or a command that was given to it."""
 
     platform: Platform
-    message_id: str  # the platform's own, of the message or the command
+    message_id: str  # the platform's own, of the message or the command; on X with the name of our account in front
     channel_id: str
     author_id: str
     text: str = ""  # without the mention of the bot itself; empty for a command

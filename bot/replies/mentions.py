@@ -1,10 +1,5 @@
 """What was said to an account of ours on X, and what became of it: rows without anybody's words.
 
-waiting -> sending -> answered
-        -> left alone, with the reason       -> unknown    X's answer is missing; the own timeline is looked at
-                                             -> waiting    it is certain that X has not got the reply
-                                             -> left alone X said no for good
-
 A mention is on record before it is answered, so a second delivery is silent. Its words are kept in memory only; after a
 restart X is asked again for those that wait. Whoever wants no answers is named in `opt_outs` alone.
 """
@@ -13,53 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from bot.config import X
-from bot.database import Database, Row, Transaction
+from bot.database import Database, Transaction
 from bot.replies.incoming import Platform
+from bot.replies.mention import MentionState, Noted, Wants, read_noted
 from bot.replies.opt_outs import WANTS_NO_ANSWERS, OptOuts
 from bot.replies.summons import Circumstances, is_opt_out, summons
 from bot.tweets.x_mentions import Mention
 
+__all__ = ["MentionState", "Mentions", "Noted", "Wants", "count_mentions", "recent_mentions"]
+
 KNOWN_FOR = timedelta(days=30)  # whoever was answered is not looked up again for so long
-MOST_TRIES = 2  # to hand over one reply, when what became of the first one is not known
 GONE = "X shows it no more"
 _READ = "x-mentions-read"  # a mark: the newest mention that was read, by account
-
-
-class MentionState(StrEnum):
-    """Where a mention is on its way to an answer."""
-
-    WAITING = "waiting"
-    SENDING = "sending"  # a reply was handed to X, no answer yet
-    ANSWERED = "answered"
-    LEFT_ALONE = "left alone"
-    UNKNOWN = "unknown"  # a reply was handed to X, and whether it stands there is looked up
-
-
-class Wants(StrEnum):
-    """What a mention is to be answered with."""
-
-    ANSWER = "answer"
-    CONFIRMATION = "confirmation"  # its author wants no more answers, and is told once that there will be none
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """A mention on record."""
-
-    account: str  # of ours
-    id: str  # X's
-    seen_at: datetime  # UTC
-    state: MentionState
-    wants: Wants
-    reason: str | None
-    sending_since: datetime | None  # UTC
-    tries: int
-    reply_id: str | None
 
 
 class Mentions:
@@ -95,13 +58,13 @@ class Mentions:
                 (f"{_READ} {self.account}", mention_id),
             )
 
-    async def record(self, mentions: Iterable[Mention], own_id: str) -> set[str]:
+    async def record(self, mentions: Iterable[Mention], own_id: str, ours: Collection[str]) -> set[str]:
         """Put these on record, each once, and honour at once what their authors say about being answered; the ids of
-        those that wait.
+        those that wait. `ours` are the ids of our accounts, which ask for nothing.
         """
         waiting = set()
         for mention in sorted(mentions, key=lambda each: int(each.id)):
-            note = await self._note(mention)
+            note = await self._note(mention, ours)
             if note.state is not MentionState.WAITING:
                 continue
             if note.wants is Wants.CONFIRMATION:  # once more after a crash: nothing changes by that
@@ -112,8 +75,8 @@ class Mentions:
             waiting.add(mention.id)
         return waiting
 
-    async def _note(self, mention: Mention) -> Noted:
-        wants_none = is_opt_out(mention.text) and not mention.is_retweet
+    async def _note(self, mention: Mention, ours: Collection[str]) -> Noted:
+        wants_none = is_opt_out(mention.text) and not mention.is_retweet and mention.author_id not in ours
         async with self._database.transaction() as transaction:
             opted_out = await _opted_out(transaction, mention.author_id)
             await transaction.run(
@@ -135,7 +98,7 @@ class Mentions:
                 "SELECT * FROM x_mentions WHERE account = ? AND mention_id = ?", (self.account, mention.id)
             )
         assert row is not None
-        return _noted(row)
+        return read_noted(row)
 
     # What is known
 
@@ -145,7 +108,7 @@ class Mentions:
             "SELECT * FROM x_mentions WHERE account = ? AND state = ? ORDER BY length(mention_id), mention_id",
             (self.account, state),
         )
-        return [_noted(row) for row in rows]
+        return [read_noted(row) for row in rows]
 
     async def circumstances(self, mention: Mention, own_id: str, ours: frozenset[str], settings: X) -> Circumstances:
         """What decides whether that one is answered."""
@@ -184,7 +147,7 @@ class Mentions:
 
     async def thread(self, mention: Mention) -> tuple[str, ...]:
         """What was said before it, the oldest first, as far as that is known here: what the account has answered its
-        author in this conversation, and what the mention replies to.
+        author in this conversation, and what the mention replies to or quotes.
         """
         rows = await self._database.all(
             "SELECT reply_id, text FROM x_mentions JOIN answers ON platform = 'x' AND answer_id = reply_id "
@@ -192,8 +155,8 @@ class Mentions:
             (self.account, mention.conversation_id, mention.author_id),
         )
         said = [row["text"] for row in rows]
-        answered = mention.earlier or await self.said_as(mention.replied_to)
-        return tuple(said + ([answered] if answered and answered not in said else []))
+        about = mention.earlier or await self.said_as(mention.replied_to) or await self.said_as(mention.quoted)
+        return tuple(said + ([about] if about and about not in said else []))
 
     async def strangers(self, author_ids: Iterable[str]) -> list[str]:
         """Those whom X has to be asked about: nobody of them was answered lately."""
@@ -229,9 +192,12 @@ class Mentions:
             mention_id, "state = 'left alone', reason = ?", (reason,), (MentionState.WAITING, *_ON_THE_WAY)
         )
 
-    async def doubt(self, mention_id: str, reason: str) -> None:
-        """Nobody knows whether the reply stands on X."""
-        await self._move(mention_id, "state = 'unknown', reason = ?", (reason,), _ON_THE_WAY)
+    async def doubt(self, mention_id: str, reason: str, declined: bool = False) -> None:
+        """Nobody knows whether the reply stands on X. `declined`: X has said no to this try, which an earlier one may
+        be the cause of.
+        """
+        change = "state = 'unknown', reason = ?, declined = ?"
+        await self._move(mention_id, change, (reason, declined), _ON_THE_WAY)
 
     async def not_taken(self, mention_id: str, reason: str) -> None:
         """X has said no for now; that counts as no try."""
@@ -239,7 +205,7 @@ class Mentions:
         await self._move(mention_id, change, (reason,), _ON_THE_WAY)
 
     async def not_there(self, mention_id: str) -> None:
-        """The timeline shows no reply; it is tried once more, since X refuses a second one to the same post."""
+        """The timeline shows no reply; it is tried once more."""
         await self._move(mention_id, "state = 'waiting', reason = NULL", (), _ON_THE_WAY)
 
     async def recover(self) -> int:
@@ -252,7 +218,7 @@ class Mentions:
             )
 
     async def _move(
-        self, mention_id: str, change: str, values: Sequence[str | None], states: Sequence[MentionState]
+        self, mention_id: str, change: str, values: Sequence[str | bool | None], states: Sequence[MentionState]
     ) -> bool:
         async with self._database.transaction() as transaction:
             changed = await transaction.run(
@@ -269,7 +235,7 @@ _ON_THE_WAY = (MentionState.SENDING, MentionState.UNKNOWN)
 async def recent_mentions(database: Database, limit: int = 20) -> list[Noted]:
     """The newest mentions of all accounts, the newest first."""
     rows = await database.all("SELECT * FROM x_mentions ORDER BY seen_at DESC, mention_id DESC LIMIT ?", (limit,))
-    return [_noted(row) for row in rows]
+    return [read_noted(row) for row in rows]
 
 
 async def count_mentions(database: Database) -> dict[str, Counter[str]]:
@@ -287,18 +253,4 @@ async def _opted_out(transaction: Transaction, author_id: str) -> bool:
     return (
         await transaction.one("SELECT 1 FROM opt_outs WHERE platform = ? AND author_id = ?", (Platform.X, author_id))
         is not None
-    )
-
-
-def _noted(row: Row) -> Noted:
-    return Noted(
-        account=row["account"],
-        id=row["mention_id"],
-        seen_at=datetime.fromisoformat(row["seen_at"]),
-        state=MentionState(row["state"]),
-        wants=Wants(row["wants"]),
-        reason=row["reason"],
-        sending_since=datetime.fromisoformat(row["sending_since"]) if row["sending_since"] else None,
-        tries=row["tries"],
-        reply_id=row["reply_id"],
     )

@@ -16,6 +16,7 @@ from bot.database import Database, Row, Transaction
 from bot.replies.post import Part, Post, PostState, read_parts, read_post
 from bot.replies.posts import OVER_TIME
 from bot.replies.published import Published
+from bot.replies.recognising import id_at
 from bot.replies.similar import SaidBefore
 
 CUT_OFF = "the service stopped while this was being sent; the account's timeline is looked at before anything else is"
@@ -70,12 +71,14 @@ class Outbox:
 
     async def turns_since(self, moment: datetime) -> int:
         """How often the schedule has had something proposed since then."""
-        return await self._count("scheduled = 1 AND created_at >= ?", moment)
+        return await self._count("scheduled = 1 AND created_at >= ?", moment.isoformat())
 
-    async def begun_since(self, moment: datetime) -> int:
-        """How many posts began to go out since then."""
+    async def published_since(self, moment: datetime) -> int:
+        """How many posts stand on X since then by X's own time: one may have been handed over on the day before."""
         return await self._count(
-            "EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND number = 1 AND sending_since >= ?)", moment
+            "EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND number = 1 "
+            "AND CAST(post_parts.platform_id AS INTEGER) >= ?)",
+            int(id_at(moment)),
         )
 
     async def last_beside(self, number: int) -> datetime | None:
@@ -99,13 +102,6 @@ class Outbox:
             (self.account, self._now()),
         )
         return [read_post(row) for row in rows]
-
-    async def has_begun(self, number: int) -> bool:
-        """Whether the post was handed to X before, be it in vain."""
-        row = await self.database.one(
-            "SELECT 1 FROM post_parts WHERE post_id = ? AND sending_since IS NOT NULL", (number,)
-        )
-        return row is not None
 
     async def next_part(self, number: int) -> Part | None:
         """The first part of the post that X has not; None when X has all of them."""
@@ -234,9 +230,9 @@ class Outbox:
         )
         return [read_post(row) for row in rows]
 
-    async def _count(self, condition: str, moment: datetime) -> int:
+    async def _count(self, condition: str, since: str | int) -> int:
         row = await self.database.one(
-            f"SELECT count(*) AS n FROM posts WHERE account = ? AND {condition}", (self.account, moment.isoformat())
+            f"SELECT count(*) AS n FROM posts WHERE account = ? AND {condition}", (self.account, since)
         )
         return int(row["n"]) if row else 0
 

@@ -16,7 +16,7 @@ from hashlib import blake2b
 
 from bot.config import MAIN
 from bot.database import Row
-from bot.generation.length import LIMIT, weighted_length
+from bot.generation.length import weighted_length
 
 
 class PostState(StrEnum):
@@ -79,11 +79,6 @@ class Post:
         """From when on it might have gone out, once it is approved (UTC)."""
         return max(self.decided_at or self.created_at, self.not_before or self.created_at)
 
-    @property
-    def is_thread(self) -> bool:
-        """Whether it takes more than one post on X."""
-        return self.length > LIMIT
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -99,6 +94,7 @@ class Part:
     attempts: int = 0  # of which it is not certain that they came to nothing
     said_duplicate: bool = False  # at the last one X said that it has this text already
     reply_to: str | None = None  # X's id of the part before
+    deleted_at: datetime | None = None  # UTC; from then on it is known to be gone from X
 
     @property
     def name(self) -> str:
@@ -152,6 +148,7 @@ def read_parts(rows: Sequence[Row]) -> list[Part]:
             attempts=row["attempts"],
             said_duplicate=bool(row["said_duplicate"]),
             reply_to=before["platform_id"] if before else None,
+            deleted_at=_moment(row["deleted_at"]),
         )
         for before, row in zip([None, *rows], rows, strict=False)
     ]

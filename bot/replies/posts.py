@@ -19,8 +19,9 @@ from bot.generation.draft import Sampling
 from bot.generation.safety import offence
 from bot.personas.takedown import require_remembered
 from bot.replies.addressing import calling_nobody
-from bot.replies.conversation import LONGEST_SENDING, Drafting, one_of, until_arrived
+from bot.replies.drafting import Drafting
 from bot.replies.later import moment_to_come
+from bot.replies.messages import LONGEST_SENDING, one_of, until_arrived
 from bot.replies.post import Part, Post, PostState, read_parts, read_post
 from bot.replies.proposals import Proposals, Proposed
 from bot.replies.ranking import Ranking
@@ -70,22 +71,29 @@ class Posts:
 
         Raises `Refused`, `Busy`, `UnknownPersona`.
         """
+        state = PostState.DRAFTED if self._settings(account).approval else PostState.APPROVED
+        return await self._propose(account, persona, state, urgent)
+
+    async def _propose(self, account: str, persona: str, state: PostState, urgent: bool) -> Post:
         self._settings(account)
         began = self._clock()
         for new in await self._proposals.made(account, persona, urgent):
             try:
-                return await self._keep(new, began, self._first_state(account))
+                return await self._keep(new, began, state)
             except Refused:  # it was said before
                 continue
         raise Refused(f"{persona} only repeated earlier posts this time; the next turn may bring something new.")
 
     async def another(self, number: int, by: str) -> Post:
-        """Another draft in the place of this one, which is refused. Raises as `propose`; then this one still waits."""
+        """Another draft in the place of this one, which is refused; it waits as this one did. Raises as `propose`; then
+        this one still waits.
+        """
         old = await self.post(number)
         if old.state is not PostState.DRAFTED:
             raise _decided_already(old)
-        new = await self.propose(old.account, old.persona)
-        await self.refuse(number, by, REPLACED)
+        new = await self._propose(old.account, old.persona, PostState.DRAFTED, urgent=True)
+        if not await self._refuse(number, by, REPLACED, "state = 'drafted'"):
+            raise Refused(f"Post {number} was decided about meanwhile, and that stands. Post {new.id} waits as well.")
         return new
 
     async def submit(
@@ -104,9 +112,6 @@ class Posts:
     async def ranking(self) -> Ranking:
         """What was learned from the decisions so far, and what it is worth."""
         return await self._proposals.ranking()
-
-    def _first_state(self, account: str) -> PostState:
-        return PostState.DRAFTED if self._settings(account).approval else PostState.APPROVED
 
     async def _keep(self, new: Proposed, began: datetime, state: PostState) -> Post:
         """Put it on the list. Raises `Refused` when it was said before."""
@@ -176,8 +181,11 @@ class Posts:
         return {row["picture"] for row in rows}
 
     def zone_of(self, account: str) -> ZoneInfo:
-        """The time zone in which that account's times are meant. Raises `Refused`, `ConfigError`."""
-        return Schedule.of(account, self._settings(account)).zone
+        """The time zone in which that account's times are meant; UTC where the settings name it no more. Raises
+        `ConfigError`.
+        """
+        settings = self._accounts.get(account)
+        return Schedule.of(account, settings).zone if settings else ZoneInfo("UTC")
 
     def later(self, account: str, text: str) -> datetime:
         """The moment to come (UTC) that somebody has written down for that account. Raises `Refused`."""
@@ -229,17 +237,21 @@ class Posts:
 
     async def refuse(self, number: int, by: str, reason: str | None = None) -> Post:
         """The post will not go out, even where it was approved already. Raises `Refused` when it is too late."""
-        async with self._database.transaction() as transaction:
-            changed = await transaction.run(
-                "UPDATE posts SET state = 'refused', decided_by = ?, decided_at = ?, reason = ?, choice = 0 "
-                "WHERE id = ? AND state IN ('drafted', 'approved') AND NOT EXISTS "
-                "(SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL)",
-                (by, self._clock().isoformat(), reason, number),
-            )
+        nothing_sent = "NOT EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL)"
+        changed = await self._refuse(number, by, reason, f"state IN ('drafted', 'approved') AND {nothing_sent}")
         post = await self.post(number)
         if not changed:
             raise _decided_already(post)
         return post
+
+    async def _refuse(self, number: int, by: str, reason: str | None, condition: str) -> bool:
+        async with self._database.transaction() as transaction:
+            changed = await transaction.run(
+                "UPDATE posts SET state = 'refused', decided_by = ?, decided_at = ?, reason = ?, choice = 0 "
+                f"WHERE id = ? AND {condition}",
+                (by, self._clock().isoformat(), reason, number),
+            )
+        return changed == 1
 
     async def delete(self, number: int, by: str) -> Post:
         """What stands on X of this post is taken back at the account's next turn, for the price of a deletion each.
@@ -247,6 +259,7 @@ class Posts:
         Raises `Refused` when nothing of it is known to stand there.
         """
         post = await self.post(number)
+        self._settings(post.account)  # one that the settings name no more has no keys to delete with
         async with self._database.transaction() as transaction:
             changed = await transaction.run(
                 "UPDATE posts SET delete_wanted_by = ? WHERE id = ? AND state IN ('sent', 'refused') AND EXISTS "

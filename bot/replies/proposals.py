@@ -10,7 +10,7 @@ from bot.database import Database
 from bot.generation.draft import Draft, Drafts, Sampling
 from bot.generation.safety import offence
 from bot.replies.addressing import calling_nobody
-from bot.replies.conversation import Drafting
+from bot.replies.drafting import Drafting
 from bot.replies.post import Post, read_post
 from bot.replies.ranking import Decided, Figures, Ranking, learned
 

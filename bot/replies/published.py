@@ -56,8 +56,7 @@ class Published:
         )
         for post in map(read_post, wanted):
             rows = await self._database.all("SELECT * FROM post_parts WHERE post_id = ? ORDER BY number", (post.id,))
-            gone = {row["number"] for row in rows if row["deleted_at"]}
-            standing = [part for part in read_parts(rows) if part.platform_id and part.number not in gone]
+            standing = [part for part in read_parts(rows) if part.platform_id and part.deleted_at is None]
             found += [(post, part) for part in reversed(standing)]
         return found
 

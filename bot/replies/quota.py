@@ -102,11 +102,18 @@ class Quota:
         seconds = self.cooldown(chosen)
         if not seconds:
             return
-        there = " AND server_id = ?" if seconds != self._settings.cooldown_seconds else ""  # likewise
+        there = ""
+        values = [incoming.platform, incoming.author_id, incoming.message_id]
+        if seconds != self._settings.cooldown_seconds:  # likewise
+            there += " AND server_id = ?"
+            values.append(incoming.server_id)
+        if incoming.persona:  # one post may call two of our accounts, and each answers it
+            there += " AND channel_id = ?"
+            values.append(incoming.channel_id)
         row = await self._database.one(
             "SELECT max(received_at) AS at FROM messages WHERE platform = ? AND author_id = ? AND message_id != ? "
             f"AND state != 'refused'{there}",
-            (incoming.platform, incoming.author_id, incoming.message_id, *([incoming.server_id] if there else [])),
+            values,
         )
         if row is not None and row["at"]:
             left = datetime.fromisoformat(row["at"]) + timedelta(seconds=seconds) - self._clock()

@@ -105,6 +105,11 @@ class Ranking:
     def reason(self) -> str:
         """In a sentence, why it is on or off."""
         decisions = self.approved + self.refused
+        if self.accuracy is None and _are_enough(decisions, self.approved, self.refused):
+            return (
+                f"Drafts are not ranked by decisions yet: there are {decisions}, but the older or the newer of them "
+                "all say the same, so that a ranking can't be tried on them."
+            )
         if self.accuracy is None:
             return (
                 f"Drafts are not ranked by decisions yet: {decisions} of at least {FEWEST} are there, {self.approved} "

@@ -1,7 +1,8 @@
 """When an account on X proposes its next post, and when what was approved may go out. Pure.
 
 Outcome: from an account's settings, the last proposal's moment and now, `Schedule.next_due` says when the next proposal
-is to be made. What was missed is made up for by one, however long the service was down.
+is to be made. What was missed is made up for by one, however long the service was down, and by none where the next
+time of day is near.
 
 - *Every N minutes* counts from the last proposal. An account that never had one is due at once.
 - *Times of day* are those of the time zone. A time that a clock change leaves out is an hour later that day; one that
@@ -17,26 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import blake2b
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 from bot.config import X
-from bot.errors import ConfigError
+from bot.quiet_hours import QuietHours
 
 _DAY = timedelta(days=1)
 _BITS = 64  # of the digest that jitter is drawn from
-
-
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """Hours of the day, over midnight where the start is later than the end."""
-
-    start: time  # still allowed up to here
-    end: time  # allowed again from here on
-
-    def __contains__(self, moment: time) -> bool:
-        if self.start <= self.end:
-            return self.start <= moment < self.end
-        return moment >= self.start or moment < self.end
 
 
 LATE = timedelta(minutes=15)  # what could not go out for longer than that is late
@@ -56,20 +45,20 @@ class Schedule:
     times: tuple[time, ...]  # of day, in order; these come in the place of the interval
     zone: ZoneInfo  # of the times, the quiet hours and the days
     jitter: timedelta  # a turn is later by less than this
-    quiet: Quiet | None
+    quiet: QuietHours | None
     per_day: int  # 0 for no limit
     paused: bool
 
     @classmethod
     def of(cls, account: str, settings: X) -> Schedule:
-        """The schedule in an account's settings. Raises `ConfigError` on a time zone or hours that do not exist."""
+        """The schedule in an account's settings."""
         return cls(
             account=account,
             interval=timedelta(minutes=settings.post_every_minutes),
             times=tuple(sorted({time.fromisoformat(each) for each in settings.post_at})),
-            zone=_zone(settings.time_zone),
+            zone=ZoneInfo(settings.time_zone),
             jitter=timedelta(minutes=settings.jitter_minutes),
-            quiet=_quiet(settings.quiet_hours),
+            quiet=QuietHours.of(settings.quiet_hours, settings.time_zone),
             per_day=settings.posts_per_day,
             paused=settings.paused,
         )
@@ -82,17 +71,16 @@ class Schedule:
         """
         if self.paused or not (self.interval or self.times):
             return None
-        due = self._due_by_time(last or since) if self.times else self._due_by_interval(last, now)
+        due = self._due_by_time(last or since, now) if self.times else self._due_by_interval(last, now)
         return self.open_from(max(due, now), now, today)
 
     def open_from(self, moment: datetime, now: datetime, today: int) -> datetime:
         """The first moment (UTC), `moment` or later, at which one more may go out; `today` had so many already."""
         if self.per_day and today >= self.per_day:
             moment = max(moment, self.day_of(now)[1])
-        local = moment.astimezone(self.zone)
-        if self.quiet is None or local.time() not in self.quiet:
+        if self.quiet is None or moment not in self.quiet:
             return moment.astimezone(UTC)
-        return self._end_of_quiet(local.date(), moment)
+        return self._end_of_quiet(self.quiet, moment)
 
     def day_of(self, moment: datetime) -> tuple[datetime, datetime]:
         """When the moment's day in the time zone begins and ends (UTC)."""
@@ -102,18 +90,21 @@ class Schedule:
     def _due_by_interval(self, last: datetime | None, now: datetime) -> datetime:
         return now if last is None else last + self.interval + self.jitter * self._drawn(last)
 
-    def _due_by_time(self, last: datetime) -> datetime:
-        """When the first turn after `last` is due, or the newest of those that were missed."""
+    def _due_by_time(self, last: datetime, now: datetime) -> datetime:
+        """When the first turn after `last` is due; of those that were missed the newest, or the one that comes soon."""
+        last = max(last, now - _DAY)
         day = last.astimezone(self.zone).date()
-        slots = sorted({self._at(day + _DAY * n, each) for n in range(-1, 3) for each in self.times})
-        number = next(number for number, slot in enumerate(slots) if slot > last)
-        slot, following = slots[number], slots[number + 1]
-        return slot + min(self.jitter, following - slot) * self._drawn(slot)
+        slots = sorted({self._at(day + _DAY * n, each) for n in range(-1, 4) for each in self.times})
+        turns = (
+            (slot + min(self.jitter, following - slot) * self._drawn(slot), following)
+            for slot, following in pairwise(slot for slot in slots if slot > last)
+        )
+        return next(due for due, following in turns if now - due <= LATE or following - now > LATE)
 
-    def _end_of_quiet(self, day: date, moment: datetime) -> datetime:
-        assert self.quiet is not None
-        ends = [self._at(day + _DAY * n, self.quiet.end, fold) for n in range(3) for fold in (0, 1)]
-        return min(end for end in ends if end > moment and end.astimezone(self.zone).time() not in self.quiet)
+    def _end_of_quiet(self, quiet: QuietHours, moment: datetime) -> datetime:
+        day = moment.astimezone(self.zone).date()
+        ends = [self._at(day + _DAY * n, quiet.end, fold) for n in range(3) for fold in (0, 1)]
+        return min(end for end in ends if end > moment and end not in quiet)
 
     def _at(self, day: date, moment: time, fold: int = 0) -> datetime:
         return datetime.combine(day, moment.replace(fold=fold), self.zone).astimezone(UTC)
@@ -122,24 +113,3 @@ class Schedule:
         """From 0 to less than 1, the same for this account and turn whenever it is asked for."""
         name = f"{self.account} {turn.astimezone(UTC).isoformat()}".encode()
         return (int.from_bytes(blake2b(name, digest_size=_BITS // 8).digest()) >> 11) / (1 << (_BITS - 11))
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ConfigError(
-            f'[x] time_zone can\'t be {name!r}: it is no time zone. Name one such as "UTC" or "Europe/Berlin".'
-        ) from error
-
-
-def _quiet(hours: str) -> Quiet | None:
-    if not hours:
-        return None
-    try:
-        start, end = (time.fromisoformat(each) for each in hours.split("-"))
-    except ValueError as error:
-        raise ConfigError(
-            f'[x] quiet_hours can\'t be {hours!r}: these are no times of day. Write them as in "23:00-07:00".'
-        ) from error
-    return Quiet(start, end) if start != end else None

@@ -8,6 +8,7 @@ carries along, in a reply to somebody else, calls nobody.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,40 +22,59 @@ _BOT = re.compile(r"\b(?:ro)?bots?\b|\bautomated (?:account|by)\b|🤖", re.IGNO
 _NO_BOT = re.compile(r"\b(?:not? (?:a |an )?|isn['’]?t a |kein |pas un )(?:ro)?bots?\b", re.IGNORECASE)
 _BOT_HANDLE = re.compile(r"(?:_[Bb]ot|_BOT|[a-z0-9]Bot)\d*$|^[Bb]ot_")
 
-# Whole texts that mean "no more of this", without their punctuation. A word of them in a longer text means nothing.
+# Whole texts that mean "no more of this", as `_bare` leaves them. A word of them in a longer text means nothing.
 _OPT_OUTS = frozenset(
     """
-    stop|stop it|please stop|stop please|stop now|optout|opt out|opt me out|unsubscribe|unsubscribe me|leave me alone|
-    please leave me alone|go away|no more|no more replies|stop all|stopall|quit|end|cancel|
-    stopp|stopp das|aufhören|hör auf|bitte aufhören|abmelden|lass mich in ruhe|
-    arrête|arrete|arrêtez|arrêter|désabonner|laisse-moi tranquille|laissez-moi tranquille|
+    stop|stop it|optout|opt out|opt me out|i opt out|unsubscribe|unsubscribe me|leave me alone|go away|no more|
+    no more replies|no replies|stop replying|stop responding|do not reply|don't reply|dont reply|stop all|stopall|quit|
+    end|cancel|stopp|stopp das|aufhören|hör auf|abmelden|lass mich in ruhe|keine antworten|
+    arrête|arrete|arrêtez|arrêter|désabonner|laisse moi tranquille|laissez moi tranquille|
     para|para ya|basta|baja|alto|cancelar|déjame en paz|dejame en paz|pare|parar|me deixe em paz|me deixa em paz|
     smettila|fermati|lasciami in pace|dur|beni rahat bırak|przestań|zostaw mnie|стоп|хватит|отстань|отписаться|
-    やめて|やめてください|停止|退订|停止してください|그만|그만해|توقف|إلغاء الاشتراك
+    やめて|やめてください|停止|退订|退訂|停止してください|返信しないで|返信しないでください|不要回复我|不要回覆我|
+    그만|그만해|답장하지 마|توقف|إلغاء الاشتراك
     """.replace("\n", "")
     .replace("    ", "")
     .split("|")
 )
-# Phrases that mean it wherever they stand.
+# What people put around these.
+_AROUND = re.compile(
+    r"\b(?:please|pls|plz|now|thanks|thank you|bot|bitte|jetzt|danke|s'il (?:te|vous) pla[iî]t|merci|por favor|gracias|"
+    r"per favore|grazie|lütfen|proszę|пожалуйста|من فضلك)\b"
+)
+# Phrases that mean it wherever somebody is told so; "why did you stop replying to me?" is a complaint.
+_TOLD = (
+    r"(?:^|[^\w\s]|\b(?:please|and|just|said|so|ok|okay|now|bot|(?:can|could|would|will) you(?: please)?|need to|"
+    r"have to|(?:told|asked) you to|(?<!don't )(?<!not )want you to|why (?:ca|do|wo)n't you))\s*"
+)
 _CLEAR = re.compile(
-    r"\b(?:(?:please )?stop (?:replying|responding|writing|talking|tweeting|posting|answering|messaging)(?: to)? me|"
-    r"(?:i (?:want|would like|wish) to |let me |please )?opt (?:me )?out of (?:this|your|these|the)\b|"
-    r"i(?: want to|['’]d like to| would like to) opt out|"
-    r"(?:do not|don['’]?t) (?:ever )?(?:reply to|answer|mention|write to|tag) me(?: again| any ?more| ever)?|"
-    r"(?<!never )(?<!not )(?<!n't )(?<!n’t )(?<!to )(?<!will )leave me alone|unsubscribe me|"
-    r"antworte mir nicht mehr|schreib mir nicht mehr|lass mich in ruhe|"
-    r"ne me (?:réponds|répondez|reponds|repondez) plus|no me (?:respondas|contestes) más|"
-    r"não me responda mais|non rispondermi più)\b",
+    rf"{_TOLD}(?:stop (?:replying|responding|writing|talking|tweeting|posting|answering|messaging|tagging|mentioning|"
+    r"contacting|bothering)(?: to)? me|"
+    r"(?:do not|don'?t|never) (?:ever )?(?:reply to|respond to|answer|mention|write to|tag|contact) me|"
+    r"leave me alone)\b|"
+    r"\b(?:(?:i (?:want|would like|wish) to |let me |please )?opt (?:me )?out of (?:this|your|these|the)|"
+    r"i(?: want to|'d like to| would like to) opt out|unsubscribe me|"
+    r"antworte mir (?:bitte )?nicht mehr|schreib mir (?:bitte )?nicht mehr|lass(?:t)? mich (?:bitte )?in ruhe|"
+    r"hört? (?:bitte )?auf,? mir zu (?:antworten|schreiben)|"
+    r"(?<!tu )(?<!vous )ne me (?:réponds|répondez|reponds|repondez) plus|arr[êe]tez? de me (?:répondre|repondre)|"
+    r"no me (?:respondas|contestes|escribas|menciones)|deja de (?:responderme|contestarme|escribirme|mencionarme)|"
+    r"não me responda|pare de me responder|non rispondermi|smettila di rispondermi)\b",
     re.IGNORECASE,
 )
-_NAMES = re.compile(r"[@＠]\w+")
-_SIGNS = re.compile(r"[^\w\s'’-]|_")
+_NAMES_AND_LINKS = re.compile(r"[@＠]\w+|https?://\S+")  # behind the words of a quote X puts a link to what is quoted
+_SIGNS = re.compile(r"[^\w\s']|_")
 
 
 def is_opt_out(text: str) -> bool:
     """Whether its author asks for no more answers: a word of it as the whole text, or a phrase that is clear."""
-    bare = " ".join(_SIGNS.sub(" ", _NAMES.sub(" ", text)).split()).casefold().replace("’", "'")
-    return bare in _OPT_OUTS or _CLEAR.search(_NAMES.sub(" ", text)) is not None
+    said = _NAMES_AND_LINKS.sub(" ", unicodedata.normalize("NFKC", text)).replace("’", "'")
+    return _bare(said) in _OPT_OUTS or _CLEAR.search(" ".join(said.split())) is not None
+
+
+def _bare(text: str) -> str:
+    """Its words alone, in small letters: without signs, marks that nobody sees, and what is said out of politeness."""
+    seen = "".join(sign for sign in text if unicodedata.category(sign) != "Cf").casefold()
+    return " ".join(_AROUND.sub(" ", " ".join(_SIGNS.sub(" ", seen).split())).split())
 
 
 def is_bot(author: Author) -> bool:

@@ -29,11 +29,11 @@ from transformers import PreTrainedModel
 from bot.errors import DiskFull, MockingbirdError, UsageError
 from bot.shelf.forms import TOKENIZER
 from bot.shelf.manifest import Prediction
-from bot.training import finetune
 from bot.training.adoptions import ADAPTER, ANSWER, HELD_OUT, OWN_WORDS, WHOLE, Answer, Likeness, Wanted
 from bot.training.disk import writing
 from bot.training.figures import even_choice
 from bot.training.job import TEXTS, Texts, say_why
+from bot.training.learner import load_base, lora, write_adapter
 from bot.training.orphans import end_with_parent
 from bot.training.predicting import languages, predictions
 from bot.training.prepare import Advice, end_token, load, origin, save, settle_hub
@@ -121,11 +121,11 @@ def as_adapter(
 ) -> tuple[PreTrainedModel, Likeness]:
     """Write the difference from the base as an adapter; the base with it, and how much of the difference it holds."""
     tell(f"Comparing its weights with those of {wanted.base_name}")
-    base = finetune.load(wanted.model_copy(update={"precision": "float32", "device": "cpu"}))
+    base = load_base(wanted.model_copy(update={"precision": "float32", "device": "cpu"}))
     require_alike(wanted, base, model, tokenizer)
     theirs = dict(model.named_parameters())
     before = {name: weight.detach().clone() for name, weight in base.named_parameters()}
-    config = finetune.lora(base, rank, rank, 0)
+    config = lora(base, rank, rank, 0)
     adapted = peft.get_peft_model(base, config)
     in_projections, held = 0.0, 0.0  # of the squared difference
     for name, module in adapted.named_modules():
@@ -143,7 +143,7 @@ def as_adapter(
     folder = wanted.folder / ADAPTER
     folder.mkdir()
     with writing():
-        finetune.write_adapter(adapted, folder, wanted.base_name)
+        write_adapter(adapted, folder, wanted.base_name)
     likeness = Likeness(
         rank=rank,
         held=held / in_projections if in_projections else 1.0,

@@ -14,6 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -234,11 +235,8 @@ class Evaluator:
 
     def sweep(self) -> None:
         """Remove what an evaluation that was killed left behind, unless one is under way."""
-        try:
-            with FileLock(self._data / LOCK).acquire(blocking=False):
-                self._clear()
-        except Timeout:
-            return
+        with suppress(Timeout), FileLock(self._data / LOCK).acquire(blocking=False):
+            self._clear()
 
     def _clear(self) -> None:
         for folder in (self._folder, self._data / ADOPTING, *(self._data / "trainings").glob(f"*/{JUDGING}")):

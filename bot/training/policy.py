@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.config import Judging, Retraining
-from bot.errors import ConfigError
+from bot.quiet_hours import QuietHours
 from bot.shelf.manifest import Manifest, Metrics
+from bot.tweets.costs import cents, dollars
+from bot.tweets.forecast import Coming
 
 # Why a persona whose version in use is a blend does not learn by itself: its place is taken only by who wants that.
 BLENDED = "It is a blend: nothing of it was trained. `mockingbird blend` makes a new one of newer parts."
@@ -31,14 +32,19 @@ class Outlook:
 
     decision: Decision  # whether it is due by itself, and why
     seconds: float | None  # that it would take on this machine; None when nobody can tell yet
+    coming: Coming | None = None  # the tweets that are missing; None where none is, or nobody can tell
 
     @property
     def sentence(self) -> str:
-        """For people: the reason, and what it would take."""
-        if self.seconds is None:
-            return self.decision.reason
-        minutes = max(1, round(self.seconds / 60))
-        return f"{self.decision.reason} A training would take about {minutes:,} min here, and no money."
+        """For people: the reason, when it will be due, and what it would take."""
+        said = [self.decision.reason]
+        if self.coming is not None:
+            usd = dollars(cents(self.coming.usd))
+            said.append(f"The rest is to be expected by {self.coming.on}; fetching it costs about {usd}.")
+        if self.seconds is not None:
+            minutes = max(1, round(self.seconds / 60))
+            said.append(f"A training would take about {minutes:,} min here, and no money.")
+        return " ".join(said)
 
 
 def due(new_tweets: int, seen: int, hours_since_last: float, settings: Retraining, now: datetime) -> Decision:
@@ -56,7 +62,8 @@ def due(new_tweets: int, seen: int, hours_since_last: float, settings: Retrainin
         return Decision(
             False, f"It learned {hours_since_last:.1f} hours ago; {settings.min_hours_between:g} must pass."
         )
-    if is_quiet(now, settings.quiet_hours, settings.time_zone):
+    quiet = QuietHours.of(settings.quiet_hours, settings.time_zone)
+    if quiet is not None and now in quiet:
         return Decision(False, f"{new_tweets:,} new tweets have come; it learns after the quiet hours.")
     return Decision(True, f"{new_tweets:,} new tweets have come since it learned {hours_since_last:.1f} hours ago.")
 
@@ -64,22 +71,6 @@ def due(new_tweets: int, seen: int, hours_since_last: float, settings: Retrainin
 def enough_new(seen: int, settings: Retraining) -> int:
     """How many new tweets make a persona learn again: so many, and such a share of what it has learned from."""
     return max(settings.min_new_tweets, math.ceil(Decimal(str(settings.min_new_share)) * seen))
-
-
-def is_quiet(now: datetime, quiet_hours: str, time_zone: str) -> bool:
-    """Whether a moment lies in hours such as "22:00-07:00" of that time zone; never where none are named.
-
-    Both ends the same are the whole day. Raises `ConfigError` where there is no such time zone.
-    """
-    if not quiet_hours:
-        return False
-    try:
-        here = now.astimezone(ZoneInfo(time_zone))
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ConfigError(f"There is no time zone {time_zone!r}; name one such as Europe/Berlin or UTC.") from error
-    begin, _, end = quiet_hours.partition("-")
-    at = f"{here:%H:%M}"
-    return begin <= at < end if begin < end else at >= begin or at < end
 
 
 def publish(metrics: Metrics, tolerance: float, limits: Judging) -> Decision:

@@ -14,80 +14,30 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
 from bot.database import Database, Row
-from bot.errors import MockingbirdError, NotPermitted, PriceExceeded, Refused, UnknownHandle, UsageError, XRateLimited
+from bot.errors import MockingbirdError, PriceExceeded, Refused, UsageError, XRateLimited
 from bot.training.news import News
+from bot.training.offers import Offers, fetching
+from bot.training.purchase import Purchase, PurchaseState, estimates_as_json, estimates_of, expecting, most_of
+from bot.training.purchase_table import PurchaseTable
 from bot.training.record import Training
 from bot.tweets.blocked import require_free
-from bot.tweets.collecting import Collector, Estimate, Progress
+from bot.tweets.collecting import Collector
 from bot.tweets.costs import Ledger, dollars
-from bot.tweets.store import Basis, TweetStore
+from bot.tweets.store import TweetStore
+from bot.tweets.timeline_reading import Progress
 from bot.tweets.tweet import normalise_handle
 from bot.tweets.x_api import PAGE_SIZE
 
 _MARGIN_S = 1.0  # X's clock and ours may differ
 
 log = structlog.get_logger(__name__)
-
-
-class PurchaseState(StrEnum):
-    """Where a purchase stands."""
-
-    ASKED = "asked"  # somebody is to agree to looking the accounts up
-    LOOKING = "looking"  # they are being looked up
-    PRICED = "priced"  # somebody is to agree to the fetch
-    READY = "ready"  # nothing has to be bought; somebody is to agree to the training
-    FETCHING = "fetching"  # agreed to: waits its turn, or is being fetched
-    LEARNING = "learning"  # handed over to a training
-    FAILED = "failed"  # the reason says why; what was fetched stays
-    DECLINED = "declined"  # nobody wants it any more
-
-
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """What is to be fetched before a training, and what became of it."""
-
-    id: int
-    handles: tuple[str, ...]  # to learn from; lower case, no @
-    name: str | None  # of the persona, where one was given
-    cause: str  # discord, web
-    requested_by: str  # an id on its platform
-    state: PurchaseState
-    created_at: datetime  # UTC
-    estimates: tuple[Estimate, ...]  # one for each account to fetch, once it is priced
-    look_up_usd: Decimal  # US dollars that looking up costs, while that is to be agreed to
-    spent: Decimal  # US dollars that the accounts have cost since the purchase was asked for
-    month: Decimal  # US dollars that this month has cost so far
-    cap: Decimal  # US dollars that a month may cost
-    can_do_without: bool  # every account has tweets in the store, so that it could be learned without fetching
-    progress: Progress | None  # of the account that is being fetched
-    pauses_until: datetime | None  # UTC; X takes no requests until then
-    agreed: Decimal | None  # US dollars that `spent` may come to, once the fetch was agreed to
-    training: int | None  # what it led to
-    reason: str | None  # in words: why it failed, or is asked for once more
-
-    @property
-    def usd(self) -> Decimal:
-        """US dollars that the fetch is expected to cost."""
-        return sum((each.usd for each in self.estimates), Decimal(0))
-
-    @property
-    def most(self) -> Decimal:
-        """US dollars that the fetch costs at most before somebody is asked again."""
-        return sum(map(_with_a_page_more, self.estimates), Decimal(0))
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether something is being looked up or fetched."""
-        return self.state in (PurchaseState.LOOKING, PurchaseState.FETCHING)
 
 
 class Learning(Protocol):
@@ -101,7 +51,7 @@ class Learning(Protocol):
 
 
 class Purchases:
-    """The table `purchases`, and the task that fetches what was agreed to."""
+    """Takes what somebody wants and agrees to; its task fetches that."""
 
     def __init__(
         self,
@@ -114,11 +64,11 @@ class Purchases:
     ) -> None:
         """`collector` None: X is off. `clock` gives UTC."""
         self._database = database
-        self._store = store
         self._ledger = ledger
         self._trainings = trainings
-        self._collector = collector
+        self._offers = Offers(store, ledger, collector)
         self._clock = clock
+        self._table = PurchaseTable(database, clock)
         self._news = News()
         self._bell = asyncio.Event()
         self._progress: dict[int, Progress] = {}
@@ -129,7 +79,7 @@ class Purchases:
     @property
     def is_on(self) -> bool:
         """Whether anything can be fetched from X."""
-        return self._collector is not None
+        return self._offers.is_on
 
     async def needed(self, handles: Sequence[str], name: str | None, cause: str, requested_by: str) -> Purchase | None:
         """The purchase that a training of these accounts calls for; None where it can do with what is stored.
@@ -138,10 +88,10 @@ class Purchases:
         followed and has probably posted since. Raises what `request` does.
         """
         names = _names(handles)
-        stored = [handle for handle in names if await self._is_stored(handle)]
-        if self._collector is None:  # the training room says what is missing
+        stored = [handle for handle in names if await self._offers.is_stored(handle)]
+        if not self.is_on:  # the training room says what is missing
             return None
-        if len(stored) == len(names) and not await self._has_news(self._collector, names):
+        if len(stored) == len(names) and not await self._offers.have_news(names):
             return None
         return await self.request(names, name, cause, requested_by)
 
@@ -151,17 +101,17 @@ class Purchases:
         Raises `NotPermitted`, `UsageError`, `BudgetExceeded`, and what `Collector.estimate` raises.
         """
         names = _names(handles)
-        collector = self._on()
+        self._offers.collector()  # where X is off, nothing further is asked
         await require_free(self._database, names)
         self._trainings.check_name(names, name)
-        wanted = await self._to_fetch(names)
+        wanted = await self._offers.to_fetch(names)
         if not wanted:
             raise UsageError("These are invented accounts, so there is nothing of them on X.")
-        look_up = sum([await collector.look_up_price(handle) for handle in wanted], Decimal(0))
+        look_up = await self._offers.look_up_price(wanted)
         await self._ledger.check(look_up, "Looking up")
-        estimates = [] if look_up else await self._estimates(wanted)
+        estimates = [] if look_up else await self._offers.estimates(wanted)
         state = PurchaseState.ASKED if look_up else PurchaseState.PRICED
-        return await self._insert(names, name, cause, requested_by, state, estimates)
+        return await self.purchase(await self._table.add(names, name, cause, requested_by, state, estimates))
 
     async def offer_stored(self, handles: Sequence[str], name: str | None, cause: str, requested_by: str) -> Purchase:
         """A purchase of nothing: a training on what is stored, which waits for somebody's word.
@@ -171,13 +121,11 @@ class Purchases:
         names = _names(handles)
         await require_free(self._database, names)
         self._trainings.check_name(names, name)
-        return await self._insert(names, name, cause, requested_by, PurchaseState.READY, [])
+        return await self.purchase(await self._table.add(names, name, cause, requested_by, PurchaseState.READY, []))
 
     async def can_fetch(self, handles: Sequence[str]) -> bool:
         """Whether there may be something to fetch for these accounts: X is on and permitted, and they are real."""
-        if self._collector is None or not self._collector.is_permitted:
-            return False
-        return bool(await self._to_fetch(handles))
+        return await self._offers.can_fetch(handles)
 
     # Agreeing
 
@@ -188,14 +136,16 @@ class Purchases:
         purchase = await self.purchase(number)
         try:
             self._require_today(purchase)
-            estimates = await self._estimates(await self._to_fetch(purchase.handles))
+            estimates = await self._offers.estimates(await self._offers.to_fetch(purchase.handles))
         except MockingbirdError as error:
             await self._step(number, PurchaseState.LOOKING, PurchaseState.FAILED, reason=str(error))
         except BaseException:  # cut off, or a fault of ours: it can be agreed to once more
             await asyncio.shield(self._step(number, PurchaseState.LOOKING, PurchaseState.ASKED))
             raise
         else:
-            await self._step(number, PurchaseState.LOOKING, PurchaseState.PRICED, estimates=_as_json(estimates))
+            await self._step(
+                number, PurchaseState.LOOKING, PurchaseState.PRICED, estimates=estimates_as_json(estimates)
+            )
         return await self.purchase(number)
 
     async def accept(self, number: int) -> Purchase:
@@ -203,7 +153,7 @@ class Purchases:
         purchase = await self.purchase(number)
         if purchase.state is PurchaseState.PRICED:
             self._require_today(purchase)
-            await self._ledger.check(_most(purchase.estimates), _what(purchase.handles))
+            await self._ledger.check(most_of(purchase.estimates), fetching(purchase.handles))
             agreed = str(purchase.spent + purchase.most)
             if await self._step(number, PurchaseState.PRICED, PurchaseState.FETCHING, at_most=agreed):
                 self._bell.set()
@@ -237,7 +187,7 @@ class Purchases:
 
     async def purchase(self, number: int) -> Purchase:
         """That purchase as it stands. Raises `Refused`."""
-        row = await self._database.one("SELECT * FROM purchases WHERE id = ?", (number,))
+        row = await self._table.find(number)
         if row is None:
             raise Refused(f"There is no purchase {number}. Ask for the training again.")
         return await self._read(row)
@@ -258,15 +208,10 @@ class Purchases:
 
     async def run(self) -> None:
         """Fetch what was agreed to, the oldest first, until cancelled; what is under way then goes on next time."""
-        async with self._database.transaction() as transaction:
-            await transaction.run(
-                "UPDATE purchases SET state = ? WHERE state = ?", (PurchaseState.ASKED, PurchaseState.LOOKING)
-            )
+        await self._table.ask_anew()
         while True:
             self._bell.clear()
-            row = await self._database.one(
-                "SELECT * FROM purchases WHERE state = ? ORDER BY id", (PurchaseState.FETCHING,)
-            )
+            row = await self._table.next_to_fetch()
             if row is None:
                 await self._bell.wait()
             else:
@@ -303,7 +248,9 @@ class Purchases:
         while True:
             spent = await self._ledger.spent_on(purchase.handles, purchase.created_at)
             try:
-                await self._on().fetch(handle, tell, None if purchase.agreed is None else purchase.agreed - spent)
+                await self._offers.collector().fetch(
+                    handle, tell, None if purchase.agreed is None else purchase.agreed - spent
+                )
             except XRateLimited as error:
                 if error.resets_at is None:
                     raise
@@ -321,15 +268,15 @@ class Purchases:
         Raises `BudgetExceeded` and what `Collector.estimate` raises.
         """
         progress = self._progress.get(purchase.id)
-        first, *others = [await self._on().estimate(handle) for handle in handles]
-        estimates = [_expecting(first, max(progress.read if progress else 0, PAGE_SIZE)), *others]
-        await self._ledger.check(_most(estimates), _what(handles))
+        first, *others = [await self._offers.collector().estimate(handle) for handle in handles]
+        estimates = [expecting(first, max(progress.read if progress else 0, PAGE_SIZE)), *others]
+        await self._ledger.check(most_of(estimates), fetching(handles))
         spent = await self._ledger.spent_on(purchase.handles, purchase.created_at)
         await self._step(
             purchase.id,
             PurchaseState.FETCHING,
             PurchaseState.PRICED,
-            estimates=_as_json(estimates),
+            estimates=estimates_as_json(estimates),
             reason=f"There is more of @{first.handle} on X than was expected. It has cost {dollars(spent)} so far.",
         )
 
@@ -339,82 +286,23 @@ class Purchases:
 
     # What is stored
 
-    def _on(self) -> Collector:
-        if self._collector is None:
-            raise NotPermitted(
-                "Nothing can be fetched: X is off. Set [x] enabled = true (docs/x.md), or import the archive of the "
-                "account's owner (`mockingbird import`)."
-            )
-        return self._collector
-
-    async def _is_stored(self, handle: str) -> bool:
-        try:
-            return (await self._store.counts(handle)).downloaded > 0
-        except UnknownHandle:
-            return False
-
-    async def _to_fetch(self, handles: Sequence[str]) -> list[str]:
-        """Those that can be on X at all."""
-        known = await self._store.handles()
-        bases = {handle: await self._store.basis(handle) for handle in handles if handle in known}
-        return [handle for handle in handles if bases.get(handle) is not Basis.INVENTED]
-
-    async def _has_news(self, collector: Collector, handles: Sequence[str]) -> bool:
-        """Whether one of these stored accounts is followed and was left in the middle, or has probably posted since."""
-        if not collector.is_permitted:
-            return False
-        followed = set(await collector.handles()) & set(await self._to_fetch(handles))
-        for handle in followed:
-            if await collector.look_up_price(handle) or (await collector.estimate(handle)).posts:
-                return True
-        return False
-
-    async def _estimates(self, handles: Sequence[str]) -> list[Estimate]:
-        """What fetching these will cost. Raises `BudgetExceeded` when it does not fit under the cap."""
-        estimates = [await self._on().estimate(handle) for handle in handles]
-        await self._ledger.check(_most(estimates), _what(handles))
-        return estimates
-
     def _require_today(self, purchase: Purchase) -> None:
         if purchase.created_at.date() != self._clock().astimezone(UTC).date():
             raise Refused("This price was said on another day, and X charges by the day. Ask for the training again.")
 
     async def _step(self, number: int, before: PurchaseState, after: PurchaseState, **columns: str | int) -> bool:
-        """Take that step; False when somebody else has taken it."""
-        names = ", ".join(f"{name} = ?" for name in ("state", *columns))
-        async with self._database.transaction() as transaction:
-            taken = await transaction.run(
-                f"UPDATE purchases SET {names} WHERE id = ? AND state = ?", (after, *columns.values(), number, before)
-            )
+        """Take that step, and tell whoever watches; False when somebody else has taken it."""
+        taken = await self._table.step(number, before, after, **columns)
         self._news.tell()
-        return taken > 0
-
-    async def _insert(
-        self,
-        names: Sequence[str],
-        name: str | None,
-        cause: str,
-        requested_by: str,
-        state: PurchaseState,
-        estimates: Sequence[Estimate],
-    ) -> Purchase:
-        values = json.dumps(names), name, cause, requested_by, state
-        async with self._database.transaction() as transaction:
-            number = await transaction.insert(
-                "INSERT INTO purchases (handles, name, cause, requested_by, state, created_at, estimates)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*values, self._clock().astimezone(UTC).isoformat(), _as_json(estimates)),
-            )
-        return await self.purchase(number)
+        return taken
 
     async def _read(self, row: Row) -> Purchase:
         handles = tuple(json.loads(row["handles"]))
         created_at = datetime.fromisoformat(row["created_at"])
         state = PurchaseState(row["state"])
         look_up = Decimal(0)
-        if state is PurchaseState.ASKED and self._collector is not None:
-            wanted = await self._to_fetch(handles)
-            look_up = sum([await self._collector.look_up_price(handle) for handle in wanted], Decimal(0))
+        if state is PurchaseState.ASKED:
+            look_up = await self._offers.look_up_price(await self._offers.to_fetch(handles))
         return Purchase(
             id=row["id"],
             handles=handles,
@@ -423,12 +311,12 @@ class Purchases:
             requested_by=row["requested_by"],
             state=state,
             created_at=created_at,
-            estimates=_from_json(row["estimates"]),
+            estimates=estimates_of(row["estimates"]),
             look_up_usd=look_up,
             spent=await self._ledger.spent_on(handles, created_at),
             month=await self._ledger.month_total(),
             cap=self._ledger.monthly_budget,
-            can_do_without=all([await self._is_stored(handle) for handle in handles]),
+            can_do_without=all([await self._offers.is_stored(handle) for handle in handles]),
             progress=self._progress.get(row["id"]),
             pauses_until=self._pauses.get(row["id"]),
             agreed=Decimal(row["at_most"]) if row["at_most"] else None,
@@ -437,55 +325,8 @@ class Purchases:
         )
 
 
-async def forget_purchases(database: Database, handles: Sequence[str]) -> None:
-    """Delete every purchase with one of these accounts."""
-    marks = ", ".join("?" * len(handles))
-    async with database.transaction() as transaction:
-        await transaction.run(
-            f"DELETE FROM purchases WHERE EXISTS (SELECT 1 FROM json_each(handles) WHERE value IN ({marks}))", handles
-        )
-
-
 def _names(handles: Sequence[str]) -> tuple[str, ...]:
     names = tuple(sorted({normalise_handle(handle) for handle in handles} - {""}))
     if not names:
         raise UsageError("Name at least one account to learn from, for example nasa.")
     return names
-
-
-def _most(estimates: Sequence[Estimate]) -> Decimal:
-    return sum((each.most for each in estimates), Decimal(0))
-
-
-def _page_price(estimate: Estimate) -> Decimal:
-    """US dollars of a full page: `most` is whole pages, one at least."""
-    return estimate.most / max(1, -(-estimate.posts // PAGE_SIZE))
-
-
-def _with_a_page_more(estimate: Estimate) -> Decimal:
-    """US dollars, at most, of the pages that are expected and one more, since X seldom fills them all."""
-    return (-(-estimate.posts // PAGE_SIZE) + 1) * _page_price(estimate)
-
-
-def _expecting(estimate: Estimate, posts: int) -> Estimate:
-    """The estimate for so many posts, unless it expects more."""
-    if estimate.posts >= posts:
-        return estimate
-    price = _page_price(estimate)
-    return replace(estimate, posts=posts, usd=posts * price / PAGE_SIZE, most=-(-posts // PAGE_SIZE) * price)
-
-
-def _what(handles: Sequence[str]) -> str:
-    return f"Fetching {', '.join(f'@{handle}' for handle in handles)}"
-
-
-def _as_json(estimates: Sequence[Estimate]) -> str:
-    return json.dumps([asdict(each) for each in estimates], default=str)
-
-
-def _from_json(text: str) -> tuple[Estimate, ...]:
-    def read(fields: dict[str, Any]) -> Estimate:
-        money = {name: Decimal(fields[name]) for name in ("usd", "month", "cap", "most")}
-        return Estimate(fields["handle"], fields["posts"], **money)
-
-    return tuple(map(read, json.loads(text)))

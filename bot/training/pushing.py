@@ -136,11 +136,8 @@ class Pushes:
 
     def sweep(self) -> None:
         """Remove what pushes that were killed left behind, unless one is under way."""
-        try:
-            with FileLock(self._data / LOCK).acquire(blocking=False):
-                self._clear()
-        except Timeout:
-            return
+        with suppress(Timeout), FileLock(self._data / LOCK).acquire(blocking=False):
+            self._clear()
 
     # --- Pushing ---
 

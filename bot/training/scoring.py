@@ -19,11 +19,15 @@ from tokenizers import Tokenizer
 from bot.errors import DiskFull, JudgingFailed, MockingbirdError
 from bot.shelf.figures import AccountLoss, Figures, Others, StyleMargin
 from bot.shelf.forms import TOKENIZER, form_of, whole_model
-from bot.training import classifiers, finetune
+from bot.training import classifiers
 from bot.training.evaluation import Material, Question, Voice
 from bot.training.figures import copies, diversity, even_choice, shapes
+from bot.training.halves import cut
 from bot.training.job import Asking, Score, say_why
-from bot.training.orphans import end_with_parent
+from bot.training.learner import load_base
+from bot.training.loss import score
+from bot.training.orphans import Stop, end_with_parent
+from bot.training.rows import keep_states, read
 
 BASE, JUDGED, IN_USE = "base", "judged", "in_use"  # the latter two are peft's names, too, where they are adapters
 
@@ -67,7 +71,7 @@ class AdaptedModel:
     def __init__(self, question: Asking, adapters: Mapping[str, Path]) -> None:
         self._question = question
         self._tokenizer = Tokenizer.from_file(str(question.base / TOKENIZER))
-        self._model = finetune.load(question)
+        self._model = load_base(question)
         self._adapters = tuple(adapters)
         self._adapted: peft.PeftModel | None = None
         for name, folder in adapters.items():
@@ -75,17 +79,17 @@ class AdaptedModel:
                 self._adapted = peft.PeftModel.from_pretrained(self._model, folder, name)
             else:
                 self._adapted.load_adapter(str(folder), name)
-        self._halves = finetune.cut(self._model, lowest_adapted(self._adapted) if self._adapted else 0)
+        self._halves = cut(self._model, lowest_adapted(self._adapted) if self._adapted else 0)
 
     def scores(self, texts: Sequence[str]) -> dict[str, Score]:
         """By the adapter's name, and `BASE`."""
-        rows, size = finetune.read(self._model, self._tokenizer, self._question.end_id, texts)
-        stop = finetune.Stop()
+        rows, size = read(self._model, self._tokenizer, self._question.end_id, texts)
+        stop = Stop()
         # Below the lowest layer that an adapter touches all say the same, so that is computed once.
-        rows = finetune.keep_states(rows, self._halves, self._question, stop)
+        rows = keep_states(rows, self._halves, self._question, stop)
 
         def ask() -> Score:
-            return finetune.score(self._halves, rows, size, self._question, stop)
+            return score(self._halves, rows, size, self._question, stop)
 
         if self._adapted is None:
             return {BASE: ask()}
@@ -103,12 +107,12 @@ class AloneModel:
     def __init__(self, asking: Asking, folder: Path) -> None:
         self._asking = asking.model_copy(update={"base": folder, "end_id": whole_model(folder).record.end_id})
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        self._model = finetune.load(self._asking)
+        self._model = load_base(self._asking)
 
     def score(self, texts: Sequence[str]) -> Score:
         """It on these texts."""
-        rows, size = finetune.read(self._model, self._tokenizer, self._asking.end_id, texts)
-        return finetune.score(finetune.cut(self._model, 0), rows, size, self._asking, finetune.Stop())
+        rows, size = read(self._model, self._tokenizer, self._asking.end_id, texts)
+        return score(cut(self._model, 0), rows, size, self._asking, Stop())
 
 
 def in_tokens_of(judged: Score, other: Score) -> Score:

@@ -16,7 +16,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -92,12 +92,9 @@ class Trackers:
 
     def sweep(self) -> None:
         """Remove the tweets that a tracking that was killed left behind, unless one is under way."""
-        try:
-            with FileLock(self._data / LOCK).acquire(blocking=False):
-                for folder in (self._data / FOLDER).glob(f"*/{SOURCES}"):
-                    shutil.rmtree(folder, ignore_errors=True)
-        except Timeout:
-            return
+        with suppress(Timeout), FileLock(self._data / LOCK).acquire(blocking=False):
+            for folder in (self._data / FOLDER).glob(f"*/{SOURCES}"):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def remove(self, personas: Collection[str]) -> None:
         """Delete all that trackers keep of these personas on this machine. Raises `OutsideError`."""

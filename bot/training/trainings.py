@@ -8,7 +8,7 @@ was put in use just before the end is recognised by its data set's fingerprint.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator
 from bot.training.line import Pace, Running, beginnings, seconds_left
 from bot.training.news import News
+from bot.training.pipeline import Pipeline
 from bot.training.plan import Plan
 from bot.training.record import Stage, Training, TrainingPoint, TrainingResult, TrainingState
 from bot.training.table import TrainingTable
@@ -36,6 +37,7 @@ from bot.training.tracking import Trackers
 from bot.training.worker import Worker
 from bot.tweets.blocked import require_free
 from bot.tweets.counts import SEPARATOR
+from bot.tweets.forecast import Coming
 from bot.tweets.store import TweetStore
 from bot.tweets.tweet import normalise_handle
 
@@ -43,6 +45,8 @@ __all__ = ["Training", "TrainingPoint", "TrainingResult", "TrainingState", "Trai
 
 FORGETTING = "An account that it learned from is being forgotten."  # why a training was cancelled
 _LOOK_S = 0.1  # between two looks whether a worker has let go
+
+Foretelling = Callable[[Sequence[str], int], Awaitable[Coming | None]]
 
 log = structlog.get_logger(__name__)
 
@@ -63,27 +67,18 @@ class Trainings:
         evaluator: Evaluator | None = None,
         trackers: Trackers | None = None,
         keep_versions: int = 0,
+        coming: Foretelling | None = None,
     ) -> None:
-        """`keep_versions`: how many versions of a persona are kept when one is put in use; 0 is all."""
+        """`keep_versions`: how many versions of a persona are kept when one is put in use; 0 is all. `coming` foretells
+        when accounts will have posted so many more tweets.
+        """
         self._database = database
         self._table = TrainingTable(database, clock)
         self._news = News()
         self._trackers = trackers or Trackers(Tracking(), data)
-        self._worker = Worker(
-            self._table,
-            self._news,
-            shelf,
-            store,
-            data,
-            model,
-            settings,
-            retraining,
-            clock,
-            evaluator,
-            self._trackers,
-            Decisions(database, shelf, clock),
-            keep_versions,
-        )
+        table, news, decisions = self._table, self._news, Decisions(database, shelf, clock)
+        pipeline = Pipeline(table, news, shelf, store, data, model, settings, retraining, clock, evaluator, decisions)
+        self._worker = Worker(table, news, pipeline, shelf, data, evaluator, self._trackers, decisions, keep_versions)
         self._is_judged = evaluator is not None
         self._tweets: dict[int, int] = {}  # kept ones of each training that waits, so that they are counted once
         self._shelf = shelf
@@ -91,6 +86,7 @@ class Trainings:
         self._settings = settings
         self._retraining = retraining
         self._clock = clock
+        self._coming = coming
 
     async def run(self) -> None:
         """The worker's task: learn what is in line until cancelled; the training under way then waits again."""
@@ -278,12 +274,18 @@ class Trainings:
         seen = sum(count.kept for count in newest.counts)
         new_tweets = await self._new_tweets(newest)
         decision = policy.due(new_tweets, seen, hours, self._retraining, self._clock())
-        return policy.Outlook(decision, Pace.by(await self._table.earlier()).of(seen + new_tweets))
+        missing = policy.enough_new(seen, self._retraining) - new_tweets
+        waits = self._retraining.enabled and missing > 0
+        coming = await self._coming(newest.handles, missing) if self._coming and waits else None
+        return policy.Outlook(decision, Pace.by(await self._table.earlier()).of(seen + new_tweets), coming)
 
     async def _new_tweets(self, newest: Manifest) -> int:
-        """Tweets that the version has not seen. What was stored after it was made may still be what it was made of:
-        a version that came with the project, say, is older than the database that its tweets are read into.
+        """Tweets that the version has not seen: what was stored after it was made, where most of its own were stored
+        before. Else its own may be among these: a version that came with the project, say, is older than the database
+        that its tweets are read into.
         """
         stored = await self._store.new_since(newest.handles, newest.tweets_read_at)
-        kept = [(await self._store.counts(handle)).kept for handle in newest.handles] if stored else []
-        return min(stored, max(0, sum(kept) - sum(count.kept for count in newest.counts)))
+        kept = sum([(await self._store.counts(handle)).kept for handle in newest.handles]) if stored else 0
+        seen = sum(count.kept for count in newest.counts)
+        was_made_here = 2 * (kept - stored) >= seen  # what is missing of it was deleted since
+        return stored if was_made_here else min(stored, max(0, kept - seen))

@@ -1,6 +1,7 @@
 """What may be spent: a month's cap for all our accounts, one for each, and what is kept for posting. Pure.
 
-Reads stop first: they may not touch what is left of the reserve, which posting alone uses up.
+Reads stop first: they may not touch what is left of the reserve, which posting alone uses up. The look that tells what
+became of a post is a part of posting: without it nothing else would go out.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from decimal import Decimal
 from bot.config import MAIN, X, x_accounts
 
 PUBLISHING = frozenset({"post", "reply", "picture", "delete"})  # purposes in the ledger; all others read
+_MAY_USE_RESERVE = PUBLISHING | {"look"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Budget:
         own, of_account = self.accounts.get(account), spent.accounts.get(account, Decimal(0))
         if own is not None and of_account + expected > own:
             return Limit(f"[x.accounts.{account}] monthly_budget_usd", of_account, own)
-        kept = Decimal(0) if purpose in PUBLISHING else self.reserve_left(spent)
+        kept = Decimal(0) if purpose in _MAY_USE_RESERVE else self.reserve_left(spent)
         if spent.in_all + expected > self.cap - kept:
             return Limit("[x] reserve_for_posting_usd", spent.in_all, self.cap, kept)
         return None

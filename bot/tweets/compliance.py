@@ -1,8 +1,8 @@
 """What is gone from X goes from the store: deleted and edited posts, protected, suspended and deleted accounts.
 
-X wants that within a day. Outcome: every `check_interval_hours` each account of which something was fetched is looked
-up, and all that was fetched of one that is closed goes. Its posts are asked for in one of X's compliance jobs, which
-takes all ids at once and costs nothing so far as X's price list says; where the app's access does not cover them, the
+X wants that within a day. Outcome: every `check_interval_hours` each account that is fetched on schedule is looked up,
+and all that was fetched of one that is closed goes. Its posts are asked for in one of X's compliance jobs, which takes
+all ids at once and costs nothing so far as X's price list says; where the app's access does not cover them, the
 operator may have each post looked up instead. Only what came from the API goes: an imported archive is its owner's.
 
 Where a check was is in the database, so one that is cut off goes on: the time of each account's last look-up, the id of
@@ -27,6 +27,7 @@ from bot.database import Database, Row, Transaction
 from bot.errors import ConfigError, MockingbirdError, XError, XKeysRefused, XRateLimited, XUnreachable
 from bot.tweets.charges import Charges
 from bot.tweets.costs import Ledger
+from bot.tweets.forecast import ON_SCHEDULE
 from bot.tweets.store import TweetStore
 from bot.tweets.tweet import Source
 from bot.tweets.x_api import PAGE_SIZE, XClient
@@ -116,10 +117,9 @@ class ComplianceCheck:
 
     async def _check_accounts(self) -> None:
         rows = await self._database.all(
-            "SELECT handle, platform_id FROM accounts WHERE platform_id IS NOT NULL AND platform_id IS NOT ? "
-            "AND coalesce(checked_at, '') <= ? AND EXISTS "
-            "(SELECT 1 FROM tweets WHERE tweets.handle = accounts.handle AND source = ?) ORDER BY handle",
-            (self._client.own_id, (self._clock() - self._interval).astimezone(UTC).isoformat(), Source.X_API),
+            f"SELECT handle, platform_id FROM accounts WHERE {ON_SCHEDULE} AND platform_id IS NOT ? "
+            "AND coalesce(checked_at, '') <= ? ORDER BY handle",
+            (self._client.own_id, (self._clock() - self._interval).astimezone(UTC).isoformat()),
         )
         for start in range(0, len(rows), PAGE_SIZE):
             await self._look_up_accounts(rows[start : start + PAGE_SIZE])

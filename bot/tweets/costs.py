@@ -169,7 +169,8 @@ class Ledger:
     ) -> AsyncIterator[Call]:
         """Keep the `most` US dollars that the body's call can cost from everybody else; the body settles what it did.
 
-        `purpose` is look up, fetch, check, post, reply, picture or delete: reads stop before `PUBLISHING` does.
+        `purpose` is look up, fetch, check, mention, look, post, reply, picture or delete: reads stop before what is
+        published does, and before the looks that this needs.
         `about` is a handle or persona, `units` what `most` is reckoned for, `account` the one of ours that asks.
         `resource` names what is on a day's bill once at most, such as a page of a timeline or a post of ours that is
         never sent twice; empty where each call is charged. `what` begins the sentence of `BudgetExceeded`: "Reading
@@ -424,7 +425,7 @@ def _may_be_billed(error: BaseException) -> bool:
     """Whether X may charge for a call that ended so: not when X said no, nor when it could not be asked."""
     if isinstance(error, XUnreachable):
         return error.may_be_billed
-    return not isinstance(error, (XError, UnknownHandle, ConfigError))
+    return not isinstance(error, (XError, UnknownHandle, ConfigError, BudgetExceeded))
 
 
 @cache

@@ -56,14 +56,15 @@ def _reading(prices: Prices) -> Iterator[Line]:
     busy, quiet, shelf = (Followed(1, Decimal(rate), stored) for rate, stored in ((20, 0), (1, 0), (0, 3_200)))
     following = X.model_validate(nobody)
     for followed in (busy, quiet):
-        what = f"an account with {followed.posts_a_day} posts a day"
+        what = f"an account with {followed.posts_a_day} post{'s' if followed.posts_a_day != 1 else ''} a day"
         yield Line("fetch_interval_minutes", "any", what, DAYS * a_day(followed, following, prices))
-    checking = X.model_validate({"check_interval_hours": 12.0})
-    yield Line("check_interval_hours", "12", "an account that is followed", DAYS * a_day(shelf, checking, prices))
-    again = checking.model_copy(update={"check_posts": "lookup"})
-    usd = DAYS * (a_day(shelf, again, prices) - a_day(shelf, checking, prices))
-    yield Line("check_posts", '"lookup"', "3,200 fetched posts, each day", usd)
-    yield Line("check_posts", '"jobs"', "compliance jobs", DAYS * 2 * prices.compliance_job)
+    accounts, jobs, again = (
+        DAYS * a_day(shelf, X.model_validate({"check_interval_hours": 12.0, "check_posts": how}), prices)
+        for how in ("off", "jobs", "lookup")
+    )
+    yield Line("check_interval_hours", "12", "an account that is followed", accounts)
+    yield Line("check_posts", '"lookup"', "3,200 fetched posts, each day", again - jobs)
+    yield Line("check_posts", '"jobs"', "compliance jobs", jobs - accounts)
 
 
 def _shown(value: float | tuple[str, ...]) -> str:

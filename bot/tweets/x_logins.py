@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,11 +22,11 @@ from pathlib import Path
 import keyring
 import structlog
 from cryptography.fernet import Fernet, InvalidToken
-from filelock import AsyncFileLock
+from filelock import AsyncFileLock, Timeout
 from keyring.errors import KeyringError
 
 from bot.database import Database, Row
-from bot.errors import ConfigError, XError, XLoginEnded
+from bot.errors import ConfigError, XError, XLoginEnded, XUnreachable
 from bot.tweets.x_oauth2 import Tokens
 
 EARLY = timedelta(minutes=5)  # so long before its end an access token is renewed
@@ -186,6 +187,22 @@ class Logins:
         )
 
 
+@asynccontextmanager
+async def alone(lock: Path) -> AsyncIterator[None]:
+    """No other process or task renews or changes logins meanwhile; a kill releases the lock, which is a file."""
+    waiting = AsyncFileLock(lock, timeout=_LOCK_S)
+    try:
+        await waiting.acquire()
+    except Timeout as error:
+        raise XUnreachable(
+            "Another process has been renewing a login on X for more than a minute; try again in a few minutes.", False
+        ) from error
+    try:
+        yield
+    finally:
+        await waiting.release()
+
+
 class UserTokens:
     """The access token of one account, renewed when it is time to."""
 
@@ -231,7 +248,7 @@ class UserTokens:
             raise
 
     async def _renewed(self, refused: str) -> str:
-        async with AsyncFileLock(self._lock, timeout=_LOCK_S):
+        async with alone(self._lock):
             held = await self._held()
             if held.access_token != refused:  # another process, or another task, was quicker
                 return held.access_token

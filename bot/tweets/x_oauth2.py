@@ -22,7 +22,7 @@ from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
 from yarl import URL
 
 from bot.errors import XError, XKeysRefused, XLoginEnded, XUnreachable
-from bot.tweets.x_refusals import Answer, broken_connection, refusal
+from bot.tweets.x_refusals import Answer, broken_connection, parsed, refusal
 
 SCOPES = ("tweet.read", "tweet.write", "users.read", "offline.access", "media.write")
 
@@ -153,11 +153,4 @@ async def _post(app: OAuth2App, address: URL, body: str) -> Answer:
             text = (await response.read()).decode("utf-8", "replace")
     except (aiohttp.ClientError, TimeoutError) as error:
         raise broken_connection(error, host, writes=False) from error
-    return Answer(response.status, response.headers, response.content_type, _parsed(text), host, False)
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
+    return Answer(response.status, response.headers, response.content_type, parsed(text), host, False)

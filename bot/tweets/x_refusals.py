@@ -6,6 +6,7 @@ Sources: X's OpenAPI documents for the problem types, and bodies that developers
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,6 +58,14 @@ class Answer:
         """The last part of X's problem type, such as "usage-capped"; empty when it has none."""
         body = self.document if isinstance(self.document, dict) else {}
         return str(body.get("type", "")).rpartition("/2/problems/")[2]
+
+
+def parsed(text: str) -> Any:
+    """The JSON of a body; None when it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def refusal(answer: Answer) -> XError | None:

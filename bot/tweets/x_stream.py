@@ -9,7 +9,6 @@ What it does not know: what was said while nobody listened. Quotes that don't na
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
 from http import HTTPStatus
@@ -20,7 +19,8 @@ import aiohttp
 from bot.errors import XError, XRateLimited, XUnreachable
 from bot.tweets.x_bodies import Vocabulary
 from bot.tweets.x_mentions import EXPANSIONS, FIELDS, MentionPage, read_streamed
-from bot.tweets.x_refusals import Answer, broken_connection, refusal
+from bot.tweets.x_refusals import Answer, broken_connection, parsed, refusal
+from bot.tweets.x_windows import Windows
 
 _ROUTE = "/2/tweets/search/stream"
 _QUIET_S = 21.0  # X sends something every 20 s
@@ -46,8 +46,18 @@ def reconnect_after(error: XError | None, failures: int) -> timedelta:
 class MentionStream:
     """A connection for one account; an async context manager that owns its HTTP session."""
 
-    def __init__(self, bearer_token: str, api_base: str, vocabulary: Vocabulary, quiet_s: float = _QUIET_S) -> None:
-        """`quiet_s` are the seconds after which a connection without any line counts as dead."""
+    def __init__(
+        self,
+        bearer_token: str,
+        api_base: str,
+        vocabulary: Vocabulary,
+        quiet_s: float = _QUIET_S,
+        windows: Windows | None = None,
+    ) -> None:
+        """`quiet_s` are the seconds after which a connection without any line counts as dead; `windows` as with
+        `XClient`.
+        """
+        self._windows = windows
         self._headers = {"Authorization": f"Bearer {bearer_token}"}
         self._token = bearer_token
         self._api_base = api_base.rstrip("/")
@@ -86,10 +96,13 @@ class MentionStream:
         asked = {words.parameter: ",".join(FIELDS[words.name])}
         if EXPANSIONS[words.name]:
             asked["expansions"] = ",".join(EXPANSIONS[words.name])
+        await self._require("GET", _ROUTE)
         try:
             async with self._session.get(self._api_base + _ROUTE, params=asked, allow_redirects=False) as response:
+                await self._note("GET", _ROUTE, response)
                 if response.status != HTTPStatus.OK:
-                    raise self._refused(response, await response.text())
+                    refused = refusal(self._answer(response, await response.text()))
+                    raise refused or XUnreachable("X sent no stream; it is tried again.", False)
                 yield None
                 async for line in response.content:
                     page = _page(line)
@@ -100,22 +113,33 @@ class MentionStream:
 
     async def _ask(self, method: str, route: str, body: object = None) -> Mapping[str, Any]:
         assert self._session is not None
+        await self._require(method, route)
         try:
             async with self._session.request(
                 method, self._api_base + route, json=body, allow_redirects=False
             ) as response:
                 text = await response.text()
+                await self._note(method, route, response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise broken_connection(error, self._host, writes=False) from error
-        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise self._refused(response, text)
-        document: Mapping[str, Any] = _parsed(text) or {}
+        answer = self._answer(response, text)
+        refused = refusal(answer)
+        if refused is not None:
+            raise refused
+        document: Mapping[str, Any] = answer.document
         return document
 
-    def _refused(self, response: aiohttp.ClientResponse, text: str) -> XError:
-        document = _parsed(text.replace(self._token, "…"))
-        answer = Answer(response.status, response.headers, response.content_type, document, self._host, writes=False)
-        return refusal(answer) or XUnreachable("X sent no stream; it is tried again.", False)
+    def _answer(self, response: aiohttp.ClientResponse, text: str) -> Answer:
+        document = parsed(text.replace(self._token, "…"))
+        return Answer(response.status, response.headers, response.content_type, document, self._host, writes=False)
+
+    async def _require(self, method: str, route: str) -> None:
+        if self._windows is not None:
+            await self._windows.require("bearer", method, route)
+
+    async def _note(self, method: str, route: str, response: aiohttp.ClientResponse) -> None:
+        if self._windows is not None:
+            await self._windows.note("bearer", method, route, response.headers)
 
     @property
     def _host(self) -> str:
@@ -124,14 +148,6 @@ class MentionStream:
 
 def _page(line: bytes) -> MentionPage | None:
     """The mention in a line; None for an empty one, and where X says something else."""
-    document = _parsed(line.decode("utf-8", "replace"))
-    page = read_streamed(document) if document else None
+    document = parsed(line.decode("utf-8", "replace"))
+    page = read_streamed(document) if isinstance(document, dict) else None
     return page if page and page.mentions else None
-
-
-def _parsed(text: str) -> dict[str, Any] | None:
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None

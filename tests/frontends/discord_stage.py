@@ -36,6 +36,7 @@ from bot.replies.guessing import Guessing
 from bot.replies.posts import Post, Posts
 from bot.shelf.bases import Base
 from bot.shelf.shelf import Shelf
+from bot.training import policy
 from bot.training.blends import Blends
 from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator, Sampled
@@ -92,6 +93,10 @@ class FakeTrainings:
 
     def check_name(self, handles: Sequence[str], name: str | None) -> None:
         """Any name will do."""
+
+    async def outlook(self, persona: str) -> policy.Outlook:
+        """Some have come."""
+        return policy.Outlook(policy.Decision(False, "3 of 50 new tweets have come."), 240.0)
 
     async def recent(self, limit: int) -> list[Training]:
         """The one, where there is one."""

@@ -18,7 +18,7 @@ from bot.frontends.discord.client import Client
 from bot.frontends.discord.sync import sync_commands
 from bot.generation.draft import Partial
 from bot.loopback.discord import Kind
-from bot.replies.conversation import Platform
+from bot.replies.incoming import Platform
 from bot.training.decisions import Decision, What
 from tests.frontends.discord_stage import Stage, staged, stop
 from tests.loopback.songbird import PATIENCE

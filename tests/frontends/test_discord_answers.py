@@ -103,7 +103,7 @@ async def test_drafts_that_discord_took_stay_and_are_on_record_when_it_takes_no_
         first = await tweet(stage, count=3)
         await stage.answer("and you?")
     assert not first.deleted and "tweet number 1" in first.content
-    rows = await stage.conversation.said_as(["nell"])
+    rows = await stage.conversation.messages.said_as(["nell"])
     assert str(first.id) in [row["answer_id"] for row in rows]
 
 

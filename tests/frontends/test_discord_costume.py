@@ -20,7 +20,7 @@ from bot.loopback.discord.weather import PlannedAnswer
 from bot.loopback.discord.world import Permission
 from bot.personas.takedown import DELETED, Said
 from bot.pictures.drawing import PNG
-from bot.replies.conversation import Platform
+from bot.replies.incoming import Platform
 from tests.fakes import QuickAsyncio
 from tests.frontends.discord_stage import Stage, staged
 from tests.loopback.songbird import PATIENCE

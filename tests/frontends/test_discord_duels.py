@@ -111,7 +111,7 @@ async def test_each_turn_is_on_record_and_counts_against_the_quota(tmp_path: Pat
         kept = [await stage.conversation.answers.find("discord", str(each.id)) for each in turns]
     assert told.startswith("That was a lot of tweets")
     assert [each.said.persona for each in kept if each] == ["nell", "crumb"] * 2
-    standing = {str(each["answer_id"]) for each in await stage.conversation.said_as(["nell", "crumb"])}
+    standing = {str(each["answer_id"]) for each in await stage.conversation.messages.said_as(["nell", "crumb"])}
     assert {str(each.id) for each in turns} <= standing
 
 
@@ -204,7 +204,7 @@ async def test_what_was_sent_while_it_was_stopped_is_on_record(stage: Stage) -> 
     duel = await stage.duels.takes_place(begun.id, "4", "5", 4)
     await stage.duels.end(duel.id, "somebody stopped it")
     await stage.duels.was_said(duel, "6")
-    assert "6" in [row["answer_id"] for row in await stage.conversation.said_as(["nell"])]
+    assert "6" in [row["answer_id"] for row in await stage.conversation.messages.said_as(["nell"])]
     assert await stage.conversation.answers.find("discord", "6") is not None
 
 
@@ -225,7 +225,7 @@ async def test_a_takedown_of_one_of_them_ends_it(stage: Stage) -> None:
         opening = await begun(stage, turns=12)
         thread = await in_thread(stage, opening)
         await held(stage)
-        await stage.conversation.forget(["crumb"])
+        await stage.conversation.messages.forget(["crumb"])
         stage.speaker.free.set()
         await stage.reply(await stage.say("nell: still there?"))
         told = await stage.server.press(opening, stage.server.world.user("robin"), "Stop")

@@ -11,17 +11,17 @@ from typing import Any
 import discord
 import pytest
 
-from bot import app
+from bot.app.x_access import open_x
 from bot.config import Config, Discord
 from bot.database import Database
 from bot.errors import ConfigError, DiscordError
-from bot.forgetting import ConversationRoom, PostRoom, ShelfRoom
+from bot.forgetting.rooms import ConversationRoom, PostRoom, ShelfRoom
 from bot.frontends.discord.outlet import DiscordOutlet
 from bot.frontends.discord.rights import owners
 from bot.frontends.x.outlet import XOutlet
 from bot.loopback.discord.world import MessageFlag
 from bot.personas.takedown import DELETED, Outlet, Said, Takedowns
-from bot.replies.conversation import Platform
+from bot.replies.incoming import Platform
 from bot.training.decisions import Decisions
 from bot.training.evaluations import Evaluations
 from bot.tweets.blocked import Blocklist
@@ -52,7 +52,7 @@ async def stage(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPa
             monkeypatch.setenv(name, "a key of the tests")
         outlets: dict[str, Outlet] = {
             "discord": DiscordOutlet(settings(ready)),
-            "x": XOutlet(lambda _: app.open_x(Config(), ready.database), ["main"], ready.ledger),
+            "x": XOutlet(lambda _: open_x(Config(), ready.database), ["main"], ready.ledger),
         }
         takedowns = Takedowns(database, store, Blocklist(database, clock), rooms, outlets, tmp_path, clock)
         yield dataclasses.replace(ready, takedowns=takedowns)
@@ -110,7 +110,7 @@ async def test_each_draft_is_on_record_with_its_message(stage: Stage) -> None:
         interaction = await stage.use("tweet", "robin", persona="crumb", count=3)
         await interaction.answered(PATIENCE)
         more = await interaction.followed_up(PATIENCE, 2)
-    (row,) = await stage.conversation.said_as(["crumb"])
+    (row,) = await stage.conversation.messages.said_as(["crumb"])
     assert interaction.original is not None
     ids = [str(message.id) for message in (interaction.original, *more)]
     assert row["answer_id"] == " ".join(ids)

@@ -222,7 +222,7 @@ async def test_a_tweet_that_is_deleted_meanwhile_is_passed_over(stage: Stage) ->
 async def test_a_persona_that_is_forgotten_takes_its_game_along(stage: Stage) -> None:
     async with stage.running():
         shown = await played(stage)
-        await stage.conversation.forget(["nell"])
+        await stage.conversation.messages.forget(["nell"])
         assert "This round is over" in await press_again(stage, shown, "robin", "Bot")
         assert "This game is over" in await refusal(await press(stage, shown, "robin", "Reveal"))
     assert await stage.database.all("SELECT * FROM guesses") == []

@@ -24,7 +24,7 @@ from bot.loopback.discord.messages import MessageFlag
 from bot.loopback.discord.people import Permission
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
 from bot.shelf.shelf import Shelf
-from bot.training.purchases import PurchaseState
+from bot.training.purchase import PurchaseState
 from bot.training.trainings import Trainings, TrainingState
 from bot.tweets.costs import Ledger
 from bot.tweets.store import Basis

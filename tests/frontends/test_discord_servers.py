@@ -287,7 +287,7 @@ async def test_the_log_channel_is_told_what_a_retraining_has_changed(stage: Stag
         assert "v2 is kept, but v1 goes on speaking." in message.content and "Not as \\*good\\*." in message.content
         await stage.server.until(lambda: "> **v1**" in message.content, PATIENCE, "samples")
     assert message.content.endswith("> **v1** \\_old\\_ words\n> **v2** new words")
-    [said] = await stage.conversation.said_as(["nell"])
+    [said] = await stage.conversation.messages.said_as(["nell"])
     assert said["answer_id"] == str(message.id)
 
 

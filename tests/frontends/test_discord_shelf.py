@@ -87,8 +87,11 @@ async def test_many_personas_stand_on_pages_that_can_be_turned_after_a_restart(s
         assert labels(message) == ["Back"] and "nell" in message.content
 
 
-async def test_a_persona_is_shown_with_its_picture_figures_and_counts(stage: Stage) -> None:
+async def test_a_persona_is_shown_with_its_picture_figures_counts_and_next_training(stage: Stage) -> None:
     with_pictures(stage.shelf, "crumb", "v2")
+    await stage.store.add("crumb", [])
+    async with stage.database.transaction() as transaction:
+        await transaction.run("UPDATE accounts SET standing = 'suspended'")
     async with stage.running():
         message = await shown(stage, "persona show", persona="Crumb")
     assert message.content == (
@@ -97,6 +100,8 @@ async def test_a_persona_is_shown_with_its_picture_figures_and_counts(stage: Sta
         "@crumb: 273 of 300 tweets kept (left out: 20 retweets, 5 short, 2 repeated).\n"
         "Held-out loss 3.100 (base 3.900); lower is better.\n"
         "Bits per byte 1.200 (base 1.500).\n"
+        "@crumb is suspended by X: it is not fetched any more.\n"
+        "Next training: 3 of 50 new tweets have come. A training would take about 4 min here, and no money.\n"
         "-# It has 2 versions: `/versions persona:crumb`. What it says is made up; nobody has said it."
     )
     assert message.files == ("predictions.png",)

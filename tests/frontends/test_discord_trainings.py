@@ -237,7 +237,7 @@ async def test_every_message_that_speaks_at_the_end_is_on_record(stage: Stage) -
             stage.trainings.goes(PUBLISHED)
             await says(stage, messages[-1], "has learned")
     assert messages[1].files == ("predictions.png", "curve.png")
-    on_record = [(row["answer_id"], row["channel_id"]) for row in await stage.conversation.said_as(["crumb"])]
+    on_record = [(row["answer_id"], row["channel_id"]) for row in await stage.conversation.messages.said_as(["crumb"])]
     assert on_record == [(str(message.id), str(message.channel.id)) for message in messages]
 
 
@@ -387,7 +387,7 @@ async def test_a_sample_that_was_refused_for_a_while_is_said_once(stage: Stage) 
         await samples(stage)
         await no_marks(stage)
         assert len(await samples(stage)) == 3
-    (row,) = await stage.conversation.said_as(["crumb"])
+    (row,) = await stage.conversation.messages.said_as(["crumb"])
     assert str(row["answer_id"]).split()[0] == str(message.id) and len(str(row["answer_id"]).split()) == 4
 
 

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from bot.database import Database
 from bot.errors import Busy, ConfigError, PortInUse, Refused, TooFewTweets
 from bot.generation.draft import Partial, Reason
-from bot.replies.conversation import Platform
+from bot.replies.incoming import Platform
 from bot.replies.posts import PostState
 from bot.shelf.manifest import HandleCounts, Metrics, Tracked
 from bot.training.decisions import Decisions, What
@@ -603,7 +603,7 @@ async def test_posts_are_approved_and_refused(rooms: Stage) -> None:
         assert "Post 1 is approved and goes out in its turn." in browser.text
         await browser.submit("/posts/2/refuse")
         assert "Nothing waits for you." in browser.text
-        assert "tweet number 1 goes out soon" in browser.text
+        assert "tweet number 1 approved" in browser.text
         assert "tweet number 4 refused" in browser.text
     assert [post.id for post in await rooms.posts.in_state(PostState.APPROVED)] == [1]
 

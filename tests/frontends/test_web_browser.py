@@ -247,3 +247,12 @@ async def test_a_post_is_edited_approved_for_later_and_refused_without_a_mouse(r
         await browser.press("Enter")
         await browser.until(f"{says}('Post 2 is refused and will not go out.')")
     assert (await rooms.posts.post(2)).reason == "Not about bread again."
+
+
+async def test_a_form_is_sent_once_until_somebody_comes_back_to_it(rooms: Stage, browser: Tab) -> None:
+    send = "document.querySelector('.propose').dispatchEvent(new Event('submit', {bubbles: true, cancelable: true}))"
+    async with rooms.frontend() as page:
+        await browser.show(f"{page.url}/posts")
+        assert [await browser.ask(send), await browser.ask(send)] == [True, False]
+        await browser.ask("window.dispatchEvent(new Event('pageshow'))")
+        assert await browser.ask(send)

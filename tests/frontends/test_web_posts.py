@@ -15,6 +15,7 @@ from PIL import Image
 
 from bot.config import X
 from bot.database import Database
+from bot.replies.desk import Shown
 from bot.replies.posts import PostState
 from bot.training.decisions import Decisions, What
 from bot.training.trainings import TrainingState
@@ -68,6 +69,7 @@ async def test_an_edited_text_is_shown_in_its_parts_before_it_is_approved(rooms:
         assert "Post 1 has the new text, and still waits for your yes." in browser.text
         assert "Length a thread of 2" in browser.text and browser.html.count('<li class="text"') == 2
         assert "What the model said tweet number 1" in browser.text
+        assert "Novelty, score and voice were measured on what the model said." in browser.text
         await browser.submit("/posts/1/approve")
     assert [part.of for part in await rooms.posts.parts(1)] == [2, 2]
 
@@ -125,6 +127,8 @@ async def test_a_post_is_approved_for_a_moment_in_the_accounts_time_zone(rooms: 
         await browser.submit("/posts/1/later", at="2026-11-02T18:05")
         assert "goes out from 2 Nov 2026, 18:05 (Europe/Berlin) on." in browser.text
         assert "approved for later" in browser.text
+        await browser.open("/posts/1")
+        assert "It goes out from 2 Nov 2026, 17:05 UTC on." in browser.text and "next turn" not in browser.text
     at = (await rooms.posts.post(1)).not_before
     assert at is not None and f"{at.astimezone(ZoneInfo('Europe/Berlin')):%d %H:%M}" == "02 18:05"
 
@@ -215,6 +219,50 @@ async def test_what_became_of_the_rest_is_said(rooms: Stage, database: Database)
         assert "being looked for on X" in browser.text and "It settles itself" in browser.text
         assert "waited too long" in browser.text
         assert "Nothing waits for you." in browser.text
+
+
+async def test_posts_of_an_account_that_the_settings_name_no_more_can_be_looked_at_and_refused(
+    rooms: Stage, database: Database, tmp_path: Path
+) -> None:
+    await rooms.posts.propose("second", "crumb")
+    later = stage(database, tmp_path / "later", "nell", accounts={"main": X()})
+    async with later.browser() as browser:
+        assert (await browser.open("/posts/1")).status == 200
+        await browser.submit("/posts/1/approve", None)
+        assert "There is no account 'second' in the settings." in browser.text
+        await browser.open("/posts/1")
+        await browser.submit("/posts/1/refuse")
+        assert "Post 1 is refused" in browser.text
+
+
+async def test_of_a_thread_only_what_still_stands_is_to_be_paid_for_when_it_is_deleted(
+    rooms: Stage, database: Database
+) -> None:
+    await rooms.posts.propose("main", "nell")
+    await rooms.posts.edit(1, LONG, "ann")
+    await rooms.posts.approve(1, "ann")
+    outbox, part = await handed_over(database, rooms.clock, 1)
+    await outbox.arrived(part, "77")
+    second = await outbox.next_part(1)
+    assert second is not None and await outbox.take(second)
+    await outbox.arrived(second, "78")
+    assert Shown.of(await rooms.posts.post(1), tuple(await rooms.posts.parts(1))).standing == 2
+    await outbox.published.gone(["78"])
+    assert Shown.of(await rooms.posts.post(1), tuple(await rooms.posts.parts(1))).standing == 1
+
+
+async def test_where_x_is_off_the_list_says_that_nothing_goes_out(rooms: Stage) -> None:
+    async with rooms.browser() as browser:
+        await browser.open("/posts")
+    assert "X is off, so nothing goes out." in browser.text
+
+
+async def test_what_goes_out_without_approval_says_so(database: Database, tmp_path: Path) -> None:
+    rooms = stage(database, tmp_path, "nell", accounts={"main": X(approval=False)})
+    async with rooms.browser() as browser:
+        await browser.open("/posts")
+        await browser.submit("/posts", persona="nell")
+    assert "nell wrote post 1. It goes out at its account's next turn." in browser.text
 
 
 async def test_a_long_list_does_not_hide_what_was_decided(database: Database, tmp_path: Path) -> None:

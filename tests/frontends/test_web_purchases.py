@@ -224,12 +224,12 @@ async def test_the_page_of_costs_shows_what_was_paid_for_what(scene: Scene, x: L
     async with scene.ledger.hold("fetch", "ada", Decimal("0.50"), "A call", 100):
         text = (await browser.open("/costs")).text
     assert "What X cost in 2026-11" in text and "$1.10 of $20.00" in text and "$18.40 left" in text
-    assert "fetch ada 220 $1.10" in text
+    assert "fetch ada main 220 $1.10" in text
     assert "Calls under way may cost $0.50 at most" in text
     assert "Of this, $0.50 are for calls that ended without an answer" in text
     assert "By account of ours: main $1.10" in text and "2026-11-01 $1.10" in text
     assert "2026-10 $0.015" in text
-    assert "post nell 1 $0.015" in (await browser.open("/costs/2026-10")).text
+    assert "post nell main 1 $0.015" in (await browser.open("/costs/2026-10")).text
     assert "A post costs $0.015, one with a link $0.20" in (await browser.open("/posts")).text
 
 

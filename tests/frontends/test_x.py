@@ -27,7 +27,8 @@ from bot.loopback.x import LoopbackX, XRefusal
 from bot.replies.outbox import Outbox
 from bot.replies.posts import Posts, PostState
 from bot.tweets.costs import Ledger, dollars
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
+from bot.tweets.x_requests import XKeys
 from tests.cut_off import cut_off
 from tests.fakes import FakeClock, FakeSpeaker
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bot.errors import XRateLimited, XUnreachable
+from bot.errors import XLoginEnded, XRateLimited, XUnreachable
 from bot.frontends.x.listening import Listener
 from bot.loopback.x import LoopbackX, XRefusal
 from bot.replies.mentions import MentionState
-from bot.tweets.x_bodies import TWEET
+from bot.tweets.x_bodies import TWEET, XUser
 from bot.tweets.x_stream import MentionStream, reconnect_after
 from tests.fakes import FakeClock
 from tests.frontends.x_mentions_stage import Stage, stage_at
@@ -104,6 +104,20 @@ async def test_where_the_access_does_not_cover_streams_mentions_are_polled_and_i
     assert [entry["event"] for entry in logs] == ["mentions are polled, not streamed"]
     await nell.frontend.turn()
     assert replies(x) == 1
+
+
+async def test_a_login_that_has_ended_is_waited_for(x: LoopbackX, nell: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever logs in again need not restart anything."""
+    whose = nell.client.me
+
+    async def ended() -> XUser:
+        monkeypatch.setattr(nell.client, "me", whose)
+        raise XLoginEnded("log in again")
+
+    monkeypatch.setattr(nell.client, "me", ended)
+    async with listening(x, nell) as pauses:
+        await x.wait_until(lambda: x.streams == 1)
+    assert pauses[0] == 3_600
 
 
 async def test_a_connection_that_x_refuses_is_tried_again_later_each_time(x: LoopbackX, nell: Stage) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -13,31 +12,27 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.config import Replies
-from bot.forgetting import ConversationRoom
-from bot.loopback.openapi import OpenAPIContract
+from bot.doctor import Grade, usage
+from bot.forgetting.rooms import ConversationRoom
 from bot.loopback.x import LoopbackX, Moment, XAccount, XRefusal
 from bot.personas.takedown import Subject
+from bot.replies.incoming import Platform
 from bot.replies.mentions import MentionState
 from tests.cut_off import cut_off
 from tests.fakes import FakeClock
 from tests.frontends.x_mentions_stage import SETTINGS, Stage, stage_at
+from tests.tweets.desk import contracts
 
 POST = "POST /2/tweets"
 MENTIONS = "GET /2/users/:id/mentions"
+PEOPLE = "GET /2/users"
 ANSWERED, LEFT_ALONE = MentionState.ANSWERED, MentionState.LEFT_ALONE
 ACCOUNTS: list[XAccount | str] = ["Nell", "Crumb", "ada", "bob", XAccount("weather_bot", description="Rain or shine")]
 
 
-@pytest.fixture(scope="module")
-def contract() -> Iterator[OpenAPIContract | None]:
-    folder = os.environ.get("MOCKINGBIRD_TEST_SPECS")
-    name = "x-api-v2.159_xdk_2026-02-27_legacy_tweet_names.json"
-    yield OpenAPIContract.load(Path(folder) / name) if folder else None
-
-
 @pytest.fixture
-async def x(contract: OpenAPIContract | None, clock: FakeClock) -> AsyncIterator[LoopbackX]:
-    async with LoopbackX(ACCOUNTS, contract, clock=clock) as x:
+async def x(clock: FakeClock) -> AsyncIterator[LoopbackX]:
+    async with LoopbackX(ACCOUNTS, *contracts(), clock=clock) as x:
         yield x
     assert x.violations == []
 
@@ -71,6 +66,15 @@ async def test_whoever_names_the_account_gets_a_reply(x: LoopbackX, nell: Stage)
     assert nell.speaker.asked == [("nell", "how is the weather out there?")]
     assert await nell.states() == [ANSWERED]
     assert x.bill() == await nell.ledger.month_total() == Decimal("0.021")  # mention, author, reply
+
+
+async def test_what_x_has_counted_as_read_is_what_the_ledger_has_of_mentions(x: LoopbackX, nell: Stage) -> None:
+    for number in range(3):
+        x.post_as("ada", f"@Nell how is the weather on day {number}?")
+    await nell.frontend.turn()
+    found = await usage(nell.client, nell.ledger)
+    assert found.grade is Grade.OK
+    assert found.text.startswith("X has counted 3 posts as read this month, the ledger ")
 
 
 async def test_a_reply_to_a_post_of_the_account_calls_it(x: LoopbackX, nell: Stage) -> None:
@@ -121,6 +125,25 @@ async def test_two_accounts_of_ours_do_not_talk_to_each_other(tmp_path: Path, x:
     assert [route for route in (request.route for request in x.requests) if route == POST] == []
 
 
+async def test_two_accounts_that_one_post_calls_answer_it_once_each_over_restarts(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    crumb = SETTINGS.model_copy(update={"persona": "crumb"})
+    patient = Replies(cooldown_seconds=60)
+    x.post_as("ada", "@Nell @Crumb good morning to both of you")
+    for _ in range(3):
+        async with (
+            stage_at(tmp_path / "stage.db", x, clock, replies=patient) as first,
+            stage_at(tmp_path / "stage.db", x, clock, crumb, account="crumb", handle="Crumb", replies=patient) as other,
+        ):
+            await first.frontend.turn()
+            await other.frontend.turn()
+            states = await first.states()
+        clock.advance(minutes=6)
+    assert states == [ANSWERED, ANSWERED]
+    assert (len(said(x)), len(said(x, "Crumb"))) == (1, 1)
+
+
 async def test_a_bot_is_answered_only_where_the_settings_say_so(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
     x.post_as("weather_bot", "@Nell rain at noon")
     async with stage_at(tmp_path / "one.db", x, clock) as stage:
@@ -161,6 +184,23 @@ async def test_the_answer_knows_what_was_said_before(x: LoopbackX, clock: FakeCl
     assert nell.speaker.thread == ("tweet number 1",)
 
 
+async def test_the_answer_knows_what_a_quote_is_about(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:
+    x.post_as("ada", "@Nell tell me more")
+    await nell.frontend.turn()
+    x.post_as("bob", "@Nell is that so?", quotes=x.timeline("Nell")[0].id)
+    await later(nell, clock)
+    assert nell.speaker.thread == ("tweet number 1",)
+
+
+async def test_in_a_pause_nobody_is_answered(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    x.post_as("ada", "@Nell hello")
+    paused = SETTINGS.model_copy(update={"paused": True})
+    async with stage_at(tmp_path / "stage.db", x, clock, paused) as stage:
+        async with asyncio.timeout(60):
+            await stage.frontend.run()
+    assert x.requests == []
+
+
 async def test_no_reply_says_that_somebody_asks_too_often(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
     async with stage_at(tmp_path / "stage.db", x, clock, replies=Replies(requests_per_hour=2)) as stage:
         for number in range(4):
@@ -183,13 +223,11 @@ async def test_a_second_delivery_is_silent(x: LoopbackX, clock: FakeClock, nell:
     assert x.bill() == await nell.ledger.month_total()
 
 
-async def test_cut_off_anywhere_a_mention_is_answered_once(
-    tmp_path: Path, contract: OpenAPIContract | None, clock: FakeClock
-) -> None:
+async def test_cut_off_anywhere_a_mention_is_answered_once(tmp_path: Path, clock: FakeClock) -> None:
     ends = set()
     for step in count(1):
         path = tmp_path / f"{step}.db"
-        async with LoopbackX(ACCOUNTS, contract, clock=clock) as x:
+        async with LoopbackX(ACCOUNTS, *contracts(), clock=clock) as x:
             x.post_as("ada", "@Nell how are you?")
             async with stage_at(path, x, clock) as stage:
                 was_under_way = await cut_off(stage.frontend.turn(), step)
@@ -220,6 +258,64 @@ async def test_a_reply_whose_answer_is_missing_is_looked_for_before_it_is_sent_a
         await later(nell, clock)
     assert (await nell.states(), len(said(x))) == ([ANSWERED], 1)
     assert x.bill() == await nell.ledger.month_total()
+
+
+async def test_a_reply_that_never_arrives_is_handed_over_again_after_longer_and_longer_pauses(
+    x: LoopbackX, clock: FakeClock, nell: Stage
+) -> None:
+    """Three times X says 504 and has done nothing: tries at minutes 0, 5, 15 and 35, and one reply."""
+    x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, XRefusal.GATEWAY_TIMEOUT, 3)
+    began, tried_at, tried = clock(), [], 0
+    for _ in range(40):
+        await nell.frontend.turn()
+        if (so_far := [request.route for request in x.requests].count(POST)) > tried:
+            tried = so_far
+            tried_at.append(round((clock() - began).total_seconds() / 60))
+        clock.advance(minutes=1)
+    assert (tried_at, await nell.states(), len(said(x))) == ([0, 5, 15, 35], [ANSWERED], 1)
+    assert x.bill() == await nell.ledger.month_total()
+
+
+async def test_a_reply_that_has_not_arrived_in_a_day_is_given_up(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, XRefusal.GATEWAY_TIMEOUT, 100)
+    for _ in range(26):
+        async with stage_at(tmp_path / "stage.db", x, clock) as stage:
+            await stage.frontend.turn()
+            await later(stage, clock, minutes=61)
+            states, [reason], spent = await stage.states(), await stage.reasons(), await stage.ledger.month_total()
+    assert states == [LEFT_ALONE]
+    assert str(reason).startswith("no reply to it is known to have reached X: X is overloaded")
+    assert (said(x), spent) == ([], x.bill())
+
+
+async def test_a_confirmation_that_has_not_arrived_in_a_day_is_given_up(
+    x: LoopbackX, clock: FakeClock, nell: Stage
+) -> None:
+    x.post_as("ada", "@Nell stop")
+    x.fail_next(POST, XRefusal.GATEWAY_TIMEOUT, 100)
+    for _ in range(26):
+        await nell.frontend.turn()
+        await later(nell, clock, minutes=61)
+    assert await nell.states() == [LEFT_ALONE]
+    assert str((await nell.reasons())[0]).startswith("no reply to it is known to have reached X: X is overloaded")
+
+
+async def test_what_x_refuses_after_a_try_that_is_in_doubt_is_not_handed_over_again(
+    x: LoopbackX, clock: FakeClock, nell: Stage
+) -> None:
+    x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, XRefusal.GATEWAY_TIMEOUT)
+    x.fail_next(POST, XRefusal.REPLY_NOT_ALLOWED)
+    for _ in range(6):
+        await nell.frontend.turn()
+        clock.advance(minutes=6)
+    assert await nell.states() == [LEFT_ALONE]
+    assert "lets an app answer only" in str((await nell.reasons())[0])
+    assert [request.route for request in x.requests].count(POST) == 2
 
 
 async def test_after_a_restart_the_words_of_those_that_wait_are_read_again(
@@ -279,12 +375,10 @@ async def test_whoever_opts_out_is_told_once_and_never_answered_again(
     assert kept == [None, None]
 
 
-async def test_cut_off_anywhere_an_opt_out_is_honoured_and_confirmed_once(
-    tmp_path: Path, contract: OpenAPIContract | None, clock: FakeClock
-) -> None:
+async def test_cut_off_anywhere_an_opt_out_is_honoured_and_confirmed_once(tmp_path: Path, clock: FakeClock) -> None:
     for step in count(1):
         path = tmp_path / f"{step}.db"
-        async with LoopbackX(ACCOUNTS, contract, clock=clock) as x:
+        async with LoopbackX(ACCOUNTS, *contracts(), clock=clock) as x:
             x.post_as("ada", "@Nell leave me alone")
             async with stage_at(path, x, clock) as stage:
                 was_under_way = await cut_off(stage.frontend.turn(), step)
@@ -305,6 +399,14 @@ async def test_a_stop_that_is_not_meant_for_the_account_is_honoured_in_silence(x
     await nell.frontend.turn()
     assert said(x) == []
     assert await nell.conversation.opt_outs.has("x", x.account("ada").id)
+
+
+async def test_an_account_of_ours_that_says_stop_is_not_answered(x: LoopbackX, nell: Stage) -> None:
+    for handle in ("Nell", "Crumb"):
+        x.post_as(handle, "@Nell stop")
+    await nell.frontend.turn()
+    assert await nell.reasons() == ["it is the account's own", "it is by another account of ours"]
+    assert not any([await nell.conversation.opt_outs.has("x", x.account(each).id) for each in ("Nell", "Crumb")])
 
 
 # What X says
@@ -446,6 +548,20 @@ async def test_each_call_is_in_the_ledger_with_its_account(tmp_path: Path, x: Lo
         ("reply", "crumb", Decimal("0.010")),
     }
     assert x.bill() == Decimal("0.025")
+
+
+async def test_a_lookup_whose_answer_was_lost_stays_paid_where_it_is_not_repeated(
+    x: LoopbackX, clock: FakeClock, nell: Stage
+) -> None:
+    """Who was looked up has told another account meanwhile that no answers are wanted; somebody else is looked up."""
+    x.post_as("ada", "@Nell hello")
+    x.cut_next(PEOPLE, Moment.AFTER)
+    await nell.frontend.turn()
+    await nell.conversation.opt_outs.add(Platform.X, x.account("ada").id)
+    x.post_as("bob", "@Nell good morning")
+    await later(nell, clock)
+    assert x.bill_by_kind()["user read"] == Decimal("0.020")
+    assert await nell.ledger.month_total() == x.bill()
 
 
 async def test_no_words_are_logged(x: LoopbackX, clock: FakeClock, nell: Stage) -> None:

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -201,6 +201,20 @@ async def test_looking_in_vain_for_a_lost_answer_costs_nothing_in_the_end(x: Loo
     assert await stage.ledger.month_total() == x.bill()
 
 
+async def test_what_became_of_a_post_is_looked_up_where_nothing_else_may_be_read(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    """All that is left of the month is kept for posting."""
+    async with x_stage(tmp_path / "stage.db", x, clock, ONE, cap="0.20", reserve="0.20") as stage:
+        for text in ("Fog.", "Rain."):
+            await stage.approved(text)
+            x.cut_next(POST, Moment.AFTER)
+            await stage.settle()
+        assert published(x) == ["Fog.", "Rain."]
+        assert [entry.purpose for entry in (await stage.ledger.month()).entries] == ["look", "post"]
+        assert await stage.ledger.month_total() == x.bill()
+
+
 async def test_a_repetition_without_an_attempt_before_is_refused(x: LoopbackX, stage: XStage) -> None:
     x.post_as("Nell", "Fog.", created_at=stage.clock.now - timedelta(days=9))
     post = await stage.approved("Fog.")
@@ -241,6 +255,43 @@ async def test_in_quiet_hours_and_on_a_full_day_posts_wait(tmp_path: Path, x: Lo
             seen.append(len(published(x)))
             clock.advance(hours=1)
     assert seen == [0, 0, 0, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3]
+
+
+async def test_what_is_sent_again_counts_for_the_day_on_which_it_arrives(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    """Handed over before midnight in vain, it takes the place of another one after it."""
+    settings = X(persona="nell", posts_per_day=2)
+    async with x_stage(tmp_path / "stage.db", x, clock, {"main": ("Nell", settings)}) as stage:
+        clock.now = datetime(2026, 11, 1, 23, 58, tzinfo=UTC)
+        await stage.approved("Fog.")
+        x.cut_next(POST, Moment.BEFORE)
+        await stage.settle()
+        for text in ("Rain.", "Wind."):
+            await stage.approved(text)
+            await stage.turn()
+        assert published(x) == ["Fog.", "Rain."]
+        clock.now = datetime(2026, 11, 3, tzinfo=UTC)
+        await stage.turn()
+        assert published(x) == ["Fog.", "Rain.", "Wind."]
+
+
+async def test_what_x_does_after_midnight_counts_for_the_new_day(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock
+) -> None:
+    """Although it was handed over on the day before."""
+    settings = X(persona="nell", posts_per_day=1)
+    async with x_stage(tmp_path / "stage.db", x, clock, {"main": ("Nell", settings)}) as stage:
+        clock.now = datetime(2026, 11, 1, 23, 59, tzinfo=UTC)
+        await stage.approved("Fog.")
+        x.cut_next(POST, Moment.BEFORE)
+        await stage.turn()
+        clock.advance(minutes=2)
+        x.post_as("Nell", "Fog.")  # it was late
+        await stage.turn()
+        await stage.approved("Rain.")
+        await stage.settle()
+        assert published(x) == ["Fog."]
 
 
 async def test_in_a_pause_nothing_goes_out(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:

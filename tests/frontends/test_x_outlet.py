@@ -15,14 +15,17 @@ from bot.frontends.x.outlet import XOutlet
 from bot.loopback.x import LoopbackX, XRefusal
 from bot.personas.takedown import DELETED, Said
 from bot.tweets.costs import Ledger
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
+from bot.tweets.x_requests import XKeys
 from tests.fakes import FakeClock
+from tests.tweets.desk import contracts
 
 
 @pytest.fixture
 async def x(clock: FakeClock) -> AsyncIterator[LoopbackX]:
-    async with LoopbackX(["nell", "ada"], clock=clock) as server:
+    async with LoopbackX(["nell", "ada"], *contracts(), clock=clock) as server:
         yield server
+    assert server.violations == []
 
 
 def outlet(x: LoopbackX, database: Database, clock: FakeClock, cap: str = "1.00") -> XOutlet:

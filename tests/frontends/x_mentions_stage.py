@@ -17,7 +17,8 @@ from bot.replies.mentions import Mentions, MentionState, Noted, recent_mentions
 from bot.shelf.shelf import Shelf
 from bot.tweets.budget import Budget
 from bot.tweets.costs import Ledger
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
+from bot.tweets.x_requests import XKeys
 from tests.fakes import FakeClock, FakeSpeaker
 from tests.shelves import shelf_with
 

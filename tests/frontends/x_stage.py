@@ -17,8 +17,10 @@ from bot.loopback.x import LoopbackX
 from bot.replies.outbox import Outbox
 from bot.replies.post import Post
 from bot.replies.posts import Posts, PostState
+from bot.tweets.budget import Budget
 from bot.tweets.costs import Ledger
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
+from bot.tweets.x_requests import XKeys
 from tests.fakes import FakeClock, FakeSpeaker
 
 SAMPLING = Sampling(1.0, 1.0, 0, 10)
@@ -71,12 +73,13 @@ async def x_stage(
     *,
     texts: tuple[str, ...] = (),
     cap: str = "5.00",
+    reserve: str = "0",
 ) -> AsyncIterator[XStage]:
     """As in a service that was just started on the database at `path`; handle and settings of each account by name."""
     settings = {name: each for name, (_, each) in accounts.items()}
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(path))
-        ledger = Ledger(database, Prices(), Decimal(cap), clock)
+        ledger = Ledger(database, Prices(), Decimal(cap), clock, Budget(Decimal(cap), reserve=Decimal(reserve)))
         posts = Posts(database, FakeSpeaker(texts), SAMPLING, 2, settings, clock)
         outboxes = {name: Outbox(database, name, clock) for name in accounts}
         pictures, frontends = path.parent / "pictures", {}

@@ -112,11 +112,11 @@ def test_a_right_request_has_no_violations(contract: OpenAPIContract) -> None:
         ({}, "the required query parameter fields is missing"),
         ({"fields": ["id"], "colour": ["red"]}, "the query parameter colour is not described"),
         ({"fields": ["id"], "limit": ["500"]}, "query parameter limit: 500 is greater than the maximum of 100"),
-        ({"fields": ["id"], "limit": ["many"]}, "query parameter limit: 'many' is not of type 'integer'"),
-        ({"fields": ["id"], "loud": ["2"]}, "query parameter loud: '2' is not of type 'boolean'"),
-        ({"fields": ["id"], "since": ["2026-01-01"]}, "query parameter since: '2026-01-01' is not a 'date-time'"),
-        ({"fields": ["id,age"]}, "query parameter fields: 'age' is not one of ['id', 'name']"),
-        ({"fields": ["id,id"]}, "query parameter fields: ['id', 'id'] has non-unique elements"),
+        ({"fields": ["id"], "limit": ["many"]}, 'query parameter limit: "many" is not of type "integer"'),
+        ({"fields": ["id"], "loud": ["2"]}, 'query parameter loud: "2" is not of type "boolean"'),
+        ({"fields": ["id"], "since": ["2026-01-01"]}, 'query parameter since: "2026-01-01" is not a "date-time"'),
+        ({"fields": ["id,age"]}, 'query parameter fields: "age" is not one of "id" or "name"'),
+        ({"fields": ["id,id"]}, 'query parameter fields: ["id","id"] has non-unique elements'),
     ],
 )
 def test_a_wrong_query_is_reported(contract: OpenAPIContract, query: dict[str, list[str]], violation: str) -> None:
@@ -132,9 +132,9 @@ def test_a_boolean_may_be_written_as_discord_reads_it(contract: OpenAPIContract,
 @pytest.mark.parametrize(
     ("body", "violation"),
     [
-        ({"name": 5}, "$.name: 5 is not of type 'string'"),
-        ({"perches": [{"height": 1}, {}]}, "$.perches[1]: 'height' is a required property"),
-        ({"home": {"kind": 2, "roof": "x" * 11}}, "$.home.roof: 'xxxxxxxxxxx' is too long"),
+        ({"name": 5}, '$.name: 5 is not of type "string"'),
+        ({"perches": [{"height": 1}, {}]}, '$.perches[1]: "height" is a required property'),
+        ({"home": {"kind": 2, "roof": "x" * 11}}, '$.home.roof: "xxxxxxxxxxx" is longer than 10 characters'),
         ({"nmae": "wren"}, "$: the key 'nmae' is not described"),
         ({"perches": [{"height": 1, "hight": 2}]}, "$.perches[0]: the key 'hight' is not described"),
         ({"home": {"kind": 1, "roof": "thatch"}}, "$.home: the key 'roof' is not described"),
@@ -157,7 +157,7 @@ def test_an_id_may_be_text_or_a_number(contract: OpenAPIContract, bird_id: objec
 
 def test_a_wrong_id_is_reported(contract: OpenAPIContract) -> None:
     problems = contract.request_violations("DELETE", "/birds/robin", {}, None, None)
-    assert problems == ["DELETE /birds/{bird_id}: path parameter bird_id: 'robin' does not match '^[0-9]+$'"]
+    assert problems == ['DELETE /birds/{bird_id}: path parameter bird_id: "robin" does not match "^[0-9]+$"']
 
 
 def test_a_body_is_reported_when_missing_unexpected_or_of_another_type(contract: OpenAPIContract) -> None:
@@ -186,7 +186,7 @@ def test_answers_are_checked(contract: OpenAPIContract) -> None:
     assert contract.response_violations("GET", "/birds/1", 200, {"name": "wren", "more": 1}) == []
     assert contract.response_violations("GET", "/birds/1", 404, {"code": 0}) == []
     assert contract.response_violations("GET", "/birds/1", 404, {}) == [
-        answer + "404: $: 'code' is a required property"
+        answer + '404: $: "code" is a required property'
     ]
     assert contract.response_violations("GET", "/birds/1", 200, None) == [answer + "200: the body is missing"]
     assert contract.response_violations("GET", "/birds/1", 302, {}) == [

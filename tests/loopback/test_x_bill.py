@@ -9,7 +9,7 @@ import aiohttp
 from bot.config import Prices
 from bot.loopback.x import LoopbackX, XPrices
 from bot.tweets.x_api import XClient
-from bot.tweets.x_api import XKeys as ClientKeys
+from bot.tweets.x_requests import XKeys as ClientKeys
 from tests.loopback.x_stage import Caller, Clock
 
 

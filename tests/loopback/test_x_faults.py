@@ -10,7 +10,8 @@ import pytest
 
 from bot.errors import XRateLimited, XUnreachable
 from bot.loopback.x import LoopbackX, Moment, XRefusal
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
+from bot.tweets.x_requests import XKeys
 from tests.loopback.x_stage import Caller, recorded
 
 POST = "POST /2/tweets"

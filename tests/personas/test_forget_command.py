@@ -15,6 +15,7 @@ from tests.fakes import FakeClock
 from tests.processes import mockingbird, write_config
 from tests.shelves import shelf_with
 from tests.training.material import sentences, tweets
+from tests.tweets.desk import contracts
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ async def sent(folder: Path, platform_id: str) -> None:
 
 
 async def test_posts_are_deleted_after_their_price_was_said(folder: Path) -> None:
-    async with LoopbackX(["bot", "ada"]) as x:
+    async with LoopbackX(["bot", "ada"], *contracts()) as x:
         post = x.post_as("bot", "a post")
         await sent(folder, post.id)
         config = write_config(folder, {"x": {"api_base": x.api_base}})
@@ -55,7 +56,7 @@ async def test_posts_are_deleted_after_their_price_was_said(folder: Path) -> Non
         assert len(x.timeline("bot")) == 1 and (folder / "models" / "nell").exists()
         done = await mockingbird(config, "forget", "nell", "--delete-posts", "--yes", "--json", extra=keys)
         assert done.code == 0, done.err
-        assert not x.timeline("bot")
+        assert not x.timeline("bot") and not x.violations
     assert "Deleting 1 posts on X costs $0.01." in " ".join(done.err.split())
     receipt = json.loads(done.out)
     assert receipt["said"] == [{"platform": "x", "channel": "", "id": post.id, "outcome": "deleted"}]

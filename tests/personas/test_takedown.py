@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import app
+from bot.app.rooms import open_rooms
+from bot.app.upkeep import keep_forgetting
 from bot.config import load
 from bot.errors import (
     Busy,
@@ -26,9 +27,10 @@ from bot.errors import (
     UsageError,
     XUnreachable,
 )
-from bot.forgetting import export
+from bot.forgetting.export import export
 from bot.personas.takedown import DELETED, Said
-from bot.replies.conversation import Incoming, Platform, Wanted
+from bot.replies.drafting import Wanted
+from bot.replies.incoming import Incoming, Platform
 from bot.replies.posts import PostState
 from bot.shelf.figures import Figures
 from bot.shelf.manifest import HandleSplit
@@ -277,7 +279,7 @@ async def test_what_is_on_its_way_is_waited_for_and_what_was_cut_off_is_not(
     place: Town, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is deleted as long as its id may still come; a process that died while sending holds nothing up."""
-    monkeypatch.setattr("bot.replies.conversation._LOOKS", 2)
+    monkeypatch.setattr("bot.replies.messages._LOOKS", 2)
     post = await place.posts.propose("main", "nell")
     await place.posts.approve(post.id, "web")
     outbox, part = await on_its_way(place.database, place.takedowns._clock, post.id)
@@ -584,12 +586,8 @@ async def test_after_a_takedown_the_receipt_and_the_blocked_line_are_all_that_is
     assert "duo" not in everything and "discord:99" not in everything
 
 
-async def test_what_can_not_be_let_go_of_is_tried_again_and_stops_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_can_not_be_let_go_of_is_tried_again_and_stops_nothing(tmp_path: Path) -> None:
     """A fault there ends neither the task nor the service around it."""
-    monkeypatch.setattr(app, "LOOK_S", 0.01)
-    monkeypatch.setattr(app, "DROP_AGAIN_S", 0.0)
     tries = 0
     let_go = asyncio.Event()
 
@@ -600,9 +598,9 @@ async def test_what_can_not_be_let_go_of_is_tried_again_and_stops_nothing(
             raise RuntimeError("cannot schedule new futures after shutdown")
         let_go.set()
 
-    async with app.open_rooms(load(write_config(tmp_path, {}), {})) as rooms, asyncio.timeout(30):
+    async with open_rooms(load(write_config(tmp_path, {}), {})) as rooms, asyncio.timeout(30):
         await rooms.takedowns.forget("nell", "test")
-        keeping = asyncio.create_task(app.keep_forgetting(rooms, dropped))
+        keeping = asyncio.create_task(keep_forgetting(rooms, dropped, 0.01, 0.0))
         await asyncio.wait([keeping, asyncio.create_task(let_go.wait())], return_when=asyncio.FIRST_COMPLETED)
         assert let_go.is_set() and not keeping.done()
         keeping.cancel()

@@ -11,7 +11,9 @@ import pytest
 from bot.config import Generation, Replies
 from bot.database import Database
 from bot.errors import Busy, Refused, UnknownPersona
-from bot.replies.conversation import Conversation, Incoming, Platform, Wanted, said_of
+from bot.replies.conversation import Conversation
+from bot.replies.drafting import Wanted, said_of
+from bot.replies.incoming import Incoming, Platform
 from bot.replies.server_words import ServerWords
 from tests.fakes import FakeClock, FakeSpeaker
 from tests.shelves import shelf_with
@@ -186,7 +188,7 @@ async def test_a_command_that_is_refused_counts_against_nobodys_quota(
 
 async def test_what_was_on_its_way_when_its_persona_was_forgotten_is_not_kept(conversation: Conversation) -> None:
     drafts = await conversation.drafts(message(), Wanted("nell"))
-    await conversation.forget(["nell"])
+    await conversation.messages.forget(["nell"])
     await conversation.delivered(message(), "99", said=said_of(drafts, ["99"]))
     assert await conversation.answers.find("discord", "99") is None
 

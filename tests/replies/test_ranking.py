@@ -48,6 +48,13 @@ def test_with_too_few_decisions_it_is_off(made: list[Decided]) -> None:
     assert f"{len(made)} of at least 40" in ranking.reason
 
 
+def test_where_the_newest_decisions_all_say_the_same_the_reason_is_that() -> None:
+    made = sorted(decisions(60, 1.0), key=lambda each: each.approved)
+    ranking = learned(made)
+    assert (ranking.is_on, ranking.accuracy) == (False, None)
+    assert ranking.reason.startswith("Drafts are not ranked by decisions yet: there are 60, but")
+
+
 def test_decisions_that_follow_no_taste_leave_it_off() -> None:
     found = [learned(decisions(100, taste=0.0, seed=seed)) for seed in range(10)]
     assert all(each.is_on == (each.accuracy is not None and each.accuracy > 0.6) for each in found)

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.config import X
-from bot.errors import ConfigError
 from bot.replies.schedule import LATE, Schedule, spaced_from
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -21,7 +20,7 @@ START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))
 clocks = st.times().map(lambda at: at.strftime("%H:%M"))
 zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
-quiet = st.one_of(st.just(""), st.tuples(clocks, clocks).map("-".join))
+quiet = st.one_of(st.just(""), st.lists(clocks, min_size=2, max_size=2, unique=True).map("-".join))
 settings = st.builds(
     X,
     post_every_minutes=st.sampled_from([0.0, 5.0, 60.0, 1440.0]),
@@ -106,6 +105,13 @@ def test_a_time_that_comes_twice_is_taken_once() -> None:
     assert turns == [datetime(2026, 10, 25, 0, 30, tzinfo=UTC), berlin(2026, 10, 26, 2, 30)]
 
 
+def test_a_missed_time_is_not_made_up_for_just_before_the_next() -> None:
+    plan = schedule(post_at=["09:00", "18:00"])
+    back = datetime(2026, 11, 5, 17, 50, tzinfo=UTC)
+    assert due(plan, START, back) == datetime(2026, 11, 5, 18, tzinfo=UTC)
+    assert due(plan, START, back - timedelta(hours=1)) == back - timedelta(hours=1)
+
+
 def test_missed_times_are_made_up_for_by_one() -> None:
     plan = schedule(post_at=["09:00", "10:00", "11:00"])
     back = datetime(2026, 11, 5, 11, 30, tzinfo=UTC)
@@ -146,7 +152,6 @@ def test_jitter_never_merges_or_drops_times_of_day(last: datetime, times: list[s
         ("23:00-07:00", (2026, 6, 2, 7, 0), (2026, 6, 2, 7, 0)),
         ("12:00-13:00", (2026, 6, 2, 12, 59), (2026, 6, 2, 13, 0)),
         ("12:00-13:00", (2026, 6, 2, 11, 59), (2026, 6, 2, 11, 59)),
-        ("09:00-09:00", (2026, 6, 2, 9, 0), (2026, 6, 2, 9, 0)),
     ],
 )
 def test_quiet_hours_put_a_turn_off_until_they_end(hours: str, at: tuple[int, ...], opens: tuple[int, ...]) -> None:
@@ -176,7 +181,7 @@ def test_a_turn_is_never_in_the_past_nor_in_quiet_hours_nor_on_a_full_day(
         assert not (given_settings.post_every_minutes or given_settings.post_at)
         return
     assert at >= now
-    assert plan.quiet is None or at.astimezone(plan.zone).time() not in plan.quiet
+    assert plan.quiet is None or at not in plan.quiet
     if plan.per_day and today >= plan.per_day:
         assert at >= plan.day_of(now)[1]
 
@@ -198,15 +203,6 @@ def test_no_day_has_more_turns_than_it_may(given_settings: X, last: datetime) ->
     plan = Schedule.of("main", given_settings)
     days = [plan.day_of(turn)[0] for turn in walked(plan, last, 2)]
     assert not plan.per_day or all(days.count(day) <= plan.per_day for day in days)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [({"time_zone": "Europe/Nowhere"}, "no time zone"), ({"quiet_hours": "25:00-07:00"}, "no times of day")],
-)
-def test_what_does_not_exist_is_a_sentence(wrong: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence):
-        schedule(**wrong)
 
 
 def test_a_time_of_day_stands_for_itself() -> None:

@@ -19,6 +19,12 @@ BOB = {"start": 6, "end": 10, "username": "bob", "id": "2"}
         "Lass mich in Ruhe",
         "déjame en paz", "arrête", "стоп", "やめて", "I'd like to opt out", "don't reply to me again",
         "@Nell I said no, leave me alone", "please stop replying to me", "Unsubscribe me from this",
+        "Opt-Out", "stop https://t.co/4xWgLmOPqR", "Stop replying!", "stop, bot", "please unsubscribe", "ＳＴＯＰ",
+        "\u200fتوقف من فضلك", "stop tagging me", "I want you to stop replying to me",
+        "Could you please stop mentioning me?", "why can’t you leave me alone",
+        "ok. do not respond to me", "Never reply\nto me again", "Bitte hör auf", "Stopp bitte!",
+        "Lasst mich bitte in Ruhe", "Hör auf, mir zu antworten", "laisse-moi tranquille", "arrête s’il te plaît",
+        "no me respondas", "deja de responderme", "para, por favor", "хватит, пожалуйста", "返信しないでください。",
     ],
 )  # fmt: skip
 def test_these_words_mean_no_more_answers(text: str) -> None:
@@ -30,7 +36,12 @@ def test_these_words_mean_no_more_answers(text: str) -> None:
     [
         "I can't stop laughing", "the bus stop", "don't stop", "stop the war", "non-stop rain", "The end is near", "",
         "my cats never leave me alone", "how do I unsubscribe from the newsletter of the harbour?", "para ti",
-        "why did you stop posting?",
+        "why did you stop posting?", "please", "thank you, bot", "now", "https://t.co/4xWgLmOPqR", "@Nell",
+        "why did you stop replying to me?",
+        "don't ever stop replying to me!", "You don't reply to me anymore", "They never mention me",
+        "you never answer me",
+        "I don't want you to stop talking to me", "pourquoi tu ne me réponds plus ?",
+        "I never answer my phone", "stop by the lighthouse, please", "do you never tag anybody?",
     ],
 )  # fmt: skip
 def test_these_words_mean_something_else(text: str) -> None:

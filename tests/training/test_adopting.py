@@ -17,18 +17,24 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
-from bot import app
-from bot.app import Rooms, open_rooms
+from bot.app.engines import open_engines
+from bot.app.rooms import Rooms, open_rooms
 from bot.config import Config, Generation, load
 from bot.errors import BaseUnavailable, JudgingFailed, NotPermitted, UsageError
 from bot.generation.draft import Sampling
 from bot.shelf.bases import END_TOKEN, Base, base_folder, find_base
 from bot.shelf.manifest import Manifest
-from bot.training import adopting, finetune
+from bot.training import adopting
 from bot.training.adoptions import HELD_OUT, OWN_WORDS, WHOLE, Likeness, Order, Wanted
 from bot.training.dataset import text_bytes, tokenise
 from bot.training.evaluation import Sampled
+from bot.training.finetune import score_of_whole
+from bot.training.halves import Whole
+from bot.training.learner import load_base
+from bot.training.loss import score
+from bot.training.orphans import Stop
 from bot.training.prepare import prepare_base
+from bot.training.rows import rows_of
 from bot.tweets.store import Basis
 from tests.processes import environment, write_config
 from tests.shelves import manifest as manifest_of
@@ -124,7 +130,7 @@ async def test_a_model_in_the_old_form_is_adopted_speaks_and_is_forgotten(tmp_pa
         assert json.loads((folder / "generation_config.json").read_text())["temperature"] == 1.0
         card = (folder / "README.md").read_text()
         assert "nell-tweets" in card and "Nobody here could judge it" in card and "base_model" not in card
-        async with app.open_engines(rooms, lambda told: None) as engines:
+        async with open_engines(rooms.config, rooms.shelf, lambda told: None) as engines:
             rooms.speaker.speak_with(engines)
             sampling = Sampling.from_settings(rooms.config.generation)
             said = await rooms.speaker.drafts("nell", count=2, sampling=sampling, seed=1)
@@ -270,12 +276,12 @@ def test_a_training_sets_itself_beside_a_whole_model_in_use(tmp_path: Path) -> N
     base = make_tiny_gpt2(tmp_path / "base")
     texts = sentences(20)
     asked = job(base, tmp_path / "job", texts, texts, precision="float32")
-    model = finetune.load(asked)
+    model = load_base(asked)
     tokenizer = Tokenizer.from_file(str(base.model / "tokenizer.json"))
     ids = tokenise(tokenizer, texts, base.record.end_id)
-    rows, size, stop = finetune.rows_of(ids, model), text_bytes(tokenizer, texts, ids), finetune.Stop()
-    own = finetune.score(finetune.Whole(model), rows, size, asked, stop)
-    found = finetune.score_of_whole(base.model, rows, texts, size, asked, stop)
+    rows, size, stop = rows_of(ids, model), text_bytes(tokenizer, texts, ids), Stop()
+    own = score(Whole(model), rows, size, asked, stop)
+    found = score_of_whole(base.model, rows, texts, size, asked, stop)
     assert found.loss == pytest.approx(own.loss)
     assert found.bits_per_byte == pytest.approx(own.bits_per_byte)
 
@@ -313,7 +319,7 @@ async def test_a_change_that_fits_into_an_adapter_loses_nothing(tmp_path: Path, 
         assert likeness.adapter_loss == pytest.approx(likeness.whole_loss, abs=0.02)
         assert abs(likeness.adapter_loss - likeness.whole_loss) < abs(likeness.base_loss - likeness.whole_loss)
         assert manifest.hyperparameters["whole_loss"] == likeness.whole_loss
-        async with app.open_engines(rooms, lambda told: None) as engines:
+        async with open_engines(rooms.config, rooms.shelf, lambda told: None) as engines:
             rooms.speaker.speak_with(engines)
             sampling = Sampling.from_settings(rooms.config.generation)
             assert (await rooms.speaker.drafts("nell", count=1, sampling=sampling, seed=1)).drafts

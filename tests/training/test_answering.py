@@ -17,9 +17,16 @@ from tokenizers import Tokenizer
 from bot.database import Database
 from bot.shelf.bases import Base
 from bot.training.dataset import behind_prompts, build, tokenise
-from bot.training.finetune import Report, Rows, Stop, cut, fine_tune, load, nats, plan, prompted
+from bot.training.epochs import plan, prompted
+from bot.training.finetune import fine_tune
+from bot.training.halves import cut
 from bot.training.job import CHECKPOINT, RESULT, TEXTS, Evaluation, Event, Job, Result, Texts
+from bot.training.learner import load_base
+from bot.training.loss import nats
+from bot.training.orphans import Stop
 from bot.training.rebuilding import rebuilt
+from bot.training.report import Report
+from bot.training.rows import Rows
 from bot.tweets.store import Basis
 from bot.tweets.tweet import Source, Tweet
 from tests.fakes import FakeClock
@@ -76,7 +83,7 @@ def test_a_model_that_learned_pairs_says_the_reply_that_belongs_to_the_prompt(ba
 def test_the_loss_is_that_of_the_reply_behind_its_prompt_and_of_nothing_else(base: Base, tmp_path: Path) -> None:
     """Beside transformers' own log-likelihoods of the whole row, of which only the reply's are taken."""
     made = task(base, tmp_path / "job", Texts(train=(), held_out=()))
-    model, texts = load(made), sentences(6)
+    model, texts = load_base(made), sentences(6)
     ids = tokenise(tokenizer_of(base), texts, made.end_id)
     pairs = behind_prompts(tokenizer_of(base), ["Who is it?", None, "A gull?", None, None, "So?"], ids)
     rows = Rows([torch.tensor(each) for each in ids]).with_prompts(pairs)
@@ -137,7 +144,7 @@ class _StopAt(Stop):
 
 def test_a_run_with_prompts_that_was_cut_off_goes_on_to_the_same_figures(base: Base, tmp_path: Path) -> None:
     """The same replies are behind their prompts as without the interruption."""
-    from bot.training.finetune import Stopped
+    from bot.training.orphans import Stopped
 
     texts = sentences(50)
     prompts = tuple("Who is there?" if number % 3 else None for number in range(40))

@@ -15,8 +15,10 @@ from transformers import AutoModelForCausalLM
 
 from bot.shelf.bases import Base
 from bot.training.dataset import tokenise
-from bot.training.finetune import Report, Stop, Stopped, fine_tune
+from bot.training.finetune import fine_tune
 from bot.training.job import ADAPTER, RESULT, Event, Job, Result
+from bot.training.orphans import Stop, Stopped
+from bot.training.report import Report
 from tests.tiny_base import make_tiny_gpt2, make_tiny_llama
 from tests.training.material import job, sentences
 

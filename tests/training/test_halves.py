@@ -17,26 +17,13 @@ from transformers import AutoModelForCausalLM
 
 from bot.shelf.bases import Base
 from bot.training.dataset import tokenise
-from bot.training.finetune import (
-    Choice,
-    Rows,
-    Run,
-    Stop,
-    Whole,
-    attach,
-    batches,
-    choose,
-    cut,
-    keep_states,
-    learning_rate,
-    load,
-    lowest_layer,
-    nats,
-    of_each,
-    plan,
-    score,
-    width,
-)
+from bot.training.epochs import of_each, plan
+from bot.training.halves import Whole, cut
+from bot.training.learner import attach, load_base, lowest_layer
+from bot.training.loss import Choice, choose, nats, score
+from bot.training.orphans import Stop
+from bot.training.rows import Rows, batches, keep_states, width
+from bot.training.run import Run, learning_rate
 from tests.tiny_base import make_tiny_gpt2, make_tiny_llama
 from tests.training.material import job, sentences
 
@@ -51,7 +38,7 @@ class Stage:
 
     def __init__(self, base: Base, folder: Path, **changed: object) -> None:
         self.job = job(base, folder, TEXTS, TEXTS[:4], precision="float32", **changed)
-        self.model = load(self.job)
+        self.model = load_base(self.job)
         self.adapted = attach(self.model, self.job)
         torch.manual_seed(7)
         for name, weight in self.adapted.named_parameters():

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 
 from bot.config import Judging, Retraining
-from bot.errors import ConfigError
 from bot.shelf.figures import Copies, Figures, Toxicity
 from bot.shelf.manifest import Metrics
-from bot.training.policy import Outlook, due, is_quiet, publish
+from bot.training.policy import Outlook, due, publish
+from bot.tweets.forecast import Coming
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)  # 21:00 in Tokyo
 
@@ -45,24 +46,20 @@ def test_enough_new_tweets_are_so_many_and_such_a_share_of_those_before(seen: in
         ("22:00-07:00", "UTC", False),
         ("22:00-07:00", "Asia/Tokyo", False),
         ("21:00-07:00", "Asia/Tokyo", True),
-        ("08:00-08:00", "UTC", True),
     ],
 )
 def test_in_quiet_hours_nothing_is_learned_by_itself(hours: str, zone: str, quiet: bool) -> None:
     rules = Retraining(quiet_hours=hours, time_zone=zone)
     assert due(50, 100, 48.0, rules, NOON).yes is not quiet
-    assert is_quiet(NOON, hours, zone) is quiet
-
-
-def test_an_unknown_time_zone_is_named() -> None:
-    with pytest.raises(ConfigError, match="Mars/Olympus"):
-        is_quiet(NOON, "22:00-07:00", "Mars/Olympus")
 
 
 def test_what_a_training_takes_is_said_with_when_it_is_due() -> None:
     decision = due(3, 100, 48.0, Retraining(), NOON)
     assert Outlook(decision, None).sentence == "3 of 50 new tweets have come."
     assert "about 4 min here, and no money" in Outlook(decision, 250.0).sentence
+    assert Outlook(decision, None, Coming(date(2026, 11, 9), Decimal("0.234"))).sentence == (
+        "3 of 50 new tweets have come. The rest is to be expected by 2026-11-09; fetching it costs about $0.24."
+    )
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ import pytest
 
 from bot.config import Tracking
 from bot.database import Database
-from bot.forgetting import TrainingRoom
+from bot.forgetting.rooms import TrainingRoom
 from bot.personas.takedown import Subject
 from bot.shelf.bases import Base, BaseRecord
 from bot.shelf.forms import TOKENIZER

@@ -15,7 +15,7 @@ from bot.database import Database
 from bot.errors import Refused, TooFewTweets, UnknownHandle, UsageError
 from bot.shelf.bases import Base
 from bot.shelf.card import CURVE, PIPELINE, PREDICTIONS
-from bot.shelf.manifest import Metrics
+from bot.shelf.manifest import HandleCounts, Metrics
 from bot.training.decisions import What
 from bot.training.evaluation import Sampled
 from bot.training.job import ADAPTER, ADAPTER_CONFIG
@@ -273,6 +273,20 @@ async def test_a_persona_is_learned_published_and_learned_again_when_there_is_ne
         (What.UNCHANGED, "v1", unchanged.reason, "command"),
         (in_use, "v2", second.reason, "retraining"),
     ]
+
+
+async def test_what_was_deleted_hides_nothing_that_is_new(house: House, clock: FakeClock, database: Database) -> None:
+    kept = (await house.store.counts("nell")).kept
+    counts = HandleCounts(handle="nell", downloaded=kept, retweets=0, short=0, duplicates=0, kept=kept)
+    made = manifest("nell").model_copy(update={"counts": (counts,), "created": clock.now, "tweets_read_at": clock.now})
+    house.shelf.place(house.shelf.staging("nell", "1"), made)
+    house.shelf.use("nell", "v1")
+    clock.advance(hours=25)
+    await house.store.add("nell", tweets("nell", sentences(150)[120:], first=200))
+    old = [tweet.key for tweet in await house.store.kept("nell")][:40]
+    async with database.transaction() as transaction:
+        await house.store.discard_within(transaction, "nell", old)
+    assert (await house.trainings.outlook("nell")).decision.reason.startswith("30 new tweets have come")
 
 
 def _is_complete(house: House, done: Training) -> None:

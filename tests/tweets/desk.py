@@ -24,8 +24,9 @@ from bot.tweets.collecting import Collector
 from bot.tweets.compliance import ComplianceCheck
 from bot.tweets.costs import Ledger
 from bot.tweets.store import TweetStore
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
 from bot.tweets.x_bodies import VOCABULARIES
+from bot.tweets.x_requests import XKeys
 from tests.fakes import FakeClock
 
 TIMELINE = "GET /2/users/:id/tweets"

@@ -160,11 +160,33 @@ async def test_no_month_is_said_to_end_above_the_cap(database: Database, clock: 
 
 
 @pytest.mark.parametrize(
+    ("moment", "days"),
+    [
+        (datetime(2026, 11, 1, tzinfo=UTC), "30"),
+        (datetime(2028, 2, 28, 12, tzinfo=UTC), "1.5"),  # of a leap year
+        (datetime(2027, 2, 28, 12, tzinfo=UTC), "0.5"),
+        (datetime(2026, 12, 31, 18, tzinfo=UTC), "0.25"),
+    ],
+    ids=str,
+)
+async def test_with_nothing_paid_a_month_ends_at_what_is_scheduled_for_the_days_that_are_left(
+    database: Database, clock: FakeClock, moment: datetime, days: str
+) -> None:
+    clock.now = moment
+    settings = X(enabled=True, persona="nell", post_at=("09:00", "18:00"), check_interval_hours=0.0)
+    outlook = await Forecast(database, ledger(database, clock, Budget(Decimal(5))), settings, Prices(), clock).outlook()
+    assert (outlook.month_end, outlook.runs_out) == (Decimal(days) * Decimal("0.030"), None)
+
+
+@pytest.mark.parametrize(
     ("chosen", "posts"),
     [
         ({"post_every_minutes": 60.0}, 24),
         ({"post_every_minutes": 60.0, "posts_per_day": 5}, 5),
         ({"post_at": ("09:00",), "posts_per_day": 5}, 1),
+        ({"post_every_minutes": 60.0, "post_at": ("09:00", "18:30", "09:00")}, 2),  # the times alone
+        ({"post_every_minutes": 60.0, "quiet_hours": "22:00-08:00"}, 15),
+        ({"post_every_minutes": 1440.0, "quiet_hours": "20:00-19:00"}, 1),
         ({"post_every_minutes": 60.0, "paused": True}, 0),
         ({"post_every_minutes": 60.0, "persona": ""}, 0),
     ],

@@ -27,9 +27,10 @@ from bot.errors import (
 )
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
 from bot.tweets.cleaning import Profile
-from bot.tweets.collecting import DEPTH, Progress
 from bot.tweets.fetching_plan import SPREAD
 from bot.tweets.store import Basis
+from bot.tweets.timeline_places import DEPTH
+from bot.tweets.timeline_reading import Progress
 from bot.tweets.tweet import Source, Tweet
 from tests.cut_off import cut_off
 from tests.fakes import FakeClock

@@ -450,6 +450,23 @@ async def test_what_became_of_an_account_is_said_and_it_is_fetched_no_more(
     assert (await desk.collector.handles(), await desk.texts("ada")) == ([], [])
 
 
+async def test_a_followed_account_of_which_nothing_was_fetched_yet_is_checked_as_well(
+    x: LoopbackX, clock: FakeClock, desk: Desk
+) -> None:
+    """Its owner's archive holds all that it has posted; that stays."""
+    texts = fill(x, clock, "Ada", 3)
+    posts = x.timeline("Ada")
+    archive = [Tweet("ada", post.text, post.id, post.created_at, False, None, Source.ARCHIVE) for post in posts]
+    await desk.store.add("ada", archive, Basis.OWN)
+    await desk.collector.fetch("ada")
+    close(x, "Ada", "suspended")
+    clock.advance(days=1)
+    await desk.check.round()
+    [remark] = await desk.store.remarks(["ada"])
+    assert "suspended" in remark
+    assert (await desk.collector.handles(), await desk.texts("ada")) == ([], texts)
+
+
 async def test_an_account_that_opens_again_is_said_to_be_well_once_it_is_fetched_again(
     x: LoopbackX, clock: FakeClock, desk: Desk
 ) -> None:

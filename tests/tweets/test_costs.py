@@ -138,6 +138,7 @@ async def test_a_call_is_settled_with_the_transaction_or_not_at_all(database: Da
     [
         (XKeysRefused("no"), False),
         (UnknownHandle("nobody"), False),
+        (BudgetExceeded("another call of the same request does not fit"), False),
         (XUnreachable("no connection", False), False),
         (XUnreachable("the answer is missing", True), True),
         (XUnreachable("a page is missing", False, may_be_billed=True), True),
@@ -426,3 +427,26 @@ async def test_a_refusal_does_not_wipe_out_what_an_earlier_call_may_have_cost(
         async with costs.hold("fetch", "ada", Decimal("0.50"), "A page", 100, "page 1"):
             raise XKeysRefused("no")
     assert await lines(database) == [("ada", 100, "0.50", False)]
+
+
+async def test_a_call_that_cost_nothing_takes_no_line_of_another_call_away(
+    database: Database, clock: FakeClock
+) -> None:
+    """Between its refusal and its end another call begins, whose line must not get the id that became free."""
+    costs, refused, begun = ledger(database, clock), asyncio.Event(), asyncio.Event()
+
+    async def is_refused() -> None:
+        async with costs.hold("reply", "nell", Decimal("0.010"), "A reply") as call:
+            await call.settle(0, NOTHING)
+            refused.set()
+            await begun.wait()
+            raise XKeysRefused("no")
+
+    task = asyncio.create_task(is_refused())
+    await refused.wait()
+    async with costs.hold("reply", "otis", Decimal("0.010"), "A reply") as call:
+        begun.set()
+        with pytest.raises(XKeysRefused):
+            await task
+        await call.settle(1, Decimal("0.010"))
+    assert await lines(database) == [("otis", 1, "0.010", True)]

@@ -88,3 +88,21 @@ async def test_each_account_has_a_plan_with_its_price(database: Database, clock:
     assert (quiet.every, quiet.usd_a_month) == (timedelta(days=3), Decimal("0.015"))
     assert ada.next_at == clock.now + timedelta(hours=6)  # nothing was noted yet: after the shortest time
     assert (await poor.plans())[0].every > timedelta(hours=20)  # half of what is wanted is left
+
+
+@pytest.mark.parametrize(
+    "off", [{"enabled": False}, {"i_have_permission_to_train": False}, {"fetch_interval_minutes": 0.0}], ids=str
+)
+async def test_nothing_is_said_to_be_fetched_where_a_setting_turns_it_off(
+    database: Database, clock: FakeClock, off: dict[str, object]
+) -> None:
+    await TweetStore(database, clock).add("ada", [Tweet("ada", "one", "1", clock.now, False, None, Source.X_API)])
+    async with database.transaction() as transaction:
+        await transaction.run("UPDATE accounts SET platform_id = '17', fetched_at = ?", (clock.now.isoformat(),))
+    ledger = Ledger(database, Prices(), Decimal(20), clock)
+    on = {"enabled": True, "i_have_permission_to_train": True}
+    planned = [
+        await Forecast(database, ledger, X.model_validate(settings), Prices(), clock).plans()
+        for settings in (on, on | off)
+    ]
+    assert [len(plans) for plans in planned] == [1, 0]

@@ -9,7 +9,8 @@ import pytest
 
 from bot.config import Prices, X
 from bot.database import Database
-from bot.tweets.forecast import Followed, a_day, followed, runs_out
+from bot.tweets.costs import Ledger
+from bot.tweets.forecast import Coming, Followed, Forecast, a_day, followed, runs_out
 from bot.tweets.store import TweetStore
 from bot.tweets.tweet import Source, Tweet
 from tests.fakes import FakeClock
@@ -68,3 +69,22 @@ def test_a_day_costs_what_the_settings_have_done(settings: dict[str, object], us
 )
 def test_the_day_on_which_nothing_is_left(left: str, usd_a_day: str, day: date | None) -> None:
     assert runs_out(Decimal(left), Decimal(usd_a_day), NOON) == day
+
+
+async def test_tweets_that_are_missing_have_a_day_and_a_price(database: Database, clock: FakeClock) -> None:
+    """Half of what the account posts is kept, so all of it is paid for and half of it counts."""
+    tweets = [
+        Tweet("ada", f"wave {n} rolls in", str(n), clock.now - timedelta(hours=12 * n), n % 2 > 0, None, Source.X_API)
+        for n in range(60)
+    ]
+    await TweetStore(database, clock).add("ada", tweets)
+    ledger = Ledger(database, Prices(), Decimal(20), clock)
+    settings = X(enabled=True, i_have_permission_to_train=True)
+    ours = Forecast(database, ledger, settings, Prices(), clock)
+    assert await ours.coming(["ada"], 10) is None  # nobody asked for it to be fetched
+    async with database.transaction() as transaction:
+        await transaction.run("UPDATE accounts SET platform_id = '17'")
+    assert await ours.coming(["ada", "nobody"], 10) == Coming((clock.now + timedelta(days=10)).date(), Decimal("0.100"))
+    assert await ours.coming(["ada"], 366) is None
+    off = X(enabled=True, i_have_permission_to_train=False)
+    assert await Forecast(database, ledger, off, Prices(), clock).coming(["ada"], 10) is None

@@ -116,5 +116,5 @@ async def test_whoever_stops_waiting_leaves_no_process_behind(store: TweetStore)
 
 
 def test_the_detector_is_loaded_by_nobody_else() -> None:
-    code = "import bot.app, bot.cli, sys; sys.exit('py3langid' in sys.modules)"
+    code = "import bot.app.service, bot.cli, sys; sys.exit('py3langid' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

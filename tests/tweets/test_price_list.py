@@ -33,3 +33,9 @@ def test_other_prices_make_another_table() -> None:
     dear = {line.what: line.usd for line in price_list(Prices(post_create=Decimal("0.030")))}
     cheap = {line.what: line.usd for line in price_list(Prices())}
     assert dear["720 posts without links"] == 2 * cheap["720 posts without links"] == Decimal("21.60")
+
+
+def test_a_price_for_compliance_jobs_is_paid_for_each_check() -> None:
+    lines = {(line.setting, line.value): line.usd for line in price_list(Prices(compliance_job=Decimal("0.1")))}
+    assert lines["check_posts", '"jobs"'] == 60 * Decimal("0.1")
+    assert lines["check_interval_hours", "12"] == Decimal("0.30")

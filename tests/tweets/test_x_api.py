@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -33,9 +35,10 @@ from bot.errors import (
 from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX, XAccount, XRefusal
 from bot.tweets.tweet import Source, Tweet
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
 from bot.tweets.x_bodies import TimelinePage, XUser, fetch_cost, read_page
 from bot.tweets.x_refusals import Answer, broken_connection, refusal
+from bot.tweets.x_requests import XKeys
 from tests.tweets.desk import contracts, keys_of
 from tests.tweets.desk import recorded as document
 
@@ -583,26 +586,28 @@ def test_recorded_retweets_are_taken_whole() -> None:
     assert whole == expected["rt_full_text_in_includes"]
 
 
-@pytest.mark.parametrize(
-    ("name", "exception"),
-    [
-        ("401_unauthorized", XKeysRefused),
-        ("402_credits_depleted_2026-08", XCreditsDepleted),
-        ("403_client_not_enrolled", XKeysRefused),
-        ("429_rate_limit", XRateLimited),
-    ],
-)
-def test_recorded_errors_mean_what_they_say(name: str, exception: type[XError]) -> None:
-    recorded = document(f"api_v2/errors_reported/{name}.json")
-    headers = recorded["headers"] or {}
-    answer = Answer(recorded["status"], headers, "application/json", recorded["body"], "api.x.com", writes=False)
-    assert type(refusal(answer)) is exception
+RECORDED_ERRORS: dict[str, type[MockingbirdError]] = {
+    "200_user_not_found": UnknownHandle,
+    "200_user_suspended": XAccountUnavailable,
+    "401_unauthorized": XKeysRefused,
+    "402_credits_depleted_2026-08": XCreditsDepleted,
+    "403_client_not_enrolled": XKeysRefused,
+    "429_rate_limit": XRateLimited,
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "exception"), [("200_user_not_found", UnknownHandle), ("200_user_suspended", XAccountUnavailable)]
-)
-def test_recorded_missing_accounts_are_told_apart(name: str, exception: type[MockingbirdError]) -> None:
+@pytest.mark.parametrize("name", sorted(RECORDED_ERRORS))
+async def test_every_recorded_error_is_sent_and_means_what_it_says(x: LoopbackX, client: XClient, name: str) -> None:
     recorded = document(f"api_v2/errors_reported/{name}.json")
-    with pytest.raises(exception):
-        read_page(recorded["body"], "somebody")
+    x.answer_next("GET /2/users/by/username/:username", recorded["status"], recorded["body"])
+    with pytest.raises(MockingbirdError) as caught:
+        await client.user("Ada")
+    assert type(caught.value) is RECORDED_ERRORS[name]
+
+
+def test_no_recorded_error_is_left_out() -> None:
+    folder = os.environ.get("MOCKINGBIRD_TEST_TWEETS")
+    if not folder:
+        pytest.skip("the recorded answers are not at hand: set MOCKINGBIRD_TEST_TWEETS")
+    found = {path.stem for path in (Path(folder) / "api_v2" / "errors_reported").glob("*.json")}
+    assert found == set(RECORDED_ERRORS)

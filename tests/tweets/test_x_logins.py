@@ -17,9 +17,9 @@ from keyring.backends import fail
 from structlog.testing import capture_logs
 
 from bot.database import Database
-from bot.errors import ConfigError, DiskFull, XKeysRefused, XLoginEnded, XRateLimited, XUnreachable
+from bot.errors import ConfigError, DiskFull, XKeysRefused, XLoginEnded, XUnreachable
 from bot.loopback.x import LoopbackX, Moment, XRefusal
-from bot.tweets.x_api import XClient, XKeys
+from bot.tweets.x_api import XClient
 from bot.tweets.x_logins import EARLY, Logins, UserTokens
 from bot.tweets.x_oauth2 import (
     SCOPES,
@@ -31,7 +31,7 @@ from bot.tweets.x_oauth2 import (
     revoke,
     tokens_for_code,
 )
-from bot.tweets.x_windows import Windows
+from bot.tweets.x_requests import XKeys
 from tests.fakes import FakeClock
 from tests.tweets.desk import contracts
 
@@ -100,8 +100,8 @@ async def user_tokens(x: LoopbackX, logins: Logins, clock: FakeClock, folder: Pa
 
 
 @asynccontextmanager
-async def client(x: LoopbackX, login: UserTokens, clock: FakeClock) -> AsyncIterator[XClient]:
-    async with XClient(XKeys(), x.api_base, login=login, windows=Windows(clock)) as opened:
+async def client(x: LoopbackX, login: UserTokens) -> AsyncIterator[XClient]:
+    async with XClient(XKeys(), x.api_base, login=login) as opened:
         yield opened
 
 
@@ -115,7 +115,7 @@ async def test_whoever_is_logged_in_posts_without_any_key(
     logins = await kept(x, database, clock)
     login = await user_tokens(x, logins, clock, tmp_path)
     assert set((await logins.tokens("main")).scopes) == set(SCOPES)
-    async with client(x, login, clock) as nell:
+    async with client(x, login) as nell:
         await nell.post("The fog speaks first.")
         assert (nell.can_post, nell.own_id, (await nell.me()).handle) == (True, x.account("Nell").id, "Nell")
     assert [post.text for post in x.timeline("Nell")] == ["The fog speaks first."]
@@ -150,7 +150,7 @@ async def test_a_token_that_x_does_not_take_is_renewed_and_the_post_goes_out_onc
 ) -> None:
     login = await user_tokens(x, await kept(x, database, clock), clock, tmp_path)
     x.fail_next("POST /2/tweets", XRefusal.UNAUTHORIZED)
-    async with client(x, login, clock) as nell:
+    async with client(x, login) as nell:
         await nell.post("The fog speaks first.")
     assert ([post.text for post in x.timeline("Nell")], renewals(x)) == (["The fog speaks first."], 1)
 
@@ -210,7 +210,7 @@ async def test_a_refused_renewal_ends_the_login_with_one_sentence_and_x_is_not_a
     logins = await kept(x, database, clock)
     login = await user_tokens(x, logins, clock, tmp_path)
     x.withdraw("Nell")
-    async with client(x, login, clock) as nell:
+    async with client(x, login) as nell:
         with capture_logs() as lines:
             for _ in range(3):
                 with pytest.raises(XLoginEnded, match="mockingbird login x --account main"):
@@ -308,22 +308,3 @@ async def test_a_wrong_key_is_told_and_not_quoted(
     with pytest.raises(ConfigError, match="A_KEY") as caught:
         await Logins(database, key, "A_KEY", clock).tokens("main")
     assert key is None or key not in str(caught.value)
-
-
-async def test_what_x_would_refuse_for_now_is_not_sent(
-    x: LoopbackX, database: Database, clock: FakeClock, tmp_path: Path
-) -> None:
-    login = await user_tokens(x, await kept(x, database, clock), clock, tmp_path)
-    x.fail_next("POST /2/tweets", XRefusal.WINDOW)
-    async with client(x, login, clock) as nell:
-        with pytest.raises(XRateLimited):
-            await nell.post("The fog speaks first.")
-        asked = len(x.requests)
-        with pytest.raises(XRateLimited, match="none was sent") as caught:
-            await nell.post("The fog speaks first.")
-        assert len(x.requests) == asked
-        assert caught.value.resets_at is not None
-        await nell.me()  # another route
-        clock.now = caught.value.resets_at
-        await nell.post("The fog speaks first.")
-    assert len(x.timeline("Nell")) == 1

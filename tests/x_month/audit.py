@@ -15,7 +15,7 @@ from bot.loopback.x import XPost
 from bot.replies.post import read_post
 from bot.replies.schedule import LATE, Schedule
 from bot.replies.threads import split
-from bot.tweets.costs import Ledger
+from bot.tweets.costs import Ledger, Month
 from tests.x_month.month import HANDLES, SETTINGS, World
 from tests.x_month.people import Kind, Spoken
 
@@ -28,11 +28,17 @@ _KINDS = {  # purposes of the ledger by the bill's kinds; all others are reads
 }
 
 
-async def faults(world: World, spare: Decimal = Decimal(0)) -> list[str]:
-    """Everything that is wrong; `spare` is by how many US dollars the ledger may differ from the bill."""
-    checks = [_posts(world), _mentions(world), _opt_outs(world), _money(world, spare)]
-    found = [each for check in checks for each in await check]
-    return [*found, *_schedules(world), *await _bursts(world), *world.x.violations]
+async def faults(world: World) -> list[str]:
+    """Everything that is wrong."""
+    found = [*await faults_of_posting(world), *await _passed_over(world), *await _money(world)]
+    return [*found, *world.x.violations]
+
+
+async def faults_of_posting(world: World) -> list[str]:
+    """What is wrong with what was published and with what that has cost."""
+    checks = [_posts(world), _answers(world), _opt_outs(world), _bursts(world)]
+    prices = [said for kind, said in (await _sums(world)).items() if kind != "reads"]
+    return [*_schedules(world), *prices, *[each for check in checks for each in await check]]
 
 
 def said(world: World, handle: str) -> tuple[list[XPost], list[XPost]]:
@@ -122,14 +128,10 @@ def _incomplete(world: World, rows: Iterable[Row], standing: Iterable[Row]) -> I
 # Mentions
 
 
-async def _mentions(world: World) -> list[str]:
+async def _answers(world: World) -> list[str]:
     rows = await world.database.all("SELECT * FROM x_mentions")
     known = {(row["account"], row["mention_id"]): row for row in rows}
-    found = [
-        f"mention {row['mention_id']} is {row['state']} after all ({row['reason']})"
-        for row in rows
-        if row["state"] not in ("answered", "left alone")
-    ]
+    found = []
     for account, handle in HANDLES.items():
         _, replies = said(world, handle)
         for mention_id, count in Counter(post.reply_to or "" for post in replies).items():
@@ -143,7 +145,7 @@ async def _mentions(world: World) -> list[str]:
         answered = {row["reply_id"] for row in rows if row["account"] == account and row["state"] == "answered"}
         missing = answered - {post.id for post in replies}
         found += [f"the reply {each} of {handle} is not on X" for each in missing]
-    return [*found, *_passed_over(world, known)]
+    return found
 
 
 def _deserves(world: World, spoken: Spoken) -> bool:
@@ -153,15 +155,25 @@ def _deserves(world: World, spoken: Spoken) -> bool:
     return spoken.kind is not Kind.CARRIED and spoken.author not in world.people.bots | world.people.protected
 
 
-def _passed_over(world: World, known: dict[tuple[str, str], Row]) -> Iterator[str]:
-    """What was said to us and is not on record, though X shows it."""
+async def _passed_over(world: World) -> list[str]:
+    """What was said to us and is not on record, though X shows it, and what is on record and undecided."""
+    rows = await world.database.all("SELECT * FROM x_mentions")
+    found = [
+        f"mention {row['mention_id']} is {row['state']} after all ({row['reason']})"
+        for row in rows
+        if row["state"] not in ("answered", "left alone")
+    ]
+    known = {(row["account"], row["mention_id"]) for row in rows}
     accounts = {handle: name for name, handle in HANDLES.items()}
     for mention_id, spoken in world.people.spoken.items():
         if spoken.author in world.people.protected or world.x.is_gone(mention_id):
             continue
-        for handle in spoken.to:
-            if (accounts[handle], mention_id) not in known:
-                yield f"{mention_id} to {handle} was never noticed: {spoken}"
+        found += [
+            f"{mention_id} to {handle} was never noticed: {spoken}"
+            for handle in spoken.to
+            if (accounts[handle], mention_id) not in known
+        ]
+    return found
 
 
 async def _opt_outs(world: World) -> list[str]:
@@ -200,7 +212,7 @@ def _schedules(world: World) -> Iterator[str]:
             if settings.posts_per_day and count > settings.posts_per_day:
                 yield f"{handle} posted {count} times on {day}"
         for post in begun:
-            if schedule.quiet and post.created_at.astimezone(schedule.zone).time() in schedule.quiet:
+            if schedule.quiet and post.created_at in schedule.quiet:
                 yield f"{handle} posted in quiet hours, at {post.created_at}"
 
 
@@ -234,32 +246,44 @@ async def _hurried(world: World, account: str) -> AsyncIterator[str]:
 # Money
 
 
-async def _money(world: World, spare: Decimal) -> list[str]:
-    ledger = Ledger(world.database, Prices(), Decimal(0), world.clock)
-    month = await ledger.month()
+async def _sums(world: World) -> dict[str, str]:
+    """Kinds of charges of which the ledger does not say what the bill says."""
     billed: defaultdict[str, Decimal] = defaultdict(Decimal)
-    days: defaultdict[str, Decimal] = defaultdict(Decimal)
     for charge in world.x.charges:
         billed[_KINDS.get(charge.what, "reads")] += charge.usd
-        days[charge.day.isoformat()] += charge.usd
     ours: defaultdict[str, Decimal] = defaultdict(Decimal)
-    for purpose, usd in month.by_purpose().items():
-        ours[purpose if purpose in _KINDS.values() else "reads"] += usd
-    found = [
-        f"{kind}: the ledger says ${ours[kind]}, the bill ${billed[kind]}"
+    for month in await months(world):
+        for purpose, usd in month.by_purpose().items():
+            ours[purpose if purpose in _KINDS.values() else "reads"] += usd
+    return {
+        kind: f"{kind}: the ledger says ${ours[kind]}, the bill ${billed[kind]}"
         for kind in sorted({*ours, *billed})
-        if abs(ours[kind] - billed[kind]) > spare
-    ]
-    paid = dict(month.days)
+        if ours[kind] != billed[kind]
+    }
+
+
+async def _money(world: World) -> list[str]:
+    ledger = await months(world)
+    days: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for charge in world.x.charges:
+        days[charge.day.isoformat()] += charge.usd
+    paid = dict(day for month in ledger for day in month.days)
+    found = [said for kind, said in (await _sums(world)).items() if kind == "reads"]
     found += [
         f"{day}: the ledger says ${paid.get(day)}, the bill ${days[day]}"
         for day in sorted({*days, *paid})
-        if abs(paid.get(day, Decimal(0)) - days[day]) > spare
+        if paid.get(day, Decimal(0)) != days[day]
     ]
-    if month.unanswered > spare:
+    if any(month.unanswered for month in ledger):
         rows = await world.database.all("SELECT * FROM costs WHERE holder IS NOT NULL")
         found += [f"nobody knows about {dict(row)}" for row in rows]
     return found
+
+
+async def months(world: World) -> list[Month]:
+    """The ledger; the last things may settle in the month after."""
+    ledger = Ledger(world.database, Prices(), Decimal(0), world.clock)
+    return [await ledger.month(month) for month, _ in await ledger.months()]
 
 
 async def summary(world: World) -> dict[str, object]:

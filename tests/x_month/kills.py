@@ -51,10 +51,17 @@ class Kills:
         """How many there were."""
         return sum(self.done.values())
 
+    @property
+    def are_over(self) -> bool:
+        """Whether there will be no more."""
+        return not self._moments and self._way is None
+
     async def turn(self, now: datetime) -> bool:
         """A turn of the service; whether it died in it."""
         await self._let_go(now)
         if now >= evening_of(now):
+            if self._way is not None:  # tomorrow
+                self._moments.insert(0, now)
             self._x.forget_holds()
             self._way = self._hold = None
         elif self._way is None and self._moments and self._moments[0] <= now:
@@ -102,7 +109,7 @@ class Kills:
             await asyncio.wait([turn], timeout=self._chance.uniform(0, 0.01))
         way, route = self._way, hold.route
         await self._die(turn, f", {route}")
-        if way is Way.LATE:
+        if way is Way.LATE and now + 2 * _LATEST < evening_of(now):  # else it would be X that posts in quiet hours
             self._late.append((now, hold))
         else:
             hold.release.set()

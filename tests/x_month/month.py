@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +15,7 @@ from bot.database import Database
 from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX
 from bot.replies.posts import Posts
-from bot.tweets.x_api import XKeys
+from bot.tweets.x_requests import XKeys
 from tests.fakes import FakeClock
 from tests.shelves import shelf_with
 from tests.x_month.desk import Desk
@@ -71,9 +71,12 @@ class Size:
     kills: int
     outages: int
     mishaps: int
+    cap: str = "150.00"  # US dollars a month
+    reserve: str = "40.00"  # of it: for posting
 
 
 DAY = Size(days=1.5, mentions=100, kills=10, outages=2, mishaps=4)
+SHORT = replace(DAY, cap="5.00", reserve="4.70")  # of money: main reads for a while, the others never
 MONTH = Size(days=30, mentions=2_000, kills=200, outages=32, mishaps=80)
 
 
@@ -94,14 +97,13 @@ class World:
 
 
 @asynccontextmanager
-async def month(
-    folder: Path, seed: int, size: Size, contract: OpenAPIContract | None = None, prices_cap: str = "150.00"
-) -> AsyncIterator[World]:
+async def month(folder: Path, seed: int, size: Size, contract: OpenAPIContract | None = None) -> AsyncIterator[World]:
     """The world at the beginning."""
     chance, clock = random.Random(seed), FakeClock(BEGIN)
     shelf_with(folder / "models", *(settings.persona for settings in SETTINGS.values()))
     async with LoopbackX(HANDLES.values(), contract, clock=clock, limits={"POST /2/tweets": 12}) as x:
-        plan = Plan(folder, f"{seed}", x.api_base, SETTINGS, _keys(x), Decimal(prices_cap), timeout_s=10.0)
+        cap, reserve = Decimal(size.cap), Decimal(size.reserve)
+        plan = Plan(folder, f"{seed}", x.api_base, SETTINGS, _keys(x), cap, reserve, timeout_s=10.0)
         service, end = Service(plan), BEGIN + timedelta(days=size.days)
         people = People(x, [*HANDLES.values()], _moments(chance, size.mentions, BEGIN, end), chance)
         weather = Weather(x, BEGIN + timedelta(hours=2), end, size.outages, size.mishaps, chance)
@@ -119,7 +121,7 @@ async def live(world: World, size: Size) -> None:
     """All of it, and the time afterwards in which everything settles."""
     end = BEGIN + timedelta(days=size.days)
     quick = 0
-    while world.clock.now < end:
+    while world.clock.now < end or not world.kills.are_over:
         now = world.clock.now
         world.weather.change(now)
         calm = quick <= 0 and world.weather.is_fine
@@ -136,7 +138,8 @@ async def live(world: World, size: Size) -> None:
         quick -= 1
     world.weather.clear()
     await world.kills.give_up()
-    while world.clock.now < end + SETTLING:
+    settled = world.clock.now + SETTLING
+    while world.clock.now < settled:
         world.people.speak(world.clock.now, calm=True)
         await world.service.turn(world.clock.now)
         world.clock.advance(minutes=15)

@@ -33,8 +33,9 @@ from bot.shelf.shelf import Shelf
 from bot.tweets.budget import Budget
 from bot.tweets.costs import Ledger
 from bot.tweets.languages import language
-from bot.tweets.x_api import XClient, XKeys
-from bot.tweets.x_windows import Windows
+from bot.tweets.x_api import XClient
+from bot.tweets.x_requests import XKeys
+from bot.tweets.x_windows import Names, Windows
 from tests.fakes import FakeClock
 from tests.x_month.sentences import EverNew
 
@@ -58,6 +59,7 @@ class Plan:
     settings: Mapping[str, X]  # by account
     keys: Mapping[str, XKeys]  # likewise
     cap: Decimal  # US dollars a month
+    reserve: Decimal  # of it: for posting
     timeout_s: float  # for one request, in real time
 
     @property
@@ -145,14 +147,15 @@ async def _accounts(
 ) -> list[Callable[[], Awaitable[datetime]]]:
     """What takes turns, wired as in the service, and recovered as it does at its start."""
     database = await stack.enter_async_context(Database(plan.database))
-    ledger = Ledger(database, Prices(), plan.cap, clock, Budget(plan.cap, reserve=plan.cap / 4))
+    ledger = Ledger(database, Prices(), plan.cap, clock, Budget(plan.cap, reserve=plan.reserve))
     posts = Posts(database, speaker, SAMPLING, 2, plan.settings, clock)
     shelf = Shelf(plan.folder / "models")
     conversation = Conversation(database, shelf, speaker, Generation(drafts=1), Replies(), clock)
     turns: list[Callable[[], Awaitable[datetime]]] = []
     for name, settings in plan.settings.items():
+        windows = Windows(database, Names("bearer", "app", plan.keys[name].own_id or ""), clock)
         client = await stack.enter_async_context(
-            XClient(plan.keys[name], plan.api_base, timeout_s=plan.timeout_s, windows=Windows(clock))
+            XClient(plan.keys[name], plan.api_base, timeout_s=plan.timeout_s, windows=windows)
         )
         outbox = Outbox(database, name, clock)
         owns_app = name == MAIN

@@ -27,7 +27,9 @@ from bot.frontends.discord.served import Served
 from bot.generation.draft import Drafts
 from bot.replies.addressing import addressed_persona
 from bot.replies.answers import Kept, beginning_of, vote_of
-from bot.replies.conversation import Conversation, Incoming, Platform, Wanted, said_of
+from bot.replies.conversation import Conversation
+from bot.replies.drafting import Wanted, said_of
+from bot.replies.incoming import Incoming, Platform
 from bot.replies.posts import Posts
 from bot.replies.servers import Action
 from bot.shelf.shelf import Shelf

@@ -13,10 +13,12 @@ from bot.frontends.discord.asking import asked_by
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.paging import page_buttons, page_of
 from bot.frontends.discord.training_end import attached
+from bot.frontends.discord.trainings import Learning
 from bot.replies.conversation import Conversation
 from bot.shelf.card import PREDICTIONS, told
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
+from bot.tweets.store import TweetStore
 
 PAGE = 10  # personas on a page; a blend of many parts takes several lines
 
@@ -24,8 +26,12 @@ PAGE = 10  # personas on a page; a blend of many parts takes several lines
 class Catalogue:
     """Shows what is on the shelf."""
 
-    def __init__(self, shelf: Shelf, conversation: Conversation, failures: Failures) -> None:
+    def __init__(
+        self, shelf: Shelf, store: TweetStore, learning: Learning, conversation: Conversation, failures: Failures
+    ) -> None:
         self._shelf = shelf
+        self._store = store
+        self._learning = learning
         self._conversation = conversation
         self._failures = failures
 
@@ -43,14 +49,19 @@ class Catalogue:
             await self._failures.tell(interaction, error)
 
     async def card(self, interaction: discord.Interaction[Any], persona: str) -> None:
-        """One persona: its card in short, and its picture where files may be attached. Raises `UnknownPersona`."""
+        """One persona: its card in short, when it learns again, and its picture where files may be attached.
+
+        Raises `UnknownPersona`.
+        """
         await interaction.response.defer()
         name = persona.strip().lower().removeprefix("@")
         await self._conversation.require_here(name)
         manifest = await asyncio.to_thread(self._shelf.current, name)
         versions = len(await asyncio.to_thread(self._shelf.versions, name))
         files = await asyncio.to_thread(attached, self._shelf, manifest, {PREDICTIONS: told(manifest)})
-        content, *more = texts.pieces(texts_shelf.card(manifest, versions))
+        remarks = await self._store.remarks(manifest.handles)
+        outlook = await self._learning.outlook(name)
+        content, *more = texts.pieces(texts_shelf.card(manifest, versions, remarks, outlook.sentence))
         await interaction.edit_original_response(content=content, attachments=files)
         for piece in more:
             await interaction.followup.send(piece)

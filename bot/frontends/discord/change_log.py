@@ -10,7 +10,8 @@ from bot.frontends.discord import texts_changes as texts
 from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.server_log import ServerLog
 from bot.replies.changes import Change
-from bot.replies.conversation import Conversation, Incoming, Platform
+from bot.replies.conversation import Conversation
+from bot.replies.incoming import Incoming, Platform
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +33,9 @@ class ChangeLog:
         decision, channel = change.decision, str(message.channel.id)
         told = Incoming(Platform.DISCORD, f"change-{decision.id}-{channel}", channel, "", server_id=server)
         try:
-            await self._conversation.speaks(told, str(message.id), decision.persona, decision.to_version, decision.at)
+            await self._conversation.messages.speaks(
+                told, str(message.id), decision.persona, decision.to_version, decision.at
+            )
             await message.edit(content=texts.with_samples(change))
         except UnknownPersona:  # it was forgotten meanwhile
             return

@@ -13,7 +13,8 @@ import structlog
 
 from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.mentions import without_mention
-from bot.replies.conversation import Conversation, Platform
+from bot.replies.conversation import Conversation
+from bot.replies.incoming import Platform
 
 MOST = 8  # messages
 _LONGEST_FETCH = 3.0  # seconds that an answer waits for its context

@@ -28,7 +28,8 @@ from bot.frontends.discord.lasting import TROUBLE
 from bot.personas.name import display_name
 from bot.pictures import avatar
 from bot.pictures.drawing import draw
-from bot.replies.conversation import Conversation, Platform
+from bot.replies.conversation import Conversation
+from bot.replies.incoming import Platform
 
 LONGEST_IN_COSTUME = texts.LONGEST - 30  # UTF-16 code units; the rest is for whom it answers
 UNKNOWN_WEBHOOK = 10015  # Discord's code for one that was deleted

@@ -25,8 +25,9 @@ from bot.frontends.discord.in_flight import InFlight
 from bot.frontends.discord.lasting import GONE, TROUBLE
 from bot.frontends.discord.rights import moderates
 from bot.frontends.discord.served import Served
-from bot.replies.conversation import Conversation, Platform
+from bot.replies.conversation import Conversation
 from bot.replies.duels import MOST_TURNS, Duel, Duels
+from bot.replies.incoming import Platform
 
 MOST_IN_REPLIES = 4  # turns where there is no thread, so that a channel isn't filled
 

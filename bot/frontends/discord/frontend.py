@@ -52,7 +52,7 @@ from bot.frontends.discord.training_end import TrainingEnd
 from bot.frontends.discord.trainings import TrainingDesk
 from bot.frontends.discord.versions import VersionDesk
 from bot.replies.changes import Change
-from bot.replies.conversation import Platform
+from bot.replies.incoming import Platform
 from bot.training.decisions import Decision
 
 _AUTHENTICATION_FAILED = 4004  # the gateway's close code
@@ -150,7 +150,7 @@ class DiscordFrontend:
             answers=self._answers,
             trainings=self._training,
             purchases=self._purchases,
-            catalogue=Catalogue(services.shelf, services.conversation, failures),
+            catalogue=Catalogue(services.shelf, services.store, services.trainings, services.conversation, failures),
             versions=VersionDesk(services.shelf, services.decisions, rights, failures),
             completion=Completion(services.shelf, services.store),
             blends=BlendDesk(services.blends, rights),

@@ -15,8 +15,9 @@ from bot.frontends.discord.asking import asked_by
 from bot.frontends.discord.failures import Failures
 from bot.frontends.discord.rights import moderates
 from bot.frontends.discord.served import Served
-from bot.replies.conversation import Conversation, Platform
+from bot.replies.conversation import Conversation
 from bot.replies.guessing import Game, Guessing
+from bot.replies.incoming import Platform
 
 _LABELS = {"real": "Real", "bot": "Bot", "reveal": "Reveal", "next": "Next", "end": "End"}
 _STYLES = {"real": discord.ButtonStyle.success, "bot": discord.ButtonStyle.primary}

@@ -8,7 +8,7 @@ from typing import Any, Self
 import discord
 
 from bot.frontends.discord.served import Served
-from bot.training.purchases import Purchase, PurchaseState
+from bot.training.purchase import Purchase, PurchaseState
 from bot.tweets.costs import dollars
 
 

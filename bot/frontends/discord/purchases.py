@@ -30,7 +30,8 @@ from bot.frontends.discord.purchase_buttons import purchase_buttons
 from bot.frontends.discord.rights import Rights
 from bot.frontends.discord.trainings import TrainingDesk, require_asker
 from bot.replies.servers import Action
-from bot.training.purchases import Purchase, Purchases, PurchaseState
+from bot.training.purchase import Purchase, PurchaseState
+from bot.training.purchases import Purchases
 
 _MARK = "discord-purchase-"
 

@@ -19,7 +19,9 @@ from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.message_links import link_in, linked_message, require_writing
 from bot.generation.draft import Drafts
 from bot.personas.name import display_name
-from bot.replies.conversation import Conversation, Platform, Wanted, said_of
+from bot.replies.conversation import Conversation
+from bot.replies.drafting import Wanted, said_of
+from bot.replies.incoming import Platform
 from bot.shelf.shelf import Shelf
 
 _LONGEST_LABEL = 100  # characters of an option

@@ -22,7 +22,9 @@ from bot.frontends.discord.lasting import TROUBLE
 from bot.frontends.discord.mentions import replied_in_costume
 from bot.frontends.discord.steady import PATIENCE_S, steadily
 from bot.generation.draft import Drafts
-from bot.replies.conversation import Answer, Conversation, Incoming, Platform, Wanted, said_of
+from bot.replies.conversation import Answer, Conversation
+from bot.replies.drafting import Wanted, said_of
+from bot.replies.incoming import Incoming, Platform
 
 # A message that was answered before is silent, typing included, and is recognised sooner than this.
 _TYPING_AFTER = 0.1  # seconds

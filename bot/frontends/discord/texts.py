@@ -17,7 +17,7 @@ from bot.personas.takedown import DELETED, Receipt, Takedown
 from bot.shelf.manifest import Manifest
 from bot.training.blends import in_words
 from bot.training.decisions import Decision, What
-from bot.training.purchases import Purchase, PurchaseState
+from bot.training.purchase import Purchase, PurchaseState
 from bot.training.record import Stage
 from bot.training.trainings import Training, TrainingState
 from bot.tweets.collecting import Estimate

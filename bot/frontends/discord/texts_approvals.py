@@ -17,6 +17,8 @@ from bot.tweets.costs import dollars
 TOO_LONG_FOR_A_FORM = "That text is longer than a form of Discord's takes. Edit it on the web page."
 SURELY = "**Delete it from X?** What was read, copied or archived there stays so. It can't be undone."
 
+OF_THE_MODEL = "Novelty, score, nats and nearest were measured on what the model said."
+_EXPLAINED = (PostState.APPROVED, PostState.UNKNOWN)  # states that a word does not explain
 _FRAME = 1000  # code units, kept free for what stands around the text
 _LONGEST_TYPED = 800  # code units; escaped and quoted it may take twice that
 _LONGEST_LABEL = 100  # characters of an option
@@ -39,7 +41,9 @@ def post(shown: Shown) -> str:
     figures += [f"{one.likelihood_gain:+.2f} nats a token"] if one.likelihood_gain is not None else []
     figures += [f"nearest {one.nearest}"] if one.nearest else []
     title = f"**Post {one.id}** {plain(one.persona)} {plain(one.version)} on {plain(one.account)}, {_standing(one)}"
-    lines = [title, f"-# {' · '.join(figures)}", _text(shown)]
+    lines = [title, f"-# {' · '.join(figures)}"]
+    lines += [f"-# {OF_THE_MODEL}"] if one.generated and one.generated != one.text else []
+    lines += [_text(shown)]
     lines += [f"-# With a picture: {plain(one.alt_text or 'without a description')[:150]}"] if one.picture else []
     lines += [f"-# {plain(one.reason)[:150]}"] if one.reason and one.state is not PostState.DRAFTED else []
     return "\n".join(lines)
@@ -53,7 +57,7 @@ def _standing(one: Post) -> str:
     if one.delete_wanted_by is not None and one.state is not PostState.DELETED:
         return "is taken back at the account's next turn"
     meaning = MEANINGS[one.state]
-    return f"{meaning.label}. {meaning.why}" if one.state is PostState.UNKNOWN else meaning.label
+    return f"{meaning.label}. {meaning.why}" if one.state in _EXPLAINED else meaning.label
 
 
 def _text(shown: Shown) -> str:

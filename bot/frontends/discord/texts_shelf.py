@@ -86,8 +86,10 @@ def _made_of(manifest: Manifest) -> str:
 # --- /persona show ---
 
 
-def card(manifest: Manifest, versions: int) -> str:
-    """The essence of a version's card; `versions` is how many the persona has."""
+def card(manifest: Manifest, versions: int, remarks: Sequence[str], outlook: str) -> str:
+    """The essence of a version's card; `versions` is how many the persona has, `remarks` how its accounts stand on X,
+    `outlook` when it learns again.
+    """
     name = plain(manifest.persona)
     lines = [
         f"**{name}** {manifest.version}, {manifest.kind} of {handles(manifest.handles)}",
@@ -99,6 +101,8 @@ def card(manifest: Manifest, versions: int) -> str:
     ]
     if manifest.languages:
         lines.append(f"Languages: {', '.join(manifest.languages)}.")
+    lines += [plain(remark) for remark in remarks]
+    lines.append(f"Next training: {outlook}")
     many = "It has one version." if versions == 1 else f"It has {versions} versions: `/versions persona:{name}`."
     return "\n".join([*lines, f"-# {many} What it says is made up; nobody has said it."])
 

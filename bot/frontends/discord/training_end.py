@@ -13,7 +13,9 @@ from bot.frontends.discord import texts, texts_learning
 from bot.frontends.discord.lasting import LastingMessage
 from bot.frontends.discord.places import Place
 from bot.generation.draft import Drafts
-from bot.replies.conversation import Conversation, Incoming, Platform, Wanted, said_of
+from bot.replies.conversation import Conversation
+from bot.replies.drafting import Wanted, said_of
+from bot.replies.incoming import Incoming, Platform
 from bot.shelf.card import CURVE, PREDICTIONS, curve_told, told
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
@@ -43,7 +45,7 @@ class TrainingEnd:
         asked = _asked(place)
         is_published = training.state is TrainingState.PUBLISHED
         if is_published and training.version is not None:
-            await self._conversation.speaks(
+            await self._conversation.messages.speaks(
                 asked, str(place.message), training.persona, training.version, training.created_at
             )
         manifest = await asyncio.to_thread(self._manifest, training)

@@ -32,6 +32,7 @@ from bot.frontends.discord.server_log import ServerLog
 from bot.frontends.discord.training_end import TrainingEnd
 from bot.replies.servers import Action
 from bot.training.plan import Plan
+from bot.training.policy import Outlook
 from bot.training.trainings import Training, TrainingState
 
 _MARK = "discord-training-"
@@ -57,6 +58,9 @@ class Learning(Protocol):
 
     async def recent(self, limit: int, /) -> list[Training]:
         """The newest trainings, the newest first."""
+
+    async def outlook(self, persona: str, /) -> Outlook:
+        """Whether the persona will learn again now and why, when else, and what that takes."""
 
 
 class CancelButton(

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from bot.frontends.web.rendering import Renderer, field
 from bot.frontends.web.sessions import Notice
-from bot.replies.desk import MEANINGS, Shown
-from bot.replies.posts import Post, Posts
+from bot.replies.desk import Shown
+from bot.replies.posts import Post, Posts, PostState
 from bot.shelf.shelf import Shelf
 
 DECIDED_BY = "web"
@@ -37,7 +37,6 @@ class ApprovalPage:
             waiting=[Shown.of(post) for post in await self._posts.waiting()],
             decided=[Shown.of(post) for post in await self._posts.decided()],
             ranking=await self._posts.ranking(),
-            meanings=MEANINGS,
             personas=self._shelf.personas(),
             accounts=self._posts.accounts,
         )
@@ -62,4 +61,5 @@ class ApprovalPage:
         persona = await field(request, "persona")
         account = await field(request, "account") or self._posts.account_of(persona)
         post: Post = await self._posts.propose(account, persona)
-        return Notice(f"{post.persona} wrote post {post.id}.", is_problem=False)
+        goes_out = " It goes out at its account's next turn." if post.state is PostState.APPROVED else ""
+        return Notice(f"{post.persona} wrote post {post.id}.{goes_out}", is_problem=False)

@@ -16,7 +16,8 @@ from bot.frontends.web.guard import VISITOR
 from bot.frontends.web.rendering import Renderer, field, see
 from bot.frontends.web.sessions import Kind, Line, Session
 from bot.frontends.web.streams import Event, send_events
-from bot.replies.conversation import Conversation, Platform
+from bot.replies.conversation import Conversation
+from bot.replies.incoming import Platform
 from bot.shelf.shelf import Shelf
 
 LONGEST = 2_000  # characters of a message, as on Discord

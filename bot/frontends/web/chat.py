@@ -16,7 +16,9 @@ from bot.frontends.web.typed import Explain, ListPersonas, Say, Train, Tweet, Ty
 from bot.frontends.web.work import Work
 from bot.generation.draft import Draft, OnPartial, Partial
 from bot.replies.addressing import addressed_persona
-from bot.replies.conversation import Answer, Conversation, Incoming, Platform, Wanted
+from bot.replies.conversation import Answer, Conversation
+from bot.replies.drafting import Wanted
+from bot.replies.incoming import Incoming, Platform
 from bot.training.purchases import Purchases
 from bot.training.trainings import Training, TrainingState
 

@@ -21,7 +21,8 @@ from bot.shelf.card import PICTURES, PREDICTIONS, told
 from bot.shelf.manifest import HandleCounts, Manifest
 from bot.shelf.shelf import Shelf
 from bot.training.decisions import Decisions
-from bot.training.purchases import Purchase, Purchases
+from bot.training.purchase import Purchase
+from bot.training.purchases import Purchases
 from bot.tweets.store import TweetStore
 from bot.tweets.tweet import normalise_handle
 

@@ -17,7 +17,7 @@ from bot.errors import MockingbirdError, Refused
 from bot.frontends.web.approval import DECIDED_BY
 from bot.frontends.web.rendering import Renderer, field, see
 from bot.frontends.web.sessions import Notice
-from bot.replies.desk import MEANINGS, Shown
+from bot.replies.desk import Shown
 from bot.replies.pictures import keep_picture, require_alt_text
 from bot.replies.posts import Post, Posts
 
@@ -89,7 +89,6 @@ class PostPage:
             shown=shown,
             post=post,
             is_waiting=shown.is_waiting(now),
-            meaning=MEANINGS[post.state],
             zone=zone.key,
             earliest=f"{(now + timedelta(minutes=1)).astimezone(zone):%Y-%m-%dT%H:%M}",
             typed=typed,

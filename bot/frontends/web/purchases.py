@@ -10,7 +10,8 @@ from aiohttp import web
 from bot.frontends.web.rendering import Renderer, see
 from bot.frontends.web.sessions import Notice
 from bot.frontends.web.streams import Event, send_events
-from bot.training.purchases import Purchase, Purchases, PurchaseState
+from bot.training.purchase import Purchase, PurchaseState
+from bot.training.purchases import Purchases
 from bot.tweets.costs import Ledger, cents
 from bot.tweets.forecast import Forecast
 

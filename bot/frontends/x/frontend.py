@@ -162,11 +162,10 @@ class XFrontend:
 
     async def _send(self, post: Post) -> None:
         now = self._clock()
-        has_begun = await self._outbox.has_begun(post.id)
-        today = 0 if has_begun else await self._outbox.begun_since(self._schedule.day_of(now)[0])
+        stands = post.platform_id is not None  # some of it does, and the rest belongs there
+        today = 0 if stands else await self._outbox.published_since(self._schedule.day_of(now)[0])
         if self._schedule.paused or self._schedule.open_from(now, now, today) > now:
             return
-        stands = post.platform_id is not None  # some of it does, and the rest belongs there
         if not stands and spaced_from(post.due_since, await self._outbox.last_beside(post.id), now) > now:
             return
         try:

@@ -16,14 +16,14 @@ from decimal import Decimal
 
 import structlog
 
-from bot.errors import BudgetExceeded, XError, XKeysRefused
+from bot.errors import BudgetExceeded, XError, XKeysRefused, XLoginEnded
 from bot.frontends.x.mentions import XMentions
 from bot.tweets.costs import Ledger
 from bot.tweets.x_api import XClient
 from bot.tweets.x_mentions import MentionPage, most_for_a_mention
 from bot.tweets.x_stream import MentionStream, reconnect_after
 
-_NO_MONEY_S = 3_600.0
+_MUCH_LATER_S = 3_600.0
 
 log = structlog.get_logger(__name__)
 
@@ -52,20 +52,20 @@ class Listener:
         self._handle = ""
 
     async def run(self) -> None:
-        """Listen until cancelled; returns where X does not let the app."""
-        if not self._client.can_post or not self._persona:
+        """Listen until cancelled; returns where the account answers nobody, or X does not let the app."""
+        if self._mentions.silent_because is not None:
             return
         while True:
             wait_s = 0.0
             self._failures += 1  # until a connection stands
             try:
                 await self._listen()
+            except (BudgetExceeded, XLoginEnded) as error:  # a person has to do something first
+                wait_s = _MUCH_LATER_S
+                log.warning("the stream of mentions pauses", account=self.account, reason=str(error))
             except XKeysRefused as error:
                 log.warning("mentions are polled, not streamed", account=self.account, reason=str(error))
                 return
-            except BudgetExceeded as error:
-                wait_s = _NO_MONEY_S
-                log.warning("the stream of mentions pauses", account=self.account, reason=str(error))
             except XError as error:
                 wait_s = reconnect_after(error, self._failures).total_seconds()
                 log.info("the stream of mentions broke", account=self.account, reason=str(error), again_in_s=wait_s)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.tweets.charges import Charges
@@ -12,6 +13,14 @@ from bot.tweets.x_api import PAGE_SIZE, XClient
 from bot.tweets.x_mentions import Author, MentionPage, most_for_a_mention
 
 _LOOKED_AT = 5  # pages of the own timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the own timeline shows of a reply."""
+
+    reply_id: str | None  # X's; None where none was seen
+    is_whole: bool  # all was seen among which it may be
 
 
 class MentionReads:
@@ -58,21 +67,27 @@ class MentionReads:
     async def authors(self, author_ids: Sequence[str]) -> dict[str, Author | None]:
         """These people, for a user read each; None for one that is suspended or gone."""
         found: dict[str, Author | None] = {}
-        price = self._ledger.prices.user_read
         for start in range(0, len(author_ids), PAGE_SIZE):
             batch = author_ids[start : start + PAGE_SIZE]
-            most, what = len(batch) * price, f"Looking up who mentions {self._account}"
-            resource = f"authors {self._account} {start}"
-            async with self._ledger.hold(
-                "mention", self._persona, most, what, len(batch), resource, self._account
-            ) as call:
+            async with AsyncExitStack() as stack:
+                calls = {each: await stack.enter_async_context(self._hold_author(each)) for each in batch}
                 shown = await self._client.authors(batch)
-                await self.settle(MentionPage((), None, frozenset(), user_ids=frozenset(shown)), call)
+                async with self._ledger.database.transaction() as transaction:
+                    billed = await self._charges.users(transaction, shown)
+                    for author_id, call in calls.items():
+                        units = int(author_id in billed)
+                        await call.settle(units, units * self._ledger.prices.user_read, transaction)
             found |= {author_id: shown.get(author_id) for author_id in batch}
         return found
 
-    async def find_reply(self, mention_id: str) -> str | None:
-        """X's id of the account's reply to that mention; None where its timeline shows none."""
+    def _hold_author(self, author_id: str) -> AbstractAsyncContextManager[Call]:
+        """A line for each, since whoever is asked about again after a crash may be others than before."""
+        what, resource = f"Looking up who mentions {self._account}", f"author {author_id}"
+        price = self._ledger.prices.user_read
+        return self._ledger.hold("mention", self._persona, price, what, resource=resource, account=self._account)
+
+    async def find_reply(self, mention_id: str) -> Found:
+        """The account's reply to that mention, by its own timeline."""
         own_id, token = self._client.own_id, None
         assert own_id is not None  # whoever can post has one
         for number in range(_LOOKED_AT):
@@ -91,8 +106,8 @@ class MentionReads:
             found = next((tweet.id for tweet in page.tweets if tweet.reply_to_id == mention_id), None)
             token = page.next_token
             if found is not None or token is None:
-                return found
-        return None
+                return Found(found, is_whole=True)
+        return Found(None, is_whole=False)
 
     async def settle(self, page: MentionPage, call: Call, owned: bool | None = None) -> None:
         """Write down what X bills for the page: what was read earlier on this UTC day costs nothing more.

@@ -31,6 +31,7 @@ from bot.errors import (
     XPostRefused,
     XUnreachable,
 )
+from bot.frontends.x.doubts import Doubts
 from bot.frontends.x.mention_reads import MentionReads
 from bot.frontends.x.sending import to_its_end
 from bot.frontends.x.waiting import SOON, wait_after
@@ -39,7 +40,7 @@ from bot.replies.addressing import calling_nobody
 from bot.replies.answers import Said
 from bot.replies.conversation import Answer, Conversation
 from bot.replies.incoming import Incoming, Platform
-from bot.replies.mentions import GONE, MOST_TRIES, Mentions, MentionState, Noted, Wants
+from bot.replies.mentions import GONE, Mentions, MentionState, Noted, Wants
 from bot.replies.pace import LONGEST, pace
 from bot.replies.summons import TOO_OLD, author_left_alone_because, left_alone_because
 from bot.tweets.costs import Call, Ledger
@@ -47,7 +48,6 @@ from bot.tweets.x_api import XClient
 from bot.tweets.x_mentions import Author, Mention, MentionPage
 
 _PAGES = 8  # of one reading: X gives out the newest 800 mentions
-_LAG = timedelta(minutes=5)  # after which the own timeline shows what was posted, as with posts
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 log = structlog.get_logger(__name__)
@@ -79,13 +79,13 @@ class XMentions:
         self._ours = ours
         self._clock = clock
         self.reads = MentionReads(client, ledger, self.account, settings.persona, owns_app, clock)
+        self._doubts = Doubts(mentions, conversation, ledger, self.reads, settings.persona, clock)
         self._every = timedelta(minutes=settings.mentions_every_minutes)
         self._heard: dict[str, Mention] = {}  # those that wait, by id
         self._bell = asyncio.Event()
         self._read_after = _LONG_AGO
         self._send_after = _LONG_AGO
         self._is_streamed = False
-        self._is_tidy = False
         self._said = ""  # the last trouble in the log, so that it stands there once
 
     def wake(self) -> None:
@@ -100,10 +100,9 @@ class XMentions:
             self.wake()
 
     async def run(self) -> None:
-        """Read and answer until cancelled. Says so and returns where the account has no keys or no persona."""
-        if not self._client.can_post or not self._settings.persona:
-            missing = "keys" if self._settings.persona else "persona"
-            log.warning("mentions are not answered", account=self.account, reason=f"the account has no {missing}")
+        """Read and answer until cancelled. Says so and returns where the account answers nobody."""
+        if self.silent_because is not None:
+            log.warning("mentions are not answered", account=self.account, reason=self.silent_because)
             return
         await self.recover()
         while True:
@@ -113,6 +112,15 @@ class XMentions:
                     await self._bell.wait()
             self._bell.clear()
 
+    @property
+    def silent_because(self) -> str | None:
+        """Why the account answers nobody; None where it does."""
+        if not self._settings.persona:
+            return "the account has no persona"
+        if not self._client.can_post:
+            return "the account has no keys"
+        return "the account is paused" if self._settings.paused else None
+
     async def recover(self) -> None:
         """At start: what was cut off while it was being sent is looked for on X."""
         if unknown := await self._mentions.recover():
@@ -121,7 +129,7 @@ class XMentions:
     async def turn(self) -> datetime:
         """Settle what is in doubt, read if it is time to, answer what waits; the moment (UTC) of the next look."""
         await self._try(self._settle_doubts)
-        await self._tidy()
+        await self._doubts.tidy()
         if self._read_after <= self._clock():
             await self._try(self._read, reading=True)
         await self._try(self._answer_waiting)
@@ -172,7 +180,7 @@ class XMentions:
     async def hear(self, page: MentionPage) -> None:
         """Put these on record and keep the words of those that wait."""
         assert self._client.own_id is not None  # whoever can post has one
-        waiting = await self._mentions.record(page.mentions, self._client.own_id)
+        waiting = await self._mentions.record(page.mentions, self._client.own_id, self._ours)
         self._heard |= {mention.id: mention for mention in page.mentions if mention.id in waiting}
 
     # Answering
@@ -221,8 +229,8 @@ class XMentions:
                 return
         if not await self._is_answerable(mention):  # its author may have had an answer or left since
             return
-        incoming = await self._incoming(mention)
-        await self._conversation.not_delivered(Platform.X, mention.id)  # one that was made was never handed to X
+        incoming = await self._incoming(mention, noted)
+        await self._conversation.not_delivered(Platform.X, noted.message_id)  # one that was made was never handed to X
         try:
             answer = await self._conversation.answer(incoming)
         except (Refused, UnknownPersona) as error:
@@ -238,11 +246,11 @@ class XMentions:
             return
         await self._send(mention, noted, text, incoming, answer)
 
-    async def _incoming(self, mention: Mention) -> Incoming:
+    async def _incoming(self, mention: Mention, noted: Noted) -> Incoming:
         assert self._client.own_id is not None
         return Incoming(
             Platform.X,
-            message_id=mention.id,
+            message_id=noted.message_id,
             channel_id=self.account,
             author_id=mention.author_id,
             text=mention.said_without(self._client.own_id),
@@ -265,7 +273,7 @@ class XMentions:
         answer: Answer | None = None,
     ) -> None:
         """Hand a reply to X within the cap and write down what became of it, even when cancelled meanwhile."""
-        price, resource = self._ledger.prices.summoned_reply, self._resource(mention.id)
+        price, resource = self._ledger.prices.summoned_reply, noted.resource
         bystanders = (mention.carried | mention.named | self._ours) - {mention.author_id, self._client.own_id}
         try:
             async with self._ledger.hold(
@@ -286,9 +294,6 @@ class XMentions:
             self._said = ""
             log.info("a mention was answered", account=self.account, mention=mention.id)
 
-    def _resource(self, mention_id: str) -> str:
-        return f"reply {self.account} {mention_id}"
-
     async def _note_success(
         self, mention_id: str, reply_id: str, text: str, incoming: Incoming | None, answer: Answer | None
     ) -> None:
@@ -301,44 +306,19 @@ class XMentions:
     async def _note_failure(self, noted: Noted, call: Call, error: XError) -> None:
         refused = isinstance(error, XPostRefused)
         if (isinstance(error, XUnreachable) and error.outcome_unknown) or (refused and noted.tries):
-            if refused:
+            if refused:  # an earlier try may be why X refuses another one
                 await call.settle(0, Decimal(0))
-            await self._mentions.doubt(noted.id, str(error))  # an earlier try may be why X refuses another one
+            await self._mentions.doubt(noted.id, str(error), declined=refused)
             return
         await call.settle(0, Decimal(0))
         if refused or type(error) is XError:  # X's no, or one that it does not explain
             await self._mentions.leave(noted.id, str(error))
         else:
             await self._mentions.not_taken(noted.id, str(error))
-        await self._conversation.not_delivered(Platform.X, noted.id)
+        await self._conversation.not_delivered(Platform.X, noted.message_id)
 
     # What became of a reply
 
     async def _settle_doubts(self) -> None:
-        """Look at the account's own timeline for replies whose fate is not known."""
-        for noted in await self._mentions.in_state(MentionState.UNKNOWN):
-            reply_id = await self.reads.find_reply(noted.id)
-            if reply_id is not None:
-                await self._charged(noted.id)  # before the doubt is over: after a crash it is done again
-                incoming = Incoming(Platform.X, noted.id, self.account, "")
-                await self._conversation.delivered(incoming, reply_id)
-                await self._mentions.answered(noted.id, reply_id)
-                log.info("a reply whose answer was missing stands on X", account=self.account, mention=noted.id)
-            elif self._clock() - (noted.sending_since or _LONG_AGO) >= _LAG:
-                await self._conversation.not_delivered(Platform.X, noted.id)
-                await self._ledger.not_charged(self._resource(noted.id))
-                if noted.tries < MOST_TRIES:
-                    await self._mentions.not_there(noted.id)
-                    self._read_after = _LONG_AGO if noted.id not in self._heard else self._read_after
-                else:
-                    await self._mentions.leave(noted.id, noted.reason or "X does not take a reply to it")
-
-    async def _tidy(self) -> None:
-        """Once: let go of what the ledger still holds of calls at which a process before this one was cut off."""
-        if not self._is_tidy and not await self._mentions.in_state(MentionState.UNKNOWN):
-            await self._ledger.nothing_in_doubt("reply", self.account)
-            self._is_tidy = True
-
-    async def _charged(self, mention_id: str) -> None:
-        price, resource = self._ledger.prices.summoned_reply, self._resource(mention_id)
-        await self._ledger.charged("reply", self._settings.persona, price, resource, self.account)
+        async for mention_id in self._doubts.settle():
+            self._read_after = _LONG_AGO if mention_id not in self._heard else self._read_after

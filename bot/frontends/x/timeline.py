@@ -101,7 +101,7 @@ class OwnTimeline:
 
     async def _missing(self, expected: list[str], since: datetime) -> list[str]:
         """Those of the ids that the timeline does not show, and of which X says that they are gone."""
-        seen = await self._look(since)
+        seen = await self._look(since, "check")
         shown = {tweet.id for tweet in seen.tweets}
         doubtful = [each for each in expected if each not in shown] if seen.is_whole else []
         gone: list[str] = []
@@ -124,16 +124,16 @@ class OwnTimeline:
         known = await self._outbox.published.known_ids(same)
         return next((each for each in reversed(same) if each not in known), None), seen.is_whole
 
-    async def _look(self, since: datetime) -> Seen:
+    async def _look(self, since: datetime, purpose: str = "look") -> Seen:
         """The account's posts since then, the newest first."""
         tweets: list[Tweet] = []
-        async for page, is_last in self._pages(id_at(since - _SKEW)):
+        async for page, is_last in self._pages(id_at(since - _SKEW), purpose):
             tweets += page
             if is_last:
                 return Seen(tuple(tweets), is_whole=True)
         return Seen(tuple(tweets), is_whole=False)
 
-    async def _pages(self, since_id: str) -> AsyncIterator[tuple[tuple[Tweet, ...], bool]]:
+    async def _pages(self, since_id: str, purpose: str) -> AsyncIterator[tuple[tuple[Tweet, ...], bool]]:
         own_id, token = self._client.own_id, None
         assert own_id is not None  # whoever can post has one
         price = self._ledger.prices.owned_read if self._owns_app else self._ledger.prices.post_read
@@ -141,7 +141,7 @@ class OwnTimeline:
             what = "Looking at the own timeline"
             account, most = self._outbox.account, PAGE_SIZE * price
             resource = f"timeline {account} {since_id} {number}"
-            async with self._ledger.hold("look", account, most, what, PAGE_SIZE, resource, account) as call:
+            async with self._ledger.hold(purpose, account, most, what, PAGE_SIZE, resource, account) as call:
                 page = await self._client.timeline_page(
                     own_id,
                     handle=self._outbox.account,

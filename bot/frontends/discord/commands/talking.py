@@ -9,7 +9,7 @@ from discord import app_commands
 
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.commands.completing import LARGEST_INTEGER, personas_like, versions_like
-from bot.replies.conversation import Wanted
+from bot.replies.drafting import Wanted
 
 
 @app_commands.command(name="tweet", description="Write tweets in a persona's voice")

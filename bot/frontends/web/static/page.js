@@ -107,6 +107,15 @@ if (lines) {
   if (matchMedia("(pointer: fine)").matches) composer.elements.text.focus();
 }
 
+// What a form asks for may take seconds and is shown by another page: until then it is sent once.
+document.addEventListener("submit", (event) => {
+  const { dataset } = event.target;
+  if (event.defaultPrevented) return;
+  if (dataset.sent) event.preventDefault();
+  dataset.sent = "yes";
+});
+addEventListener("pageshow", () => { for (const form of document.forms) delete form.dataset.sent; }); // somebody went back
+
 // A training's figures and curve, while it runs; once its state has changed the page is another one.
 for (const watched of document.querySelectorAll("[data-watch]")) {
   const live = watched.querySelector("[data-live]");

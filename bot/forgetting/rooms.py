@@ -1,25 +1,20 @@
-"""What each room does when an account is to be forgotten, or all that is held about it is to be handed over.
-
-The order of the steps is `bot.personas.takedown`'s; here stands what a step means in each room. The rooms themselves
-know nothing of takedowns: they remove, list and stop what they are told.
-"""
+"""What each step of a takedown means in each room, and what a room hands over."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bot.config import MAIN
 from bot.database import Database
-from bot.errors import UnknownHandle, UsageError
-from bot.personas.takedown import Room, Said, Subject, Takedown, Takedowns
-from bot.replies.conversation import Conversation, Platform
-from bot.replies.posts import Post, Posts, PostState
+from bot.forgetting.documents import BLEND, called, document, lines, manifest_of, post_of, training_of
+from bot.personas.takedown import Room, Said, Subject
+from bot.replies.conversation import Conversation
+from bot.replies.incoming import Platform
+from bot.replies.posts import Posts, PostState
 from bot.shelf.card import model_card
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
@@ -27,33 +22,13 @@ from bot.training.blends import Blends
 from bot.training.decisions import Decisions
 from bot.training.evaluation import Evaluator
 from bot.training.evaluations import Evaluations
-from bot.training.purchases import forget_purchases
+from bot.training.purchase_table import forget_purchases
 from bot.training.pushing import HUB, Pushes
-from bot.training.trainings import Training, Trainings
-from bot.tweets.blocked import Blocked, Blocklist
+from bot.training.trainings import Trainings
 from bot.tweets.charges import forget_charges
 from bot.tweets.compliance import forget_place
 from bot.tweets.costs import Ledger
 from bot.tweets.store import TweetStore
-
-_EXPLAINED = {  # what stands in an export
-    "account.json": "what is noted about the account: why it may be learned, where that stands, when it was fetched",
-    "tweets.jsonl": "every stored tweet, one JSON object a line: as it came (text), as it is learned (cleaned), the "
-    "verdict: kept, or why it was left out",
-    "versions.json": "every version of a model that learned from these tweets, with its figures and digests",
-    "evaluations.jsonl": "what was found out later about versions that learned from this account alone",
-    "decisions.jsonl": "which of these versions was put in use, kept back or pruned, when and why",
-    "cards/": "the model card of each version that learned from this account alone",
-    "trainings.json": "every training that used these tweets, and how it ended",
-    "posts.jsonl": "every post that was generated in this voice, with its state and its id on X",
-    "messages.jsonl": "every answer that was given in this voice: where and when",
-    "blocked.json": "that the account is not to be learned (again), since when and why",
-    "receipts.json": "what was found and deleted when the account was forgotten: figures, digests and ids; of personas "
-    "only how many there were, since a name may be another's",
-    "pushes.json": "every version of a model that was put on Hugging Face's hub, with the repository it is in",
-    "costs.csv": "what reading this account and posting in its voice cost, in US dollars",
-}
-_BLEND = "a blend with other accounts, which are not named here"
 
 
 class PostRoom(Room):
@@ -87,7 +62,7 @@ class PostRoom(Room):
 
     async def export(self, subject: Subject) -> Mapping[str, str]:
         """Each post."""
-        return {"posts.jsonl": _lines(_post(post, subject) for post in await self._posts.made_by(subject.personas))}
+        return {"posts.jsonl": lines(post_of(post, subject) for post in await self._posts.made_by(subject.personas))}
 
 
 class ConversationRoom(Room):
@@ -98,18 +73,18 @@ class ConversationRoom(Room):
 
     async def stop_speaking(self, subject: Subject) -> None:
         """What is being sent arrives."""
-        await self._conversation.settled(subject.personas)
+        await self._conversation.messages.settled(subject.personas)
 
     async def find(self, subject: Subject) -> Mapping[str, Any]:
         """How many answers on which platform, and in how many channels one of the personas was chosen."""
-        answers = [row["platform"] for row in await self._conversation.said_as(subject.personas)]
+        answers = [row["platform"] for row in await self._conversation.messages.said_as(subject.personas)]
         counts = {str(platform): answers.count(platform) for platform in sorted(set(map(str, answers)))}
         return counts | {"channel settings": await self._conversation.channels.count_with(subject.personas)}
 
     async def said(self, subject: Subject) -> Iterable[Said]:
         """Messages on Discord and replies on X. What the web page showed was kept in memory only, and goes there."""
         said = []
-        for row in await self._conversation.said_as(subject.personas):
+        for row in await self._conversation.messages.said_as(subject.personas):
             if row["platform"] in (Platform.DISCORD, Platform.X):
                 ids: list[str | None] = [*str(row["answer_id"] or "").split()] or [None]
                 channel = _place(str(row["platform"]), str(row["channel_id"]))
@@ -118,12 +93,12 @@ class ConversationRoom(Room):
 
     async def remove(self, subject: Subject) -> None:
         """No record names the personas."""
-        await self._conversation.forget(subject.personas)
+        await self._conversation.messages.forget(subject.personas)
 
     async def export(self, subject: Subject) -> Mapping[str, str]:
         """Each answer, without whom it answered."""
-        rows = await self._conversation.said_as(subject.personas)
-        return {"messages.jsonl": _lines({**row, "persona": _called(str(row["persona"]), subject)} for row in rows)}
+        rows = await self._conversation.messages.said_as(subject.personas)
+        return {"messages.jsonl": lines({**row, "persona": called(str(row["persona"]), subject)} for row in rows)}
 
 
 class ShelfRoom(Room):
@@ -176,9 +151,9 @@ class ShelfRoom(Room):
         cards = {f"cards/{each.persona}-{each.version}.md": model_card(each) for each in alone}
         names = sorted({each.persona for each in alone})
         return {
-            "versions.json": _document([_manifest(each, subject) for each in versions]),
-            "evaluations.jsonl": _lines(await self._evaluations.about(names)),
-            "decisions.jsonl": _lines(await self._decisions.about(names)),
+            "versions.json": document([manifest_of(each, subject) for each in versions]),
+            "evaluations.jsonl": lines(await self._evaluations.about(names)),
+            "decisions.jsonl": lines(await self._decisions.about(names)),
             **cards,
         }
 
@@ -215,15 +190,15 @@ class HubRoom(Room):
         """Each push; where it is a blend, without the repository's name, which may name somebody else."""
         pushes = [
             {
-                "persona": _called(each.persona, subject),
+                "persona": called(each.persona, subject),
                 "version": each.version,
                 "form": each.form,
-                "repository": _BLEND if each.persona in subject.blends else each.repo,
+                "repository": BLEND if each.persona in subject.blends else each.repo,
                 "at": each.at.isoformat(),
             }
             for each in await self._pushes.of(subject.personas)
         ]
-        return {"pushes.json": _document(pushes)}
+        return {"pushes.json": document(pushes)}
 
 
 class TrainingRoom(Room):
@@ -264,8 +239,8 @@ class TrainingRoom(Room):
 
     async def export(self, subject: Subject) -> Mapping[str, str]:
         """Each training, without who asked for it."""
-        trainings = [_training(each, subject) for each in await self._trainings.about(subject.handles)]
-        return {"trainings.json": _document(trainings)}
+        trainings = [training_of(each, subject) for each in await self._trainings.about(subject.handles)]
+        return {"trainings.json": document(trainings)}
 
 
 class TweetRoom(Room):
@@ -289,7 +264,7 @@ class TweetRoom(Room):
         """All of them, as they came and as they are learned."""
         accounts = [account for handle in subject.handles if (account := await self._store.account(handle))]
         tweets = [tweet for handle in subject.handles for tweet in await self._store.everything(handle)]
-        return {"account.json": _document(accounts), "tweets.jsonl": _lines(tweets)}
+        return {"account.json": document(accounts), "tweets.jsonl": lines(tweets)}
 
 
 class CostRoom(Room):
@@ -300,7 +275,7 @@ class CostRoom(Room):
 
     async def find(self, subject: Subject) -> Mapping[str, Any]:
         """How many lines."""
-        return {"lines, which stay under another name": len(await self._lines(subject))}
+        return {"lines, which stay under another name": len(await self._entries(subject))}
 
     async def remove(self, subject: Subject) -> None:
         """The names go, the amounts stay."""
@@ -311,11 +286,11 @@ class CostRoom(Room):
         table = io.StringIO()
         writer = csv.writer(table)
         writer.writerow(["at", "purpose", "units", "usd"])
-        for line in await self._lines(subject):
+        for line in await self._entries(subject):
             writer.writerow([line["at"], line["purpose"], line["units"], line["usd"]])
         return {"costs.csv": table.getvalue()}
 
-    async def _lines(self, subject: Subject) -> list[dict[str, object]]:
+    async def _entries(self, subject: Subject) -> list[dict[str, object]]:
         return await self._ledger.about((*subject.handles, *subject.personas))
 
 
@@ -346,141 +321,6 @@ def rooms_to_empty(
     }
 
 
-async def export(
-    store: TweetStore, rooms: Mapping[str, Room], blocklist: Blocklist, takedowns: Takedowns, handle: str, path: Path
-) -> list[str]:
-    """Write a zip with all that is held about the account to `path`; the names in it.
-
-    Raises `UnknownHandle` when nothing is held, `UsageError` when the file is there or can't be written.
-    """
-    platform_id, handles = await store.same_people(handle)
-    personas = sorted({name for room in rooms.values() for name in await room.personas(handles)})
-    blends = sorted({name for room in rooms.values() for name in await room.blends(handles)})
-    blocked = [each for each in await blocklist.all() if each.handle in handles or _same(each.platform_id, platform_id)]
-    receipts = [each for each in await takedowns.all() if set(each.receipt.handles) & set(handles)]
-    if not personas and not blocked and not receipts and not await store.account(handle):
-        raise UnknownHandle(f"Nothing is held about @{handles[0]}. Check the spelling.")
-    subject = Subject(handles, tuple(personas), "", tuple(blends))
-    files: dict[str, str] = {}
-    for room in rooms.values():
-        files |= await room.export(subject)
-    files |= {
-        "blocked.json": _document([_blocked(each) for each in blocked]),
-        "receipts.json": _document([_receipt(each) for each in receipts]),
-    }
-    files = {"README.md": _readme(handles), **files}
-    try:
-        with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
-            for name, text in files.items():
-                archive.writestr(name, text)
-    except FileExistsError as error:
-        raise UsageError(f"{path} exists already. Name another file, or remove that one.") from error
-    except OSError as error:
-        raise UsageError(f"{path} can't be written ({error.strerror}). Name another file.") from error
-    return list(files)
-
-
-def _readme(handles: Sequence[str]) -> str:
-    rows = [f"- `{name}`: {meaning}" for name, meaning in _EXPLAINED.items()]
-    return "\n".join(
-        [
-            f"# What is held about @{', @'.join(handles)}",
-            "",
-            "Written by `mockingbird export`. Times are in UTC. Of a model of several accounts only this "
-            "account's part is here. Whoever asked for a training, decided about a post or was answered is left out.",
-            "",
-            *rows,
-            "",
-        ]
-    )
-
-
-def _manifest(manifest: Manifest, subject: Subject) -> dict[str, Any]:
-    """The manifest without other people."""
-    document = manifest.model_dump(mode="json")
-    others = len(set(manifest.handles) - set(subject.handles))
-    if others:
-        del document["adopted_from"]  # a name that somebody chose, maybe after one of them
-        del document["blended_from"]  # likewise, and whose they are
-        if document["metrics"]:
-            del document["metrics"]["figures"]  # each account's own are among them
-    return {
-        **document,
-        "persona": _called(manifest.persona, subject),
-        "handles": [handle for handle in manifest.handles if handle in subject.handles],
-        "other accounts": others,
-        "counts": [each for each in document["counts"] if each["handle"] in subject.handles],
-        "splits": [each for each in document["splits"] if each["handle"] in subject.handles],
-        "consent": {handle: why for handle, why in manifest.consent.items() if handle in subject.handles},
-    }
-
-
-def _training(training: Training, subject: Subject) -> dict[str, Any]:
-    others = len(set(training.handles) - set(subject.handles))
-    return {
-        "persona": _called(training.persona, subject),
-        "handles": [handle for handle in training.handles if handle in subject.handles],
-        "other accounts": others,
-        "cause": training.cause,
-        "state": training.state.value,
-        "created_at": training.created_at.isoformat(),
-        "finished_at": training.finished_at.isoformat() if training.finished_at else None,
-        "version": training.version,
-    }
-
-
-def _post(post: Post, subject: Subject) -> dict[str, Any]:
-    return {
-        "persona": _called(post.persona, subject),
-        "version": post.version,
-        "account": post.account,
-        "text": post.text,
-        "generated": post.generated or post.text,
-        "state": post.state.value,
-        "created_at": post.created_at.isoformat(),
-        "sent_at": post.sent_at.isoformat() if post.sent_at else None,
-        "id on X": post.platform_id,
-    }
-
-
 def _place(platform: str, channel_id: str) -> str:
     """Where it was said: a channel, or an account of ours on X, of which the main one is not named."""
     return "" if platform == Platform.X and channel_id == MAIN else channel_id
-
-
-def _called(persona: str, subject: Subject) -> str:
-    """The persona's name, unless it may name somebody else."""
-    return _BLEND if persona in subject.blends else persona
-
-
-def _same(one: str | None, other: str | None) -> bool:
-    return one is not None and one == other
-
-
-def _blocked(entry: Blocked) -> dict[str, Any]:
-    return {
-        "handle": entry.handle,
-        "id on X": entry.platform_id,
-        "reason": entry.reason,
-        "at": entry.at.isoformat() if entry.at else None,
-    }
-
-
-def _receipt(takedown: Takedown) -> dict[str, Any]:
-    """The receipt without who asked, and without the names of personas: whether one names others is not known now."""
-    document = takedown.as_json()
-    del document["asked_by"]
-    document["personas"] = len(takedown.receipt.personas)
-    document["said"] = [{**each, "id": None} if each["platform"] == HUB else each for each in document["said"]]
-    found = dict(takedown.receipt.found or {})
-    if "versions" in found:
-        found["versions"] = list(found["versions"].values())
-    return {**document, "found": found}
-
-
-def _document(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
-
-
-def _lines(values: Iterable[Mapping[str, Any]]) -> str:
-    return "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
