@@ -21,7 +21,7 @@ from bot.tweets.languages import UNKNOWN, language
 from bot.tweets.words import words
 
 # Raise a number with every change of what is kept of that source: its shards are then judged anew.
-RULES = {"sampled": 5, "general": 2}
+RULES = {"sampled": 6, "general": 2}
 
 MOST_OFFENCE = 0.8  # from 0 to 1; stricter than the service with what it says (0.9)
 LENGTHS = {"posts": (12, 300), "dialogue": (12, 400), "paragraphs": (60, 900), "general": (80, 1800)}  # characters
@@ -38,7 +38,7 @@ _LEAKED = re.compile(
       |(?:here(?:'s|\ is)|this\ is|write)\ (?:an?|the|my|your|one)\ [\w ,-]{0,40}
        (?:paragraph|story|poem|post|letter|speech|fable|review|entry|scene|report|description|version|memory)
       |(?:first|second|third|\d(?:st|nd|rd|th))\ (?:paragraph|sentences?))\b
-    |[|{}<>\\[\]`]|\*\*|^\#+\ |\n[AB]:
+    |[|{}<>\\[\]`]|\*\*|^\#+\ |\b[A-F]:\ 
     |^\W*(?:[AB]|Q|User|Assistant|Title|Blog|Diary|Post|Paragraph|Answer)\ ?:
     |^\w+:\ \"""",
     re.IGNORECASE | re.VERBOSE,
@@ -107,9 +107,10 @@ def _is_fit(text: str, kind: str) -> bool:
 
 
 def _pair(text: str) -> str:
-    """The message and its answer; empty when one is missing or hardly a word."""
-    asked, _, answer = text.partition("\nB:")
-    return f"{_line(asked)}\n{_line(answer)}" if min(len(words(asked)), len(words(answer))) > 1 else ""
+    """The message and its first answer; empty when one is missing or hardly a word."""
+    asked, _, answers = text.partition("\nB:")
+    pair = asked, answers.strip().split("\n")[0]
+    return "\n".join(map(_line, pair)) if min(len(words(each)) for each in pair) > 1 and "\n" not in asked else ""
 
 
 def _is_ended(line: str) -> bool:

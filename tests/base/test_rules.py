@@ -99,9 +99,15 @@ def test_a_dialogue_is_a_message_and_its_answer() -> None:
     assert cleaned("do you like soup?\nB: only when it rains", "dialogue") == ["do you like soup?\nonly when it rains"]
 
 
-@pytest.mark.parametrize("text", ["do you like soup?", "do you like soup?\nB:", "soup?\nB: no\nA: why not, my friend?"])
-def test_a_dialogue_without_one_answer_is_dropped(text: str) -> None:
-    """None, an empty one, or several."""
+def test_of_a_dialogue_that_goes_on_the_first_answer_stays() -> None:
+    """The service answers once."""
+    text = "do you like soup?\nB: only when it rains\nA: and in the snow?\nB: no, my friend"
+    assert cleaned(text, "dialogue") == ["do you like soup?\nonly when it rains"]
+
+
+@pytest.mark.parametrize("text", ["do you like soup?", "do you like soup?\nB:", "I like soup\nA: so do I\nB: and I do"])
+def test_a_dialogue_without_a_message_and_an_answer_is_dropped(text: str) -> None:
+    """None, an empty one, or whoever answers himself."""
     assert cleaned(text, "dialogue") == []
 
 
