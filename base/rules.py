@@ -38,7 +38,7 @@ _LEAKED = re.compile(
       |(?:here(?:'s|\ is)|this\ is|write)\ (?:an?|the|my|your|one)\ [\w ,-]{0,40}
        (?:paragraph|story|poem|post|letter|speech|fable|review|entry|scene|report|description|version|memory)
       |(?:first|second|third|\d(?:st|nd|rd|th))\ (?:paragraph|sentences?))\b
-    |[|{}<>\\[\]`]|\*\*|^\#+\ |\b[A-F]:\ 
+    |[|{}<>\\[\]`]|\*\*|^\#+\ |\b[A-F]:\s
     |^\W*(?:[AB]|Q|User|Assistant|Title|Blog|Diary|Post|Paragraph|Answer)\ ?:
     |^\w+:\ \"""",
     re.IGNORECASE | re.VERBOSE,
