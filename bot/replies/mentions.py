@@ -223,10 +223,10 @@ class Mentions:
         await self._move(mention_id, "state = 'waiting', reason = NULL", (), _ON_THE_WAY)
 
     async def recover(self) -> int:
-        """At start: what became of replies that were being sent is not known; how many."""
+        """What became of replies that were being sent is not known; how many."""
         async with self._database.transaction() as transaction:
             return await transaction.run(
-                "UPDATE x_mentions SET state = 'unknown', reason = 'the service stopped while a reply was being sent' "
+                "UPDATE x_mentions SET state = 'unknown', reason = 'a reply was cut off while it was being sent' "
                 "WHERE account = ? AND state = 'sending'",
                 (self.account,),
             )
