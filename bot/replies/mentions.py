@@ -184,7 +184,7 @@ class Mentions:
             like = await self._said.like_what_was_said(transaction, saying) if saying is not None else None
             if like is not None:
                 await transaction.run(
-                    "UPDATE x_mentions SET state = 'left alone', reason = ? "
+                    "UPDATE x_mentions SET state = 'left alone', reason = ?, reply_text = NULL, reply_persona = NULL "
                     "WHERE account = ? AND mention_id = ? AND state = 'waiting'",
                     (f"the answer was much like {like}, and X forbids saying the same again", self.account, mention_id),
                 )
@@ -200,11 +200,14 @@ class Mentions:
         """The reply stands on X."""
         await self._move(mention_id, "state = 'answered', reply_id = ?, reason = NULL", (reply_id,), _ON_THE_WAY)
 
-    async def leave(self, mention_id: str, reason: str) -> None:
-        """It gets no reply."""
-        await self._move(
-            mention_id, "state = 'left alone', reason = ?", (reason,), (MentionState.WAITING, *_ON_THE_WAY)
-        )
+    async def leave(self, mention_id: str, reason: str, may_stand: bool = False) -> None:
+        """It gets no reply. `may_stand`: one that was handed to X may stand there all the same; else its words are not
+        said, and may be said by others.
+        """
+        change = "state = 'left alone', reason = ?"
+        if not may_stand:
+            change += ", reply_text = NULL, reply_persona = NULL"
+        await self._move(mention_id, change, (reason,), (MentionState.WAITING, *_ON_THE_WAY))
 
     async def doubt(self, mention_id: str, reason: str, declined: bool = False) -> None:
         """Nobody knows whether the reply stands on X. `declined`: X has said no to this try, which an earlier one may

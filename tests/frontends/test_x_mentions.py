@@ -455,6 +455,17 @@ async def test_what_is_like_a_reply_on_any_account_is_neither_posted_nor_replied
         assert said(x, "Crumb") == []
 
 
+async def test_what_x_has_refused_as_a_reply_may_be_posted(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    """It was not said."""
+    async with stage_at(tmp_path / "stage.db", x, clock, texts=(FOG,)) as nell:
+        x.post_as("ada", "@Nell hello")
+        x.fail_next(POST, XRefusal.REPLY_NOT_ALLOWED)
+        await nell.frontend.turn()
+        assert await nell.states() == [LEFT_ALONE]
+        post = await list_of(nell, clock).submit("main", "nell", "v1", 1, FOG_AGAIN, 0.9, "ann")
+        assert post.state is PostState.DRAFTED
+
+
 async def test_of_two_replies_that_are_made_at_once_the_second_is_not_said(nell: Stage, x: LoopbackX) -> None:
     """A draft is looked at once more when it is marked."""
     for handle in ("ada", "bob"):
