@@ -60,6 +60,7 @@ async def keep_forgetting(
         stand = await rooms.takedowns.all()
         if stand != seen and clock() >= drop_again_at:
             try:
+                rooms.said.forget()
                 await rooms.speaker.drop_what_is_gone()
                 dropped({name for takedown in stand for name in takedown.receipt.personas} - {*rooms.shelf.personas()})
                 seen = stand

@@ -30,13 +30,20 @@ _READ = "x-mentions-read"  # a mark: the newest mention that was read, by accoun
 class Mentions:
     """The table `x_mentions`, for one account of ours."""
 
-    def __init__(self, database: Database, opt_outs: OptOuts, account: str, clock: Callable[[], datetime]) -> None:
-        """`clock` gives UTC."""
+    def __init__(
+        self,
+        database: Database,
+        opt_outs: OptOuts,
+        account: str,
+        clock: Callable[[], datetime],
+        said: SaidBefore | None = None,
+    ) -> None:
+        """`clock` gives UTC; `said` is what the process knows of texts that were said on X."""
         self.account = account
         self._database = database
         self._opt_outs = opt_outs
         self._clock = clock
-        self._said = SaidBefore()
+        self._said = said or SaidBefore()
 
     # Reading
 

@@ -26,12 +26,14 @@ _STANDS = "EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND platfor
 class Outbox:
     """The way out of one account."""
 
-    def __init__(self, database: Database, account: str, clock: Callable[[], datetime]) -> None:
-        """`clock` gives UTC."""
+    def __init__(
+        self, database: Database, account: str, clock: Callable[[], datetime], said: SaidBefore | None = None
+    ) -> None:
+        """`clock` gives UTC; `said` is what the process knows of texts that were said on X."""
         self.database = database
         self.account = account
         self._clock = clock
-        self._said = SaidBefore()
+        self._said = said or SaidBefore()
         self.published = Published(database, account, clock)
 
     # --- Before sending ---

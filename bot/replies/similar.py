@@ -66,7 +66,7 @@ class Similar:
 
 class SaidBefore:
     """The same over the tables of posts and of mentions, with our replies, of all accounts. Asked within a transaction,
-    so that no two say it at once.
+    so that no two say it at once. One for all that ask: each keeps what it knows of every text.
     """
 
     def __init__(self) -> None:
