@@ -14,6 +14,7 @@ from bot.app import now
 from bot.app.rooms import Rooms, open_rooms
 from bot.app.upkeep import keep_telling
 from bot.config import Config, Paths
+from bot.errors import Busy
 from bot.replies.changes import Change
 from bot.training.decisions import Decision, What, still_news
 from tests.replies.test_changes import taught
@@ -94,6 +95,26 @@ async def test_what_was_decided_before_a_stop_is_told_after_it_and_once(tmp_path
         assert await told_after(rooms, 1) == [2]
         await rooms.decisions.roll_back("nell", "v1", "command")
         assert await told_after(rooms, 1) == [3]
+
+
+async def test_telling_outlives_a_database_that_another_process_is_writing_to(tmp_path: Path) -> None:
+    """What could not be noted or shown meanwhile is told when it is free again."""
+    shelf_with(tmp_path / "models", "nell")
+    config = Config(paths=Paths(data=tmp_path / "data", models=tmp_path / "models"))
+    async with open_rooms(config) as rooms:
+        await rooms.decisions.note_told(0)
+        await rooms.decisions.note(taught(rooms.shelf), What.KEPT, "It is worse.", "retraining", 7)
+        after, tries = rooms.changes.after, 0
+
+        async def busy_at_first(decision: Decision) -> Change | None:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                raise Busy("Another process has been writing for 10 seconds.", 10.0)
+            return await after(decision)
+
+        rooms.changes.after = busy_at_first  # type: ignore[method-assign]
+        assert await told_after(rooms, 1) == [1]
 
 
 def test_after_a_long_stop_only_the_newest_of_each_persona_is_told() -> None:

@@ -71,7 +71,7 @@ def _x_posts(rooms: Rooms, name: str, client: XClient) -> XFrontend:
     return XFrontend(
         client,
         rooms.posts,
-        Outbox(rooms.database, name, now),
+        Outbox(rooms.database, name, now, rooms.said),
         rooms.ledger,
         x_accounts(rooms.config.x)[name],
         rooms.config.paths.data / PICTURES,
@@ -84,7 +84,7 @@ def _x_mentions(rooms: Rooms, name: str, client: XClient, ours: frozenset[str]) 
     """What answers on one account; `ours` are the ids of all our accounts."""
     return XMentions(
         client,
-        Mentions(rooms.database, rooms.conversation.opt_outs, name, now),
+        Mentions(rooms.database, rooms.conversation.opt_outs, name, now, rooms.said),
         rooms.conversation,
         rooms.ledger,
         x_accounts(rooms.config.x)[name],

@@ -25,6 +25,7 @@ from bot.replies.changes import Changes
 from bot.replies.conversation import Conversation
 from bot.replies.incoming import Platform
 from bot.replies.posts import Posts
+from bot.replies.similar import SaidBefore
 from bot.shelf.shelf import Shelf
 from bot.training.adoptions import Adoptions
 from bot.training.blends import Blends
@@ -68,6 +69,7 @@ class Rooms:
     explorer: Explorer
     speaker: Speaker
     conversation: Conversation
+    said: SaidBefore  # on X, by any account: one for all, since texts take room
     posts: Posts
     pushes: Pushes
     blocklist: Blocklist
@@ -113,9 +115,10 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
     shelf = Shelf(config.paths.models)
     ledger = Ledger(database, config.prices, config.x.monthly_budget_usd, now, budget_of(config.x))
     speaker = Speaker(shelf, store, config.generation, config.safety)
-    conversation = Conversation(database, shelf, speaker, config.generation, config.replies, now)
+    said = SaidBefore()
+    conversation = Conversation(database, shelf, speaker, config.generation, config.replies, now, said)
     sampling = Sampling.from_settings(config.generation)
-    posts = Posts(database, speaker, sampling, config.generation.drafts, x_accounts(config.x), now)
+    posts = Posts(database, speaker, sampling, config.generation.drafts, x_accounts(config.x), now, said)
     evaluator = _evaluator(config, shelf, store)
     evaluations, decisions = Evaluations(database, now), Decisions(database, shelf, now)
     forecast = Forecast(database, ledger, config.x, config.prices, now, partial(main_id, config, database))
@@ -155,6 +158,7 @@ def _wired(config: Config, database: Database, store: TweetStore) -> Rooms:
         explorer=Explorer(shelf, database.path, config.training),
         speaker=speaker,
         conversation=conversation,
+        said=said,
         posts=posts,
         pushes=pushes,
         blocklist=blocklist,

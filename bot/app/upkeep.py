@@ -17,7 +17,7 @@ from bot.errors import MockingbirdError
 from bot.personas.takedown import Takedown
 from bot.replies.changes import Change
 from bot.replies.incoming import Platform
-from bot.training.decisions import Decision, still_news
+from bot.training.decisions import Decision, Decisions, still_news
 from bot.tweets.charges import forget_charges
 
 LOOK_S = 1.0  # between two looks for takedowns and decisions, which another process may have begun
@@ -60,6 +60,7 @@ async def keep_forgetting(
         stand = await rooms.takedowns.all()
         if stand != seen and clock() >= drop_again_at:
             try:
+                rooms.said.forget()
                 await rooms.speaker.drop_what_is_gone()
                 dropped({name for takedown in stand for name in takedown.receipt.personas} - {*rooms.shelf.personas()})
                 seen = stand
@@ -85,24 +86,42 @@ async def keep_telling(rooms: Rooms, tell: Callable[[Decision, Change | None], A
 
     It goes on after what was told last, before a restart, too: whoever `tell` hands it to notes what was told.
     """
-    decisions = rooms.decisions
-    seen = await decisions.told()
-    if seen is None:  # the first start: nobody has waited for what was decided before
-        seen = await decisions.newest()
-        await decisions.note_told(seen)
+    seen: int | None = None
     while True:
-        for decision in still_news(await decisions.outcomes_since(seen), now()):
-            seen = decision.id
-            if decision.is_switch:
-                _log_switch(decision)
-            change = await rooms.changes.after(decision)
-            if change is not None:
-                _log_change(change)
-            if tell is not None and (change is not None or decision.is_switch):
-                await tell(decision, change)
-            elif tell is None:
-                await decisions.note_told(decision.id)
+        try:
+            if seen is None:
+                seen = await _told_so_far(rooms.decisions)
+            for decision in still_news(await rooms.decisions.outcomes_since(seen), now()):
+                change = await rooms.changes.after(decision)
+                seen = decision.id
+                await _tell(rooms.decisions, decision, change, tell)
+        except MockingbirdError as error:  # nothing could be written; what is not told yet is looked at again
+            log.warning("decisions are told later", reason=str(error))
         await asyncio.sleep(LOOK_S)
+
+
+async def _told_so_far(decisions: Decisions) -> int:
+    told = await decisions.told()
+    if told is None:  # the first start: nobody has waited for what was decided before
+        told = await decisions.newest()
+        await decisions.note_told(told)
+    return told
+
+
+async def _tell(
+    decisions: Decisions,
+    decision: Decision,
+    change: Change | None,
+    tell: Callable[[Decision, Change | None], Awaitable[None]] | None,
+) -> None:
+    if decision.is_switch:
+        _log_switch(decision)
+    if change is not None:
+        _log_change(change)
+    if tell is not None and (change is not None or decision.is_switch):
+        await tell(decision, change)
+    elif tell is None:
+        await decisions.note_told(decision.id)
 
 
 def _log_switch(decision: Decision) -> None:

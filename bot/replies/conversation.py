@@ -52,7 +52,9 @@ class Conversation:
         generation: Generation,
         settings: Replies,
         clock: Callable[[], datetime],
+        said: SaidBefore | None = None,
     ) -> None:
+        """`clock` gives UTC; `said` is what the process knows of texts that were said on X."""
         self._database = database
         self._shelf = shelf
         self._speaker = speaker
@@ -60,7 +62,7 @@ class Conversation:
         self._settings = settings
         self._clock = clock
         self._in_flight: set[tuple[str, str]] = set()
-        self._said = SaidBefore()
+        self._said = said or SaidBefore()
         self.words = ServerWords(database, clock)
         self.servers = Servers(database, clock)
         self.channels = Channels(database)

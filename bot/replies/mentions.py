@@ -30,13 +30,20 @@ _READ = "x-mentions-read"  # a mark: the newest mention that was read, by accoun
 class Mentions:
     """The table `x_mentions`, for one account of ours."""
 
-    def __init__(self, database: Database, opt_outs: OptOuts, account: str, clock: Callable[[], datetime]) -> None:
-        """`clock` gives UTC."""
+    def __init__(
+        self,
+        database: Database,
+        opt_outs: OptOuts,
+        account: str,
+        clock: Callable[[], datetime],
+        said: SaidBefore | None = None,
+    ) -> None:
+        """`clock` gives UTC; `said` is what the process knows of texts that were said on X."""
         self.account = account
         self._database = database
         self._opt_outs = opt_outs
         self._clock = clock
-        self._said = SaidBefore()
+        self._said = said or SaidBefore()
 
     # Reading
 
@@ -184,7 +191,7 @@ class Mentions:
             like = await self._said.like_what_was_said(transaction, saying) if saying is not None else None
             if like is not None:
                 await transaction.run(
-                    "UPDATE x_mentions SET state = 'left alone', reason = ? "
+                    "UPDATE x_mentions SET state = 'left alone', reason = ?, reply_text = NULL, reply_persona = NULL "
                     "WHERE account = ? AND mention_id = ? AND state = 'waiting'",
                     (f"the answer was much like {like}, and X forbids saying the same again", self.account, mention_id),
                 )
@@ -200,11 +207,14 @@ class Mentions:
         """The reply stands on X."""
         await self._move(mention_id, "state = 'answered', reply_id = ?, reason = NULL", (reply_id,), _ON_THE_WAY)
 
-    async def leave(self, mention_id: str, reason: str) -> None:
-        """It gets no reply."""
-        await self._move(
-            mention_id, "state = 'left alone', reason = ?", (reason,), (MentionState.WAITING, *_ON_THE_WAY)
-        )
+    async def leave(self, mention_id: str, reason: str, may_stand: bool = False) -> None:
+        """It gets no reply. `may_stand`: one that was handed to X may stand there all the same; else its words are not
+        said, and may be said by others.
+        """
+        change = "state = 'left alone', reason = ?"
+        if not may_stand:
+            change += ", reply_text = NULL, reply_persona = NULL"
+        await self._move(mention_id, change, (reason,), (MentionState.WAITING, *_ON_THE_WAY))
 
     async def doubt(self, mention_id: str, reason: str, declined: bool = False) -> None:
         """Nobody knows whether the reply stands on X. `declined`: X has said no to this try, which an earlier one may
@@ -223,10 +233,10 @@ class Mentions:
         await self._move(mention_id, "state = 'waiting', reason = NULL", (), _ON_THE_WAY)
 
     async def recover(self) -> int:
-        """At start: what became of replies that were being sent is not known; how many."""
+        """What became of replies that were being sent is not known; how many."""
         async with self._database.transaction() as transaction:
             return await transaction.run(
-                "UPDATE x_mentions SET state = 'unknown', reason = 'the service stopped while a reply was being sent' "
+                "UPDATE x_mentions SET state = 'unknown', reason = 'a reply was cut off while it was being sent' "
                 "WHERE account = ? AND state = 'sending'",
                 (self.account,),
             )

@@ -37,10 +37,16 @@ _AROUND = re.compile(
     r"\b(?:please|pls|plz|now|thanks|thank you|bot|bitte|jetzt|danke|s'il (?:te|vous) pla[iî]t|merci|por favor|gracias|"
     r"per favore|grazie|lütfen|proszę|пожалуйста|من فضلك)\b"
 )
-# Phrases that mean it wherever somebody is told so; "why did you stop replying to me?" is a complaint.
+# Phrases that mean it wherever somebody is told so; "why did you stop replying to me?" is a complaint, and behind a
+# quotation mark stands what somebody else said, or a title.
 _TOLD = (
-    r"(?:^|[^\w\s]|\b(?:please|and|just|said|so|ok|okay|now|bot|(?:can|could|would|will) you(?: please)?|need to|"
-    r"have to|(?:told|asked) you to|(?<!don't )(?<!not )want you to|why (?:ca|do|wo)n't you))\s*"
+    r"(?:^|[^\w\s'\"“”„‟«»‘‚]|\b(?:please|and|just|i said|so|ok|okay|now|bot|(?:can|could|would|will) you(?: please)?|"
+    r"need to|have to|(?:told|asked) you to|(?<!don't )(?<!not )want you to|why (?:ca|do|wo)n't you))\s*"
+)
+# "Don't answer me in English" asks for another answer.
+_IN_A_LANGUAGE = (
+    r" in (?:arabic|chinese|dutch|english|french|german|italian|japanese|korean|polish|portuguese|russian|spanish|"
+    r"turkish)\b"
 )
 _CLEAR: Mapping[str, re.Pattern[str]] = {
     language: re.compile(phrases, re.IGNORECASE)
@@ -49,8 +55,8 @@ _CLEAR: Mapping[str, re.Pattern[str]] = {
         r"stop (?:replying|responding|writing|talking|tweeting|posting|answering|messaging|tagging|mentioning|"
         r"contacting|bothering)(?: to)? me|"
         r"(?:do not|don'?t|never) (?:ever )?(?:reply to|respond to|answer|mention|write to|tag|contact) me|"
-        r"leave me alone)\b|"
-        r"\b(?:(?:i (?:want|would like|wish) to |let me |please )?opt (?:me )?out of (?:this|your|these|the)|"
+        rf"leave me alone)\b(?!{_IN_A_LANGUAGE})|"
+        r"\b(?:(?<!don't want to )(?<!not want to )opt (?:me )?out of (?:this|your|these)|"
         r"i(?: want to|'d like to| would like to) opt out|unsubscribe me)\b",
         "de": r"\b(?:antworte mir (?:bitte )?nicht mehr|schreib mir (?:bitte )?nicht mehr|"
         r"lass(?:t)? mich (?:bitte )?in ruhe|hört? (?:bitte )?auf,? mir zu (?:antworten|schreiben))\b",

@@ -18,7 +18,7 @@ from bot.replies.published import Published
 from bot.replies.recognising import id_at
 from bot.replies.similar import SaidBefore
 
-CUT_OFF = "the service stopped while this was being sent; the account's timeline is looked at before anything else is"
+CUT_OFF = "this was cut off while it was being sent; the account's timeline is looked at before anything else is"
 
 _STANDS = "EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND platform_id IS NOT NULL)"  # some of it does
 
@@ -26,20 +26,20 @@ _STANDS = "EXISTS (SELECT 1 FROM post_parts WHERE post_id = posts.id AND platfor
 class Outbox:
     """The way out of one account."""
 
-    def __init__(self, database: Database, account: str, clock: Callable[[], datetime]) -> None:
-        """`clock` gives UTC."""
+    def __init__(
+        self, database: Database, account: str, clock: Callable[[], datetime], said: SaidBefore | None = None
+    ) -> None:
+        """`clock` gives UTC; `said` is what the process knows of texts that were said on X."""
         self.database = database
         self.account = account
         self._clock = clock
-        self._said = SaidBefore()
+        self._said = said or SaidBefore()
         self.published = Published(database, account, clock)
 
     # --- Before sending ---
 
     async def recover(self) -> int:
-        """At start: what was cut off while it was being sent is unknown, or approved where X can't have it; how many
-        are unknown.
-        """
+        """What was cut off while it was sent is unknown, or approved where X can't have it; how many are unknown."""
         async with self.database.transaction() as transaction:
             unknown = await transaction.run(
                 "UPDATE posts SET state = 'unknown', reason = ? WHERE state = 'sending' AND account = ? AND EXISTS "

@@ -47,12 +47,15 @@ class Posts:
         drafts: int,
         accounts: Mapping[str, X],
         clock: Callable[[], datetime],
+        said: SaidBefore | None = None,
     ) -> None:
-        """`drafts` are made for each proposal; `accounts` are the settings by name; `clock` gives UTC."""
+        """`drafts` are made for each proposal; `accounts` are the settings by name; `clock` gives UTC; `said` is what
+        the process knows of texts that were said on X.
+        """
         self._database = database
         self._accounts = accounts
         self._clock = clock
-        self._said = SaidBefore()
+        self._said = said or SaidBefore()
         self._proposals = Proposals(database, speaker, sampling, drafts, clock)
 
     @property

@@ -8,12 +8,13 @@ The threshold is lower than that for copies of real tweets (0.8, `bot.generation
 by its wording, while X looks at what is said. At 0.6 two posts of twelve words have nine in common. Words are compared
 without case, punctuation, links and handles.
 
-Each text is taken apart once and kept, about a kilobyte for each; a look compares with all of them, which takes a
-millisecond for a thousand.
+Each text is taken apart once and kept, about a kilobyte for each; a look compares with all of them. For ten thousand
+the first look takes a second and further ones a tenth of it, so it works in a thread, and the event loop goes on.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -48,30 +49,24 @@ class Similar:
     """Compares texts, and remembers how each is taken apart."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _TakenApart] = {}
+        self._known: dict[str, _TakenApart] = {}  # filled in a thread, and only ever replaced as a whole elsewhere
 
     def nearest(self, text: str, said: Iterable[tuple[str, str]]) -> str | None:
         """The name of what is alike, of these with their texts; None where the text is new beside all. Texts that are
         no longer among them are let go of.
         """
-        texts, new = dict(said), _taken_apart(text)
-        self._known = {name: known for name, known in self._known.items() if name in texts}
-        return next((name for name, earlier in texts.items() if _alike(new, self._of(name, earlier))), None)
+        texts, new, before = dict(said), _taken_apart(text), self._known
+        self._known = known = {name: held for name in texts if (held := before.get(name)) is not None}
+        return next((name for name, earlier in texts.items() if _alike(new, _of(known, name, earlier))), None)
 
     def forget(self) -> None:
         """Let go of all texts."""
-        self._known.clear()
-
-    def _of(self, name: str, text: str) -> _TakenApart:
-        known = self._known.get(name)
-        if known is None or known.text != text:
-            known = self._known[name] = _taken_apart(text)
-        return known
+        self._known = {}
 
 
 class SaidBefore:
     """The same over the tables of posts and of mentions, with our replies, of all accounts. Asked within a transaction,
-    so that no two say it at once.
+    so that no two say it at once. One for all that ask: each keeps what it knows of every text.
     """
 
     def __init__(self) -> None:
@@ -94,12 +89,20 @@ class SaidBefore:
 
     async def _nearest(self, transaction: Transaction, sql: str, text: str, number: int) -> str | None:
         rows = await transaction.all(sql, (number,))
-        return self._similar.nearest(text, [(row["name"], row["text"]) for row in rows])
+        said = [(row["name"], row["text"]) for row in rows]
+        return await asyncio.to_thread(self._similar.nearest, text, said)
 
 
 def are_alike(one: str, other: str) -> bool:
     """Whether the two say substantially the same."""
     return _alike(_taken_apart(one), _taken_apart(other))
+
+
+def _of(known: dict[str, _TakenApart], name: str, text: str) -> _TakenApart:
+    held = known.get(name)
+    if held is None or held.text != text:
+        held = known[name] = _taken_apart(text)
+    return held
 
 
 def _taken_apart(text: str) -> _TakenApart:

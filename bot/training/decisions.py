@@ -168,12 +168,10 @@ class Decisions:
         row = await self._database.one("SELECT coalesce(max(id), 0) FROM decisions WHERE done")
         return int(row[0]) if row else 0
 
-    async def switches_since(self, number: int) -> list[Decision]:
-        """The decisions after that one by which a persona speaks as another version than before, the oldest first."""
-        return [each for each in await self.outcomes_since(number) if each.is_switch]
-
     async def outcomes_since(self, number: int) -> list[Decision]:
-        """The same, and those by which a version that was learned is not used."""
+        """The decisions after that one by which a persona speaks as another version than before, and those by which a
+        version that was learned is not used, the oldest first.
+        """
         rows = await self._database.all("SELECT * FROM decisions WHERE id > ? AND done ORDER BY id", (number,))
         found = [_decision(row) for row in rows]
         return [each for each in found if each.is_switch or each.what is What.KEPT]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bot.errors import XLoginEnded, XRateLimited, XUnreachable
+from bot.errors import Busy, DiskFull, MockingbirdError, XLoginEnded, XRateLimited, XUnreachable
 from bot.frontends.x.listening import Listener
 from bot.loopback.x import LoopbackX, XRefusal
-from bot.replies.mentions import MentionState
+from bot.replies.mentions import Mentions, MentionState
 from bot.tweets.x_bodies import TWEET, XUser
+from bot.tweets.x_mentions import Mention
 from bot.tweets.x_stream import MentionStream, reconnect_after
 from tests.fakes import FakeClock
 from tests.frontends.x_mentions_stage import Stage, stage_at
@@ -159,3 +160,27 @@ def test_the_pauses_before_connecting_anew_are_those_that_x_asks_for() -> None:
         for error in (down, limited, broken)
     ]
     assert seconds == [[0, 5, 10, 20, 320], [0, 60, 120, 240, 960], [0, 0.25, 0.5, 0.75, 16]]
+
+
+@pytest.mark.parametrize("trouble", [Busy("Another process writes.", 10.0), DiskFull("The disk is full.")], ids=str)
+async def test_a_mention_that_could_not_be_put_on_record_is_read_and_answered_once(
+    x: LoopbackX, nell: Stage, monkeypatch: pytest.MonkeyPatch, trouble: MockingbirdError
+) -> None:
+    """The stream is connected anew after a pause."""
+    record, failed = Mentions.record, False
+
+    async def fails_once(self: Mentions, mentions: Iterable[Mention], own_id: str, ours: Collection[str]) -> set[str]:
+        nonlocal failed
+        mentions = list(mentions)
+        if mentions and not failed:
+            failed = True
+            raise trouble
+        return await record(self, mentions, own_id, ours)
+
+    monkeypatch.setattr(Mentions, "record", fails_once)
+    async with listening(x, nell) as pauses:
+        await x.wait_until(lambda: x.streams == 1)
+        x.post_as("ada", "@Nell hello")
+        await x.wait_until(lambda: replies(x) == 1)
+        assert pauses == [60.0]
+    assert await nell.ledger.month_total() >= x.bill()

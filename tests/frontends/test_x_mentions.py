@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 
 from bot.config import Replies, X
 from bot.doctor import Grade, usage
-from bot.errors import Refused
+from bot.errors import Busy, DiskFull, MockingbirdError, Refused
 from bot.forgetting.rooms import ConversationRoom
+from bot.frontends.x import mention_reads
 from bot.generation.draft import Sampling
 from bot.loopback.x import LoopbackX, Moment, XAccount, XRefusal
 from bot.personas.takedown import Subject
@@ -300,6 +301,42 @@ async def test_a_reply_that_has_not_arrived_in_a_day_is_given_up(
     assert (said(x), spent) == ([], x.bill())
 
 
+async def test_a_reply_that_may_stand_beyond_what_was_looked_at_stays_paid(
+    tmp_path: Path, x: LoopbackX, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the next start clears up what it was cut off at."""
+    monkeypatch.setattr(mention_reads, "_LOOKED_AT", 0)
+    x.post_as("ada", "@Nell hello")
+    x.fail_next(POST, XRefusal.ANSWER_LOST)
+    for _ in range(2):
+        async with stage_at(tmp_path / "stage.db", x, clock) as stage:
+            await stage.frontend.turn()
+            await later(stage, clock)
+            states, spent = await stage.states(), await stage.ledger.month_total()
+    assert (states, len(said(x)), spent) == ([LEFT_ALONE], 1, x.bill())
+
+
+@pytest.mark.parametrize("trouble", [Busy("Another process writes.", 10.0), DiskFull("The disk is full.")], ids=str)
+async def test_a_reply_that_could_not_be_written_down_is_found_on_x_without_a_restart(
+    x: LoopbackX, clock: FakeClock, nell: Stage, monkeypatch: pytest.MonkeyPatch, trouble: MockingbirdError
+) -> None:
+    """And nothing ends the task."""
+    answered, tries = Mentions.answered, count()
+
+    async def fails_at_first(self: Mentions, mention_id: str, reply_id: str) -> None:
+        if next(tries) == 0:
+            raise trouble
+        await answered(self, mention_id, reply_id)
+
+    monkeypatch.setattr(Mentions, "answered", fails_at_first)
+    x.post_as("ada", "@Nell hello")
+    await nell.frontend.turn()
+    for _ in range(2):
+        await later(nell, clock, minutes=16)
+    assert (await nell.states(), len(said(x))) == ([ANSWERED], 1)
+    assert await nell.ledger.month_total() == x.bill()
+
+
 async def test_a_confirmation_that_has_not_arrived_in_a_day_is_given_up(
     x: LoopbackX, clock: FakeClock, nell: Stage
 ) -> None:
@@ -416,6 +453,17 @@ async def test_what_is_like_a_reply_on_any_account_is_neither_posted_nor_replied
         x.post_as("bob", "@Crumb hello")
         await crumb.frontend.turn()
         assert said(x, "Crumb") == []
+
+
+async def test_what_x_has_refused_as_a_reply_may_be_posted(tmp_path: Path, x: LoopbackX, clock: FakeClock) -> None:
+    """It was not said."""
+    async with stage_at(tmp_path / "stage.db", x, clock, texts=(FOG,)) as nell:
+        x.post_as("ada", "@Nell hello")
+        x.fail_next(POST, XRefusal.REPLY_NOT_ALLOWED)
+        await nell.frontend.turn()
+        assert await nell.states() == [LEFT_ALONE]
+        post = await list_of(nell, clock).submit("main", "nell", "v1", 1, FOG_AGAIN, 0.9, "ann")
+        assert post.state is PostState.DRAFTED
 
 
 async def test_of_two_replies_that_are_made_at_once_the_second_is_not_said(nell: Stage, x: LoopbackX) -> None:

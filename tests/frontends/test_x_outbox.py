@@ -15,10 +15,13 @@ import pytest
 from PIL import Image
 
 from bot.config import X
+from bot.errors import Busy, DiskFull, MockingbirdError
 from bot.loopback.openapi import OpenAPIContract
 from bot.loopback.x import LoopbackX, Moment, XRefusal
 from bot.replies.desk import Shown
+from bot.replies.outbox import Outbox
 from bot.replies.pictures import keep_picture
+from bot.replies.post import Part
 from bot.replies.posts import PostState
 from tests.cut_off import cut_off
 from tests.fakes import FakeClock
@@ -98,6 +101,27 @@ async def test_a_thread_whose_connection_breaks_goes_on_where_it_was(
         await stage.settle()
         assert published(x) == [*await parts_of(stage, post.id), later.text]
         assert await stage.state(post.id) is PostState.SENT
+
+
+@pytest.mark.parametrize("trouble", [Busy("Another process writes.", 10.0), DiskFull("The disk is full.")], ids=str)
+async def test_a_post_that_could_not_be_written_down_is_found_on_x_without_a_restart(
+    x: LoopbackX, clock: FakeClock, stage: XStage, monkeypatch: pytest.MonkeyPatch, trouble: MockingbirdError
+) -> None:
+    """And nothing ends the task."""
+    arrived, tries = Outbox.arrived, count()
+
+    async def fails_at_first(self: Outbox, part: Part, platform_id: str) -> None:
+        if next(tries) == 0:
+            raise trouble
+        await arrived(self, part, platform_id)
+
+    monkeypatch.setattr(Outbox, "arrived", fails_at_first)
+    post = await stage.approved("Fog.")
+    await stage.turn()
+    clock.advance(minutes=16)
+    await stage.settle()
+    assert (published(x), await stage.state(post.id)) == (["Fog."], PostState.SENT)
+    assert await stage.ledger.month_total() == x.bill()
 
 
 async def test_a_thread_cut_off_anywhere_is_on_x_once(

@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import zipfile
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from bot.personas.takedown import DELETED, Said
 from bot.replies.drafting import Wanted
 from bot.replies.incoming import Incoming, Platform
 from bot.replies.posts import PostState
+from bot.replies.similar import SaidBefore
 from bot.shelf.figures import Figures
 from bot.shelf.manifest import HandleSplit
 from bot.training.evaluations import Evaluations
@@ -607,5 +609,23 @@ async def test_what_can_not_be_let_go_of_is_tried_again_and_stops_nothing(tmp_pa
         keeping = asyncio.create_task(keep_forgetting(rooms, dropped, 0.01, 0.0))
         await asyncio.wait([keeping, asyncio.create_task(let_go.wait())], return_when=asyncio.FIRST_COMPLETED)
         assert let_go.is_set() and not keeping.done()
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def test_after_a_takedown_elsewhere_the_service_lets_go_of_texts_that_it_compares_with(tmp_path: Path) -> None:
+    """Also the words of replies and posts that it held in memory are gone."""
+    forgotten = asyncio.Event()
+
+    class Watched(SaidBefore):
+        def forget(self) -> None:
+            forgotten.set()
+
+    config = load(write_config(tmp_path, {}), {})
+    async with open_rooms(config) as rooms, open_rooms(config) as elsewhere, asyncio.timeout(30):
+        service = replace(rooms, said=Watched())
+        keeping = asyncio.create_task(keep_forgetting(service, lambda personas: None, 0.01, 0.0))
+        await elsewhere.takedowns.forget("nell", "test")
+        await forgotten.wait()
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)

@@ -76,7 +76,7 @@ async def test_what_is_not_used_is_told_too(decisions: Decisions, shelf: Shelf) 
     change = await changes(decisions, shelf, FakeSpeaker()).after(decision)
     assert change is not None and not change.is_adopted
     assert change.new_tweets == 0
-    assert await decisions.switches_since(0) == []
+    assert not any(each.is_switch for each in await decisions.outcomes_since(0))
 
 
 async def test_without_a_voice_the_figures_are_told_alone(decisions: Decisions, shelf: Shelf) -> None:

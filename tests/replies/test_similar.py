@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Iterable
+
 import pytest
 
-from bot.replies.similar import Similar, are_alike
+from bot.database import Database
+from bot.replies.similar import SaidBefore, Similar, are_alike
 
 FOG = "The fog came in from the sea and stayed all night over the harbour."
 
@@ -48,3 +53,18 @@ def test_the_nearest_is_found_among_many_and_an_edited_text_is_taken_as_it_is_no
     assert similar.nearest(FOG.replace("sea", "ocean"), posts) == "post 1500"
     similar.forget()
     assert similar.nearest(FOG, posts[:1_500]) is None
+
+
+async def test_while_texts_are_compared_the_event_loop_goes_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ten thousand of them that takes a second."""
+    loop, goes_on = asyncio.get_running_loop(), threading.Event()
+
+    def slow(self: Similar, text: str, said: Iterable[tuple[str, str]]) -> str | None:
+        loop.call_soon_threadsafe(goes_on.set)
+        return "post 1" if goes_on.wait(5) else None
+
+    monkeypatch.setattr(Similar, "nearest", slow)
+    async with database.transaction() as transaction:
+        assert await SaidBefore().like_what_was_said(transaction, FOG) == "post 1"

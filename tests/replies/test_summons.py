@@ -29,6 +29,7 @@ BOB = {"start": 6, "end": 10, "username": "bob", "id": "2"}
         "Could you please stop mentioning me?", "why can’t you leave me alone",
         "ok. do not respond to me", "Never reply\nto me again", "Bitte hör auf", "Stopp bitte!",
         "Lasst mich bitte in Ruhe", "Hör auf, mir zu antworten", "laisse-moi tranquille", "arrête s’il te plaît",
+        "I said leave me alone", "opt me out of this", "“stop replying to me”, I said. Stop replying to me",
         "no me respondas", "deja de responderme", "para, por favor", "хватит, пожалуйста", "返信しないでください。",
     ],
 )  # fmt: skip
@@ -47,6 +48,8 @@ def test_these_words_mean_no_more_answers(text: str) -> None:
         "you never answer me",
         "I don't want you to stop talking to me", "pourquoi tu ne me réponds plus ?",
         "I never answer my phone", "stop by the lighthouse, please", "do you never tag anybody?",
+        "Do you know the song 'Leave me alone'?", "“Leave me alone” is a song", "My ex said leave me alone",
+        "Please don't answer me in English", "How do I opt out of the newsletter?", "I don't want to opt out of this",
     ],
 )  # fmt: skip
 def test_these_words_mean_something_else(text: str) -> None:

@@ -33,9 +33,7 @@ class DiscordOutlet:
         """Each message with what became of it. Raises `ConfigError` without a token, and `DiscordError`."""
         token = self._token()
         # Here, since every command stands on this module, few delete anything, and the library is slow to import.
-        from bot.frontends.discord.deleting import (
-            deleted,
-        )  # here: most commands delete nothing, and its library is slow
+        from bot.frontends.discord.deleting import deleted
 
         async with aclosing(deleted(self._settings, token, said)) as done:
             async for each in done:

@@ -72,10 +72,15 @@ class Doubts:
         if is_certain:
             await self._conversation.not_delivered(Platform.X, noted.message_id)
             await self._ledger.not_charged(noted.resource)
+        else:  # it is given up below, and X may have charged for it
+            price = self._ledger.prices.summoned_reply
+            await self._ledger.charged("reply", self._persona, price, noted.resource, self._account)
         if noted.declined:
-            await self._mentions.leave(noted.id, noted.reason or "X does not take a reply to it")
+            reason = noted.reason or "X does not take a reply to it"
+            await self._mentions.leave(noted.id, reason, may_stand=not is_certain)
         elif self._clock() - noted.seen_at >= TOO_OLD or not is_certain:
-            await self._mentions.leave(noted.id, f"no reply to it is known to have reached X: {noted.reason}")
+            reason = f"no reply to it is known to have reached X: {noted.reason}"
+            await self._mentions.leave(noted.id, reason, may_stand=not is_certain)
         else:
             await self._mentions.not_there(noted.id)
             return True

@@ -22,7 +22,7 @@ from pathlib import Path
 import structlog
 
 from bot.config import X
-from bot.errors import BudgetExceeded, Busy, MockingbirdError, XError, XPostRefused
+from bot.errors import BudgetExceeded, Busy, DiskFull, MockingbirdError, XError, XPostRefused
 from bot.frontends.x.sending import Sender
 from bot.frontends.x.timeline import OwnTimeline
 from bot.frontends.x.waiting import MUCH_LATER, SOON, wait_after
@@ -79,11 +79,7 @@ class XFrontend:
 
     async def run(self) -> None:
         """Propose and send until cancelled. Without a user's keys posting is off: says so and returns."""
-        unknown = await self._outbox.recover()
-        if unknown:
-            log.warning(
-                "posts may be on X or not; the timeline is looked at first", account=self.account, posts=unknown
-            )
+        await self._recover()
         if not self._client.can_post:
             log.info("posting to X is off: the four keys of a user are not set", account=self.account)
             return
@@ -96,13 +92,17 @@ class XFrontend:
 
     async def turn(self) -> datetime:
         """Propose if it is time to, send what may be sent; the moment (UTC) of the next look."""
-        await self._posts.expire()
-        due = await self._proposal_due()
-        if due is not None and due <= self._clock():
-            await self._propose()
+        due = None
+        try:
+            await self._posts.expire()
             due = await self._proposal_due()
-        if self._send_after <= self._clock():
-            await self._work_on_x()
+            if due is not None and due <= self._clock():
+                await self._propose()
+                due = await self._proposal_due()
+            if self._send_after <= self._clock():
+                await self._work_on_x()
+        except (Busy, DiskFull) as error:  # nothing can be written down now
+            self._pause(wait_after(error, self._clock()), error)
         look_at = self._clock() + _LOOK_EVERY
         return look_at if due is None else min(due, look_at)
 
@@ -132,8 +132,16 @@ class XFrontend:
 
     # Sending
 
+    async def _recover(self) -> None:
+        """What a stop, or trouble with writing it down, has left as being sent is looked for on X."""
+        if unknown := await self._outbox.recover():
+            log.warning(
+                "posts may be on X or not; the timeline is looked at first", account=self.account, posts=unknown
+            )
+
     async def _work_on_x(self) -> None:
-        """Settle what is in doubt first; without that nothing goes out."""
+        """Settle what is in doubt first; without that nothing goes out. Between two turns nothing is being sent."""
+        await self._recover()
         try:
             if not await self._timeline.settle():
                 self._send_after = self._clock() + SOON

@@ -16,13 +16,14 @@ from decimal import Decimal
 
 import structlog
 
-from bot.errors import BudgetExceeded, XError, XKeysRefused, XLoginEnded
+from bot.errors import BudgetExceeded, Busy, DiskFull, XError, XKeysRefused, XLoginEnded
 from bot.frontends.x.mentions import XMentions
 from bot.tweets.costs import Ledger
 from bot.tweets.x_api import XClient
 from bot.tweets.x_mentions import MentionPage, most_for_a_mention
 from bot.tweets.x_stream import MentionStream, reconnect_after
 
+_LATER_S = 60.0
 _MUCH_LATER_S = 3_600.0
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,9 @@ class Listener:
             except XKeysRefused as error:
                 log.warning("mentions are polled, not streamed", account=self.account, reason=str(error))
                 return
+            except (Busy, DiskFull) as error:  # what came can't be put on record now; it is read afterwards
+                wait_s = _LATER_S
+                log.warning("the stream of mentions pauses", account=self.account, reason=str(error))
             except XError as error:
                 wait_s = reconnect_after(error, self._failures).total_seconds()
                 log.info("the stream of mentions broke", account=self.account, reason=str(error), again_in_s=wait_s)

@@ -24,6 +24,7 @@ from bot.config import X
 from bot.errors import (
     BudgetExceeded,
     Busy,
+    DiskFull,
     MockingbirdError,
     Refused,
     UnknownPersona,
@@ -106,7 +107,6 @@ class XMentions:
         if self.silent_because is not None:
             log.warning("mentions are not answered", account=self.account, reason=self.silent_because)
             return
-        await self.recover()
         while True:
             look_at = await self.turn()
             with suppress(TimeoutError):
@@ -124,14 +124,14 @@ class XMentions:
         return "the account is paused" if self._settings.paused else None
 
     async def recover(self) -> None:
-        """At start: what was cut off while it was being sent is looked for on X."""
+        """What a stop, or trouble with writing it down, has left as being sent is looked for on X."""
         if unknown := await self._mentions.recover():
             log.warning("replies may be on X or not; the timeline is looked at", account=self.account, replies=unknown)
 
     async def turn(self) -> datetime:
         """Settle what is in doubt, read if it is time to, answer what waits; the moment (UTC) of the next look."""
         await self._try(self._settle_doubts)
-        await self._doubts.tidy()
+        await self._try(self._doubts.tidy)
         if self._read_after <= self._clock():
             await self._try(self._read, reading=True)
         await self._try(self._answer_waiting)
@@ -145,7 +145,7 @@ class XMentions:
             return
         try:
             await work()
-        except (BudgetExceeded, Busy, XError) as error:
+        except (BudgetExceeded, Busy, DiskFull, XError) as error:
             until = self._clock() + wait_after(error, self._clock())
             if reading:
                 self._read_after = until
@@ -341,5 +341,6 @@ class XMentions:
     # What became of a reply
 
     async def _settle_doubts(self) -> None:
+        await self.recover()  # between two turns nothing is being sent
         async for mention_id in self._doubts.settle():
             self._read_after = _LONG_AGO if mention_id not in self._heard else self._read_after

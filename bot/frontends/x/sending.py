@@ -114,9 +114,8 @@ class Sender:
         if isinstance(error, XPostRefused) and part.attempts:  # an earlier attempt may be what it repeats
             await self._outbox.doubtful(part, str(error), said_duplicate=True)
         else:
-            for_good = (
-                isinstance(error, XPostRefused) or type(error) is XError
-            )  # X's no to this text, or a no that it does not explain
+            # X's no to this text, or a no that it does not explain.
+            for_good = isinstance(error, XPostRefused) or type(error) is XError
             await self._outbox.declined(part, str(error), again=not for_good)
 
 
