@@ -221,8 +221,7 @@ async def label(client: XClient, ledger: Ledger, account: str, clock: Callable[[
         async with ledger.hold("look up", account, price, "Reading the own bio", account=account) as call:
             found = await client.authors([client.own_id or ""])
             async with ledger.database.transaction() as transaction:
-                billed = len(await Charges(clock).users(transaction, found))
-                await call.settle(billed, billed * price, transaction)
+                await Charges(clock).settle_users(transaction, call, found, price)
     except MockingbirdError as error:
         return Finding(about, Grade.NOTE, f"X could not be asked for the bio: {error}")
     author = found.get(client.own_id or "")

@@ -42,8 +42,7 @@ async def log_in(rooms: Rooms, account: str, show: Callable[[str], None]) -> Log
     ):
         user = await client.me()
         async with rooms.database.transaction() as transaction:
-            billed = len(await Charges(now).users(transaction, [user.id]))  # X charges for an account once a day
-            await call.settle(billed, billed * price, transaction)
+            await Charges(now).settle_users(transaction, call, [user.id], price)
     async with alone(config.paths.data / LOGINS_LOCK):
         await _require_new(config, logins, account, user)
         await logins.keep(account, user.id, user.handle, tokens)

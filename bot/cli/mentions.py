@@ -10,7 +10,8 @@ from rich.table import Column, Table
 from bot.app.rooms import open_rooms
 from bot.cli.terminal import cli, command, json_option, out, print_json
 from bot.config import Config
-from bot.replies.mentions import MentionState, count_mentions, recent_mentions
+from bot.replies.mention import MentionState
+from bot.replies.mentions import count_mentions, recent_mentions
 
 
 @cli.command()

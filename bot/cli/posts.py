@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, suppress
-from datetime import UTC, datetime, tzinfo
+from contextlib import AsyncExitStack
+from datetime import datetime, tzinfo
 from typing import Any
 
 import click
@@ -15,7 +15,7 @@ from bot.app.engines import open_engines
 from bot.app.rooms import Rooms, open_rooms
 from bot.cli.terminal import cli, command, json_option, note, out, print_json
 from bot.config import Config
-from bot.errors import MockingbirdError, UsageError
+from bot.errors import UsageError
 from bot.replies.desk import MEANINGS, Shown
 from bot.replies.posts import Post, PostState
 from bot.tweets.costs import dollars
@@ -171,13 +171,6 @@ async def _shown(rooms: Rooms, post: Post) -> Shown:
     return Shown.of(post, tuple(await rooms.posts.parts(post.id)))
 
 
-def _zone(rooms: Rooms, post: Post) -> tzinfo:
-    """In which its times are meant; UTC where the settings know its account no more."""
-    with suppress(MockingbirdError):
-        return rooms.posts.zone_of(post.account)
-    return UTC
-
-
 def _when(at: datetime, zone: tzinfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M} ({zone})"
 
@@ -196,12 +189,12 @@ def _print(rooms: Rooms, shown: Shown) -> None:
 
 def _standing(rooms: Rooms, shown: Shown) -> str:
     """Where it stands, and what comes next."""
-    post, zone = shown.post, _zone(rooms, shown.post)
+    post, zone = shown.post, rooms.posts.zone_of(shown.post.account)
     if shown.is_waiting(now()):
         return f"waits, expires {_when(post.expires_at, zone)}" if post.expires_at else "waits"
     if post.state is PostState.APPROVED and post.not_before is not None:
         return f"goes out from {_when(post.not_before, zone)} on"
-    if post.delete_wanted_by is not None and post.state is not PostState.DELETED:
+    if post.is_being_deleted:
         return "is taken back at the account's next turn"
     return MEANINGS[post.state].label
 

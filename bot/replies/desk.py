@@ -60,7 +60,7 @@ class Shown:
     @property
     def meaning(self) -> Meaning:
         """Where it stands, in words."""
-        if self.post.delete_wanted_by is not None and self.post.state is not PostState.DELETED:
+        if self.post.is_being_deleted:
             return _BEING_DELETED
         if self.post.not_before is not None and self.post.state is PostState.APPROVED:
             return _FOR_LATER

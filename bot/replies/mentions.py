@@ -20,8 +20,6 @@ from bot.replies.similar import SaidBefore
 from bot.replies.summons import Circumstances, summons
 from bot.tweets.x_mentions import Mention
 
-__all__ = ["MentionState", "Mentions", "Noted", "Wants", "count_mentions", "recent_mentions"]
-
 KNOWN_FOR = timedelta(days=30)  # whoever was answered is not looked up again for so long
 GONE = "X shows it no more"
 _READ = "x-mentions-read"  # a mark: the newest mention that was read, by account

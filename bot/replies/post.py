@@ -64,6 +64,16 @@ class Post:
     delete_wanted_by: str | None = None  # who wants it taken back from X, which is done at the next turn
 
     @property
+    def is_edited(self) -> bool:
+        """Whether its figures were measured on other words."""
+        return bool(self.generated) and self.generated != self.text
+
+    @property
+    def is_being_deleted(self) -> bool:
+        """Whether somebody wants it taken back from X, and that is not done yet."""
+        return self.delete_wanted_by is not None and self.state is not PostState.DELETED
+
+    @property
     def length(self) -> int:
         """As X counts it."""
         return weighted_length(self.text)

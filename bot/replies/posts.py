@@ -185,9 +185,7 @@ class Posts:
         return {row["picture"] for row in rows}
 
     def zone_of(self, account: str) -> ZoneInfo:
-        """The time zone in which that account's times are meant; UTC where the settings name it no more. Raises
-        `ConfigError`.
-        """
+        """The time zone in which that account's times are meant; UTC where the settings name it no more."""
         settings = self._accounts.get(account)
         return Schedule.of(account, settings).zone if settings else ZoneInfo("UTC")
 

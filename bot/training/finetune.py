@@ -17,7 +17,7 @@ import math
 import os
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from typing import Any
 import peft
 import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from bot.errors import DiskFull, MockingbirdError, TrainingFailed
@@ -32,14 +33,14 @@ from bot.shelf.forms import TOKENIZER, form_of, whole_model
 from bot.shelf.manifest import Answering
 from bot.training.dataset import MAX_TOKENS, behind_prompts, text_bytes, tokenise
 from bot.training.halves import Halves, Whole, autocast, cut
-from bot.training.job import RESULT, TEXTS, Event, Job, Result, Score, Texts, say_why
+from bot.training.job import RESULT, TEXTS, Evaluation, Event, Job, Result, Score, Texts, say_why
 from bot.training.learner import attach, load_base, lowest_layer, open_upper, write
 from bot.training.loss import score
 from bot.training.orphans import Stop, Stopped
 from bot.training.predicting import languages, predictions
 from bot.training.report import Report
 from bot.training.rows import Rows, keep_states, read, rows_of
-from bot.training.run import GRADIENT_NORM, WARM_UP, Run, ran_out_of_memory
+from bot.training.run import GRADIENT_NORM, WARM_UP, Progress, Run, ran_out_of_memory
 
 
 def fine_tune(job: Job, report: Report, stop: Stop) -> None:
@@ -74,12 +75,7 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
     if run.progress.step == 0:
         report(Event(event="evaluation", step=0, steps=len(run.plan), held_out_loss=base.loss))
     ended = run.learn(lambda: score(halves, held_out, size, job, stop), report, stop)
-    best = run.progress.best
-    if best is None:
-        raise TrainingFailed("The loss became infinite before anything was learned. Lower [training] learning_rate.")
-    with torch.no_grad():
-        for name, weight in weights.items():
-            weight.copy_(run.progress.best_weights[name])
+    best = take_best(run.progress, weights)
     run_as = circumstances(run, model)
     pairs = behind_prompts(tokenizer, texts.held_out_prompts, held_out_ids, limit)
     answering = score_answering(halves, held_out, pairs, job, stop)
@@ -104,6 +100,16 @@ def fine_tune(job: Job, report: Report, stop: Stop) -> None:
     )
     (job.folder / RESULT).write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     report(Event(event="done", step=best.step, steps=len(run.plan), held_out_loss=best.loss))
+
+
+def take_best(progress: Progress, weights: Mapping[str, Tensor]) -> Evaluation:
+    """The best evaluation; the weights are as they were then. Raises `TrainingFailed`."""
+    if progress.best is None:
+        raise TrainingFailed("The loss became infinite before anything was learned. Lower [training] learning_rate.")
+    with torch.no_grad():
+        for name, weight in weights.items():
+            weight.copy_(progress.best_weights[name])
+    return progress.best
 
 
 def score_of_previous(

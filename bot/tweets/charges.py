@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from bot.database import Database, Transaction
 from bot.tweets.budget import PUBLISHING
+from bot.tweets.costs import Call
 
 _NEVER = "9999-12-31"  # a day that does not come
 
@@ -28,6 +30,12 @@ class Charges:
     async def users(self, transaction: Transaction, ids: Iterable[str]) -> frozenset[str]:
         """Those of the accounts for which X had not charged today; from now on it has."""
         return await self._new(transaction, "user", ids)
+
+    async def settle_users(self, transaction: Transaction, call: Call, ids: Iterable[str], price: Decimal) -> Decimal:
+        """Write down what X bills for a call that showed these accounts, `price` US dollars each; what it was."""
+        billed = len(await self.users(transaction, ids))
+        await call.settle(billed, billed * price, transaction)
+        return billed * price
 
     async def _new(self, transaction: Transaction, kind: str, ids: Iterable[str]) -> frozenset[str]:
         day = self._clock().astimezone(UTC).date().isoformat()

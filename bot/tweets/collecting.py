@@ -277,15 +277,14 @@ class Collector:
         async with self._ledger.hold(_LOOK_UP, handle, price, what, resource=resource) as call:
             user = await self._client.user(handle)
             async with self._database.transaction() as transaction:
-                billed = len(await self._charges.users(transaction, (user.id,)))
-                await call.settle(billed, billed * price, transaction)
+                usd = await self._charges.settle_users(transaction, call, (user.id,), price)
         await require_free(self._database, (handle,), user.id)  # handles change, ids don't
         if user.protected and user.id != self._client.own_id:
             raise XAccountUnavailable(
                 f"The account @{handle} is protected, so its posts can't be read; its owner can import the archive "
                 "that X gives out (mockingbird import)."
             )
-        return user, billed * price
+        return user, usd
 
     async def _register(self, handle: str, user: XUser) -> None:
         """From now on the account is fetched on schedule; the operator's word is why it may be learned."""

@@ -134,8 +134,7 @@ class ComplianceCheck:
             standings, names = await self._client.standings(list(ids))
             shown = [each for each, standing in standings.items() if standing in (Standing.OPEN, Standing.PROTECTED)]
             async with self._database.transaction() as transaction:
-                billed = len(await self._charges.users(transaction, shown))
-                await call.settle(billed, billed * price, transaction)
+                await self._charges.settle_users(transaction, call, shown, price)
                 removed = {
                     each: await self._close(transaction, ids[each], standing)
                     for each, standing in standings.items()

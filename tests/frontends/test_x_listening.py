@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 from bot.errors import Busy, DiskFull, MockingbirdError, XLoginEnded, XRateLimited, XUnreachable
 from bot.frontends.x.listening import Listener
 from bot.loopback.x import LoopbackX, XRefusal
-from bot.replies.mentions import Mentions, MentionState
+from bot.replies.mention import MentionState
+from bot.replies.mentions import Mentions
 from bot.tweets.x_bodies import TWEET, XUser
 from bot.tweets.x_mentions import Mention
 from bot.tweets.x_stream import MentionStream, reconnect_after

@@ -21,7 +21,8 @@ from bot.generation.draft import Sampling
 from bot.loopback.x import LoopbackX, Moment, XAccount, XRefusal
 from bot.personas.takedown import Subject
 from bot.replies.incoming import Platform
-from bot.replies.mentions import Mentions, MentionState
+from bot.replies.mention import MentionState
+from bot.replies.mentions import Mentions
 from bot.replies.outbox import Outbox
 from bot.replies.posts import Posts, PostState
 from tests.cut_off import cut_off

@@ -13,7 +13,8 @@ from bot.database import Database
 from bot.frontends.x.mentions import XMentions
 from bot.loopback.x import LoopbackX
 from bot.replies.conversation import Conversation
-from bot.replies.mentions import Mentions, MentionState, Noted, recent_mentions
+from bot.replies.mention import MentionState, Noted
+from bot.replies.mentions import Mentions, recent_mentions
 from bot.shelf.shelf import Shelf
 from bot.tweets.budget import Budget
 from bot.tweets.costs import Ledger

@@ -42,7 +42,7 @@ def post(shown: Shown) -> str:
     figures += [f"nearest {one.nearest}"] if one.nearest else []
     title = f"**Post {one.id}** {plain(one.persona)} {plain(one.version)} on {plain(one.account)}, {_standing(one)}"
     lines = [title, f"-# {' · '.join(figures)}"]
-    lines += [f"-# {OF_THE_MODEL}"] if one.generated and one.generated != one.text else []
+    lines += [f"-# {OF_THE_MODEL}"] if one.is_edited else []
     lines += [_text(shown)]
     lines += [f"-# With a picture: {plain(one.alt_text or 'without a description')[:150]}"] if one.picture else []
     lines += [f"-# {plain(one.reason)[:150]}"] if one.reason and one.state is not PostState.DRAFTED else []
@@ -54,7 +54,7 @@ def _standing(one: Post) -> str:
         return f"expires {moment(one.expires_at, 'R')}"
     if one.state is PostState.APPROVED and one.not_before is not None:
         return f"goes out from {moment(one.not_before)} on"
-    if one.delete_wanted_by is not None and one.state is not PostState.DELETED:
+    if one.is_being_deleted:
         return "is taken back at the account's next turn"
     meaning = MEANINGS[one.state]
     return f"{meaning.label}. {meaning.why}" if one.state in _EXPLAINED else meaning.label

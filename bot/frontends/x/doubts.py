@@ -13,7 +13,8 @@ import structlog
 from bot.frontends.x.mention_reads import MentionReads
 from bot.replies.conversation import Conversation
 from bot.replies.incoming import Incoming, Platform
-from bot.replies.mentions import Mentions, MentionState, Noted
+from bot.replies.mention import MentionState, Noted
+from bot.replies.mentions import Mentions
 from bot.replies.summons import TOO_OLD
 from bot.tweets.costs import Ledger
 
@@ -60,12 +61,14 @@ class Doubts:
             self._is_tidy = True
 
     async def _stands(self, noted: Noted, reply_id: str) -> None:
-        price = self._ledger.prices.summoned_reply
-        # First, before the doubt is over: after a crash it is done again.
-        await self._ledger.charged("reply", self._persona, price, noted.resource, self._account)
+        await self._charged(noted)  # before the doubt is over: after a crash it is done again
         await self._conversation.delivered(Incoming(Platform.X, noted.message_id, self._account, ""), reply_id)
         await self._mentions.answered(noted.id, reply_id)
         log.info("a reply whose answer was missing stands on X", account=self._account, mention=noted.id)
+
+    async def _charged(self, noted: Noted) -> None:
+        price = self._ledger.prices.summoned_reply
+        await self._ledger.charged("reply", self._persona, price, noted.resource, self._account)
 
     async def _missed(self, noted: Noted, is_certain: bool) -> bool:
         """The own timeline does not show it: whether it is handed over once more, since that can't be a second one."""
@@ -73,8 +76,7 @@ class Doubts:
             await self._conversation.not_delivered(Platform.X, noted.message_id)
             await self._ledger.not_charged(noted.resource)
         else:  # it is given up below, and X may have charged for it
-            price = self._ledger.prices.summoned_reply
-            await self._ledger.charged("reply", self._persona, price, noted.resource, self._account)
+            await self._charged(noted)
         if noted.declined:
             reason = noted.reason or "X does not take a reply to it"
             await self._mentions.leave(noted.id, reason, may_stand=not is_certain)

@@ -18,13 +18,11 @@ import structlog
 
 from bot.errors import BudgetExceeded, Busy, DiskFull, XError, XKeysRefused, XLoginEnded
 from bot.frontends.x.mentions import XMentions
+from bot.frontends.x.waiting import MUCH_LATER, SOON
 from bot.tweets.costs import Ledger
 from bot.tweets.x_api import XClient
 from bot.tweets.x_mentions import MentionPage, most_for_a_mention
 from bot.tweets.x_stream import MentionStream, reconnect_after
-
-_LATER_S = 60.0
-_MUCH_LATER_S = 3_600.0
 
 log = structlog.get_logger(__name__)
 
@@ -62,13 +60,13 @@ class Listener:
             try:
                 await self._listen()
             except (BudgetExceeded, XLoginEnded) as error:  # a person has to do something first
-                wait_s = _MUCH_LATER_S
+                wait_s = MUCH_LATER.total_seconds()
                 log.warning("the stream of mentions pauses", account=self.account, reason=str(error))
             except XKeysRefused as error:
                 log.warning("mentions are polled, not streamed", account=self.account, reason=str(error))
                 return
             except (Busy, DiskFull) as error:  # what came can't be put on record now; it is read afterwards
-                wait_s = _LATER_S
+                wait_s = SOON.total_seconds()
                 log.warning("the stream of mentions pauses", account=self.account, reason=str(error))
             except XError as error:
                 wait_s = reconnect_after(error, self._failures).total_seconds()

@@ -42,7 +42,8 @@ from bot.replies.addressing import calling_nobody
 from bot.replies.answers import Said
 from bot.replies.conversation import Answer, Conversation
 from bot.replies.incoming import Incoming, Platform
-from bot.replies.mentions import GONE, Mentions, MentionState, Noted, Wants
+from bot.replies.mention import MentionState, Noted, Wants
+from bot.replies.mentions import GONE, Mentions
 from bot.replies.opting_out import ENGLISH, confirmations, opt_out_language
 from bot.replies.pace import LONGEST, pace
 from bot.replies.summons import TOO_OLD, author_left_alone_because, left_alone_because
