@@ -13,6 +13,7 @@ import pytest
 from bot.config import Generation, Prices, X
 from bot.database import Database
 from bot.generation.draft import Sampling
+from bot.replies.desk import OF_THE_MODEL
 from bot.replies.outbox import Outbox
 from bot.replies.posts import Posts, PostState
 from bot.tweets.costs import dollars
@@ -102,7 +103,8 @@ async def test_nothing_is_approved_when_nobody_says_yes(config: Path, posts: Pos
 async def test_edit_later_and_refuse_do_what_the_other_desks_do(config: Path, posts: Posts) -> None:
     for _ in range(2):
         await posts.propose("main", "nell")
-    assert (await mockingbird(config, "posts", "edit", "1", "--text", "Two lamps are lit.")).code == 0
+    done = await mockingbird(config, "posts", "edit", "1", "--text", "Two lamps are lit.")
+    assert (done.code, OF_THE_MODEL in done.out) == (0, True)
     edited = await posts.post(1)
     assert (edited.text, edited.generated) == ("Two lamps are lit.", "The lamp is lit tonight.")
     at = f"{now() + timedelta(days=30):%Y-%m-%d} 10:00"

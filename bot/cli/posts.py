@@ -16,7 +16,7 @@ from bot.app.rooms import Rooms, open_rooms
 from bot.cli.terminal import cli, command, json_option, note, out, print_json
 from bot.config import Config
 from bot.errors import UsageError
-from bot.replies.desk import MEANINGS, Shown
+from bot.replies.desk import MEANINGS, OF_THE_MODEL, Shown
 from bot.replies.posts import Post, PostState
 from bot.tweets.costs import dollars
 
@@ -180,6 +180,7 @@ def _print(rooms: Rooms, shown: Shown) -> None:
     title = f"Post {post.id}: {post.persona} {post.version} on {post.account}, {_standing(rooms, shown)}"
     texts = [f"{number}/{len(shown.texts)} {text}" for number, text in enumerate(shown.texts, start=1)]
     lines = [title, "  " + ", ".join(_figures(rooms, shown))]
+    lines += [f"  {OF_THE_MODEL}"] if post.is_edited else []
     lines += texts if len(texts) > 1 else [post.text]
     lines += [f"  with a picture: {post.alt_text or 'without a description'}"] if post.picture else []
     lines += [f"  {post.reason}"] if post.reason and post.state is not PostState.DRAFTED else []

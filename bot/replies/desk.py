@@ -37,6 +37,7 @@ MEANINGS: Mapping[PostState, Meaning] = {
     ),
     PostState.DELETED: Meaning("gone from X", "It stood there and does no more."),
 }
+OF_THE_MODEL = "Novelty, score, nats and nearest were measured on what the model said."  # of a post that was edited
 _FOR_LATER = Meaning("approved for later", "")
 _BEING_DELETED = Meaning("being deleted", "It is taken back from X at the account's next turn.")
 

@@ -10,14 +10,13 @@ import discord
 
 from bot.config import Prices
 from bot.frontends.discord.texts import LONGEST, month_so_far, pieces, plain, quoted
-from bot.replies.desk import MEANINGS, Shown
+from bot.replies.desk import MEANINGS, OF_THE_MODEL, Shown
 from bot.replies.post import Post, PostState
 from bot.tweets.costs import dollars
 
 TOO_LONG_FOR_A_FORM = "That text is longer than a form of Discord's takes. Edit it on the web page."
 SURELY = "**Delete it from X?** What was read, copied or archived there stays so. It can't be undone."
 
-OF_THE_MODEL = "Novelty, score, nats and nearest were measured on what the model said."
 _EXPLAINED = (PostState.APPROVED, PostState.UNKNOWN)  # states that a word does not explain
 _FRAME = 1000  # code units, kept free for what stands around the text
 _LONGEST_TYPED = 800  # code units; escaped and quoted it may take twice that
