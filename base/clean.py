@@ -1,8 +1,8 @@
 """Text to learn from: `python -m base.clean --work FOLDER` judges what was sampled and found, and divides it.
 
-Outcome: `FOLDER/clean/{posts,dialogue,paragraphs,general}/{train,heldout}.jsonl`, lines of {"text", "kind"}, and a
-table of counts on standard error. Each shard is judged once, by the rules of `base.rules`, into `FOLDER/judged`; then
-all texts together are freed of repetitions, near ones included, and one in a hundred is held out by a hash of its
+Outcome: `FOLDER/clean/{posts,dialogue,paragraphs,general,capitals}/{train,heldout}.jsonl`, lines of {"text", "kind"},
+and a table of counts on standard error. Each shard is judged once, by the rules of `base.rules`, into `FOLDER/judged`;
+then all texts together are freed of repetitions, near ones included, and one in a hundred is held out by a hash of its
 words. Run it again when there are new shards: what was held out stays held out.
 """
 
@@ -16,15 +16,16 @@ from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 
+from base.presets import KINDS
 from base.rules import RULES, cleaned, written
 from base.shards import read_lines, write_shard
 from bot.tweets.repetition import Said
 from bot.tweets.words import words
 
-KINDS = ("posts", "dialogue", "paragraphs", "general")
 HELD_OUT_IN = 100  # one text in so many
 EXPECTED = 2_000_000  # texts in all, for the memory of what was said
 TOGETHER = 10_000  # texts that are compared at a time
+SHOUTED_IN = 5  # one post or dialogue in so many is there in capitals as well, whose tokens are rare otherwise
 
 
 def is_held_out(text: str) -> bool:
@@ -68,6 +69,9 @@ def divide(texts: Iterator[dict[str, str]], work: Path) -> Counter[str]:
         for line, repetition in zip(some, said.check([line["text"] for line in some]), strict=True):
             if repetition is None:
                 kept[line["kind"], "heldout" if is_held_out(line["text"]) else "train"].append(line)
+    for part in ("train", "heldout"):
+        calm = kept["posts", part][::SHOUTED_IN] + kept["dialogue", part][::SHOUTED_IN]
+        kept["capitals", part] = [{"text": line["text"].upper(), "kind": "capitals"} for line in calm]
     counts: Counter[str] = Counter()
     for (kind, part), lines in kept.items():
         write_shard(places[kind, part], lines)

@@ -63,7 +63,7 @@ async def said(base: Base, data: Path, threads: int) -> tuple[str, ...]:
         nothing = Path(name) / "texts.json"
         nothing.write_text(Texts(train=(), held_out=()).model_dump_json(), encoding="utf-8")
         order = Order(
-            data=data, base=base.record.spec, weights="int8", threads=threads,
+            data=data, base=base.record.spec, base_sha256=base.record.sha256, weights="int8", threads=threads,
             adapter=None, texts=nothing, count=SAMPLES, seed=1, settings=Generation(),
         )  # fmt: skip
         return (await sample(order)).texts
@@ -96,7 +96,7 @@ async def evaluate(base: Base, name: str, asked: argparse.Namespace) -> dict[str
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("specs", nargs="+", help="embedded, or a folder with a model")
+    parser.add_argument("specs", nargs="+", help="embedded, smollm2, or a folder with a model")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True, help="where bases are made ready")
     parser.add_argument("--untrained", action="store_true")

@@ -57,41 +57,56 @@ class SummedLoss(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, states: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-        """`states` (n, h) and `head` (v, h) in the precision of the products, `targets` (n); the sum in float32."""
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx, states: Tensor, head: Tensor, wanted: Tensor, shares: Tensor
+    ) -> Tensor:
+        """`states` (n, h) and `head` (v, h) in the precision of the products; the sum in float32.
+
+        `wanted` (n, k) are the tokens of the target, and `shares` (n, k) how much of it each is: one in each row.
+        """
         total = torch.zeros((), device=states.device)
         to_states, to_head = torch.empty_like(states), torch.zeros_like(head, dtype=torch.float32)
         size = CHUNK[states.device.type]
         for start in range(0, len(states), size):
-            part, wanted = states[start : start + size], targets[start : start + size, None]
+            part, ids, weight = (each[start : start + size] for each in (states, wanted, shares))
             logits = functional.linear(part, head).float()  # (c, v)
-            highest, said = logits.amax(1, keepdim=True), logits.gather(1, wanted)
+            highest = logits.amax(1, keepdim=True)
+            said = (logits.gather(1, ids) * weight).sum(1, keepdim=True)
             weights = logits.sub_(highest).exp_()  # in place: this loop is bound by memory
             mass = weights.sum(1, keepdim=True)
             total += (mass.log() + highest - said).sum()
-            slope = weights.div_(mass).scatter_add_(1, wanted, -torch.ones_like(mass))
-            rounded = slope.to(head.dtype)
+            rounded = weights.div_(mass).scatter_add_(1, ids, -weight).to(head.dtype)
             to_states[start : start + size] = rounded @ head
             to_head += rounded.T @ part
         ctx.save_for_backward(to_states, to_head)
         return total
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *slopes: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: torch.autograd.function.FunctionCtx, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         to_states, to_head = ctx.saved_tensors  # type: ignore[attr-defined]
-        return slopes[0].to(to_states.dtype) * to_states, slopes[0] * to_head, None
+        return slopes[0].to(to_states.dtype) * to_states, slopes[0] * to_head, None, None
 
 
-def summed_loss(model: GPT2LMHeadModel, batch: Batch, half: bool) -> Tensor:
-    """Nats of all tokens that the batch predicts, the products in bfloat16 when `half`."""
+def summed_loss(model: GPT2LMHeadModel, batch: Batch, half: bool, softness: float = 0.0) -> Tensor:
+    """Nats of all tokens that the batch predicts, the products in bfloat16 when `half`.
+
+    Where the teacher was asked, its shares count for `softness` of each target, the text's own token for the rest.
+    """
     device = model.device
     inputs, targets = (torch.from_numpy(each).to(device) for each in (batch.inputs, batch.targets))
     with torch.autocast(device.type, torch.bfloat16, enabled=half):
         states = model.transformer(input_ids=inputs, use_cache=False).last_hidden_state  # (b, t, h)
     real = targets != IGNORED
+    wanted = targets[real][:, None]
+    shares = torch.ones(wanted.shape, device=device)
+    if batch.soft is not None and softness:
+        soft = batch.soft[batch.targets != IGNORED]
+        ids, others = (torch.from_numpy(np.ascontiguousarray(soft[name])).to(device) for name in ("ids", "shares"))
+        wanted = torch.cat([wanted, ids.long()], 1)
+        shares = torch.cat([shares * (1 - softness), others.float() * softness], 1)
     head = model.lm_head.weight
     dtype = torch.bfloat16 if half else torch.float32
-    total: Tensor = SummedLoss.apply(states[real].to(dtype), head.to(dtype), targets[real])  # type: ignore[no-untyped-call]
+    total: Tensor = SummedLoss.apply(states[real].to(dtype), head.to(dtype), wanted, shares)  # type: ignore[no-untyped-call]
     return total
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-KINDS = ("posts", "dialogue", "paragraphs", "general")  # folders of the cleaned text
+KINDS = ("posts", "dialogue", "paragraphs", "general", "capitals")  # folders of the cleaned text
 
 # How often a batch is of each kind: general text most of the time, and what the service speaks at the end.
-STABLE = {"posts": 0.30, "dialogue": 0.15, "paragraphs": 0.15, "general": 0.40}
-DECAY = {"posts": 0.55, "dialogue": 0.20, "paragraphs": 0.15, "general": 0.10}
+STABLE = {"posts": 0.30, "dialogue": 0.15, "paragraphs": 0.15, "general": 0.37, "capitals": 0.03}
+DECAY = {"posts": 0.50, "dialogue": 0.20, "paragraphs": 0.15, "general": 0.11, "capitals": 0.04}
 
 
 @dataclass(frozen=True, slots=True)

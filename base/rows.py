@@ -6,13 +6,15 @@ positions is several rows. Batches hold rows of about the same length, filled up
 never looks: no text sees another one, position 0 is always a beginning, and no mask is needed, just as in
 `bot.training.finetune`, which learns on the base that comes of it.
 
+Where the teacher was asked (`base.distill`), what it would have said stands beside the tokens, in a third file.
+
 Which rows a batch holds follows from the seed, the kind and the number of batches that were taken of that kind before.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -26,8 +28,10 @@ from tokenizers import Tokenizer
 WIDTHS = 8  # batches are a multiple of this wide
 IGNORED = -100  # a target that is none, as torch's cross entropy knows it
 TEXTS_AT_ONCE = 4_096  # that are tokenised together
+SOFT = np.dtype([("ids", np.uint16, 16), ("shares", np.float16, 16)])  # the likeliest tokens; shares sum to one
 
 Ids = npt.NDArray[np.int64]
+Soft = npt.NDArray[np.void]  # of SOFT
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Batch:
 
     inputs: Ids
     targets: Ids
+    soft: Soft | None = None  # (b, t), where the teacher was asked
 
     @property
     def tokens(self) -> int:
@@ -43,20 +48,62 @@ class Batch:
         return int((self.targets != IGNORED).sum())
 
 
-def write_rows(tokenizer: Tokenizer, end: int, texts: Iterable[str], file: Path, positions: int) -> None:
-    """The texts as rows of at most `positions` + 1 tokens: `file` with .ids.npy and .starts.npy, written at once."""
+def together(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in groups of `TEXTS_AT_ONCE`."""
+    every = iter(texts)
+    while some := list(islice(every, TEXTS_AT_ONCE)):
+        yield some
+
+
+def write_rows(
+    tokenizer: Tokenizer,
+    end: int,
+    texts: Iterable[str],
+    file: Path,
+    positions: int,
+    softened: Callable[[Sequence[str]], Soft | None] = lambda some: None,
+) -> None:
+    """The texts as rows of at most `positions` + 1 tokens: `file` with .ids.npy and .starts.npy, written at once.
+
+    `softened` has the soft targets of a group of texts, one for each predicted token, or none. Where it has any, all go
+    into .soft.npy: beside each token what may follow it.
+    """  # fmt: skip
     tokenizer.encode_special_tokens = True  # what looks like an end token inside a text is mere text
     pieces: list[npt.NDArray[np.uint16]] = []
     lengths: list[int] = []
-    every = iter(texts)
-    while some := list(islice(every, TEXTS_AT_ONCE)):
+    soft: list[tuple[int, int, Soft]] = []  # from which row to which
+    for some in together(texts):
+        first = len(lengths)
         for encoded in tokenizer.encode_batch(some, add_special_tokens=False):
             for piece in cut([end, *encoded.ids, end], positions):
                 pieces.append(np.array(piece, dtype=np.uint16))
                 lengths.append(len(piece))
+        if (found := softened(some)) is not None:
+            soft.append((first, len(lengths), found))
     ids = np.concatenate(pieces) if pieces else np.zeros(0, np.uint16)
-    _write(file.with_suffix(".ids.npy"), ids)
-    _write(file.with_suffix(".starts.npy"), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    write_array(file.with_suffix(".ids.npy"), ids)
+    write_array(file.with_suffix(".starts.npy"), starts)
+    file.with_suffix(".soft.npy").unlink(missing_ok=True)
+    if soft:
+        write_array(file.with_suffix(".soft.npy"), _beside(ids, starts, soft))
+
+
+def _beside(ids: npt.NDArray[np.uint16], starts: npt.NDArray[np.int64], soft: list[tuple[int, int, Soft]]) -> Soft:
+    """At each token what may follow it: the teacher's shares where there are some, else the token that does follow."""
+    beside = hard(np.append(ids[1:], 0))
+    for first, behind, found in soft:
+        predicts = np.ones(starts[behind] - starts[first], bool)
+        predicts[starts[first + 1 : behind + 1] - starts[first] - 1] = False  # a row's last token predicts nothing
+        beside[starts[first] : starts[behind]][predicts] = found
+    return beside
+
+
+def hard(targets: npt.NDArray[Any]) -> Soft:
+    """Each target alone, with a share of one."""
+    found = np.zeros(len(targets), SOFT)
+    found["ids"][:, 0], found["shares"][:, 0] = targets, 1
+    return found
 
 
 def cut(ids: Sequence[int], positions: int) -> list[Sequence[int]]:
@@ -64,7 +111,7 @@ def cut(ids: Sequence[int], positions: int) -> list[Sequence[int]]:
     return [ids[start : start + positions + 1] for start in range(0, max(len(ids) - 1, 1), positions)]
 
 
-def _write(file: Path, array: npt.NDArray[Any]) -> None:
+def write_array(file: Path, array: npt.NDArray[Any]) -> None:
     """By a rename: a file is there whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(f".{os.getpid()}.npy")
@@ -78,11 +125,14 @@ class Rows:
 
     ids: npt.NDArray[np.uint16]  # of all rows in a row
     starts: npt.NDArray[np.int64]  # where each begins, and the end
+    soft: Soft | None = None  # beside each token what may follow it
 
     @classmethod
     def open(cls, file: Path) -> Rows:
         """The rows of that name, mapped and not read."""
-        return cls(np.load(file.with_suffix(".ids.npy"), mmap_mode="r"), np.load(file.with_suffix(".starts.npy")))
+        ids, soft = file.with_suffix(".ids.npy"), file.with_suffix(".soft.npy")
+        mapped = np.load(soft, mmap_mode="r") if soft.is_file() else None
+        return cls(np.load(ids, mmap_mode="r"), np.load(file.with_suffix(".starts.npy")), mapped)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -113,11 +163,15 @@ class Rows:
         wide = int(self.widths[picked].max())
         inputs = np.zeros((len(picked), wide), np.int64)
         targets = np.full((len(picked), wide), IGNORED, np.int64)
+        soft = None if self.soft is None else np.zeros((len(picked), wide), SOFT)
         for place, number in enumerate(picked):
-            row = self.ids[self.starts[number] : self.starts[number + 1]]
+            first, behind = self.starts[number], self.starts[number + 1]
+            row = self.ids[first:behind]
             inputs[place, : len(row) - 1] = row[:-1]
             targets[place, : len(row) - 1] = row[1:]
-        return Batch(inputs, targets)
+            if soft is not None and self.soft is not None:
+                soft[place, : len(row) - 1] = self.soft[first : behind - 1]
+        return Batch(inputs, targets, soft)
 
 
 class Stream:

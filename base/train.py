@@ -25,6 +25,7 @@ import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import GPT2LMHeadModel
 
+from base.distill import softened
 from base.model import new_model, optimizers, parameters, set_rates, summed_loss
 from base.presets import KINDS, PRESETS, Preset
 from base.rows import IGNORED, Batch, Rows, Stream, write_rows
@@ -47,6 +49,7 @@ REPORT_S = 30.0  # at least between two reports
 EVALUATE_EVERY = 250  # steps between two looks at the held-out text
 SAVE_S = 120.0  # at least between two checkpoints
 MOST_OFTEN, MOST_OFTEN_IN_DECAY = 10.0, 30.0  # times that a kind is read for each time that it would be by chance
+SOFTNESS = 0.8  # of a target that is the teacher's, where it was asked
 HELD_OUT_TOKENS = 16_384  # of each kind that are looked at
 
 
@@ -63,9 +66,10 @@ def tokenised(work: Path, positions: int) -> Mapping[str, tuple[Rows, Rows]]:
         for side in ("train", "heldout"):
             source, file = work / "clean" / kind / f"{side}.jsonl", work / "rows" / f"{kind}-{side}"
             note = file.with_suffix(".made_of")
-            made_of = "\n".join(file_sha256(each) for each in (source, tokenizer_file) if each.is_file())
+            soft = sorted(each.name for each in (work / "soft").glob(f"{kind}-*.npy")) if side == "train" else []
+            made_of = "\n".join([*(file_sha256(each) for each in (source, tokenizer_file) if each.is_file()), *soft])
             if not note.is_file() or note.read_text() != made_of:
-                write_rows(tokenizer, 0, texts(source), file, positions)
+                write_rows(tokenizer, 0, texts(source), file, positions, partial(softened, work, kind))
                 note.write_text(made_of)
             sides.append(Rows.open(file))
         if all(map(len, sides)):
@@ -157,7 +161,7 @@ class Run:
         tokens = sum(batch.tokens for batch in batches)
         total = 0.0
         for batch in batches:
-            loss = summed_loss(self.model, batch, self.half) / tokens
+            loss = summed_loss(self.model, batch, self.half, SOFTNESS) / tokens
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from base.clean import KINDS, divide, is_held_out, judge, main
+from base.clean import divide, is_held_out, judge, main
+from base.presets import KINDS
 from base.rules import RULES
 from base.shards import missing, read_lines, write_shard
 
@@ -44,7 +45,17 @@ def test_repetitions_are_left_out_across_kinds_and_parts(tmp_path: Path) -> None
     told = "my neighbour borrowed our ladder in spring and brought it back in autumn painted blue and green"
     texts = [line(told), line(told.upper() + "!", "dialogue"), line(told.replace("green", "red")), line("soup is fine")]
     counts = divide(iter([{"text": str(each["text"]), "kind": str(each["kind"])} for each in texts]), tmp_path)
-    assert sum(counts[f"{kind}/{part} texts"] for kind in KINDS for part in ("train", "heldout")) == 2
+    calm = [kind for kind in KINDS if kind != "capitals"]
+    assert sum(counts[f"{kind}/{part} texts"] for kind in calm for part in ("train", "heldout")) == 2
+
+
+def test_some_are_there_in_capitals_too(tmp_path: Path) -> None:
+    texts = [{"text": f"soup number {number} was better than the one before", "kind": "posts"} for number in range(9)]
+    counts = divide(iter(texts), tmp_path)
+    shouted = clean_texts(tmp_path, "capitals")["train"]
+    assert len(shouted) == -(-counts["posts/train texts"] // 5)
+    assert all(each.isupper() for each in shouted)
+    assert {each.lower() for each in shouted} <= set(clean_texts(tmp_path, "posts")["train"])
 
 
 def test_new_shards_are_judged_and_old_ones_are_not_judged_again(tmp_path: Path) -> None:

@@ -23,10 +23,23 @@ def test_the_loss_in_chunks_and_its_slopes_are_those_of_torch() -> None:
     targets = torch.randint(0, 50, (700,))
     wanted = functional.cross_entropy(states @ head.T, targets, reduction="sum")
     slopes = torch.autograd.grad(3 * wanted, (states, head))
-    loss = SummedLoss.apply(states, head, targets)  # type: ignore[no-untyped-call]
+    loss = SummedLoss.apply(states, head, targets[:, None], torch.ones(700, 1))  # type: ignore[no-untyped-call]
     found = torch.autograd.grad(3 * loss, (states, head))
     torch.testing.assert_close(loss, wanted)
     for slope, other in zip(found, slopes, strict=True):
+        torch.testing.assert_close(slope, other, rtol=1e-3, atol=1e-4)
+
+
+def test_shares_of_several_tokens_count_as_torch_counts_probabilities() -> None:
+    torch.manual_seed(1)
+    states, head = torch.randn(40, 16, requires_grad=True), torch.randn(50, 16, requires_grad=True)
+    probabilities = torch.randn(40, 50).softmax(1)
+    wanted = functional.cross_entropy(states @ head.T, probabilities, reduction="sum")
+    slopes = torch.autograd.grad(wanted, (states, head))
+    ids = torch.stack([torch.randperm(50) for _ in range(40)])
+    loss = SummedLoss.apply(states, head, ids, probabilities.gather(1, ids))  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(loss, wanted)
+    for slope, other in zip(torch.autograd.grad(loss, (states, head)), slopes, strict=True):
         torch.testing.assert_close(slope, other, rtol=1e-3, atol=1e-4)
 
 

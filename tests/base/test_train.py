@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from base.presets import KINDS
 from base.rows import IGNORED, Rows, Stream, cut
 from base.train import Decay, Run, kinds_of, mixture, share, tokenised
 from tests.base.material import TINY, work_folder
@@ -113,5 +114,5 @@ def test_bits_per_byte_of_held_out_text_fall_while_learning(work: Path) -> None:
     for _ in range(10):
         run.learn()
     after = run.bits_per_byte()
-    assert before.keys() == after.keys() == {"posts", "dialogue", "paragraphs", "general"}
+    assert before.keys() == after.keys() == set(KINDS)
     assert all(after[kind] < before[kind] for kind in before)
