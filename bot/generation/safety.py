@@ -4,7 +4,8 @@ The classifier is that of the package alt-profanity-check, which also judges ver
 counts weighed by rarity, five linear models, a sigmoid on each, their mean. As a table of numbers in `offence.npz`
 (written by `bot.training.offence_table`) it needs only numpy. It knows swearing, insults and plain threats in English.
 It knows no other language, no spelling that hides a word, no irony, and nothing of what is hateful in polite words:
-for these there are the lists.
+for these there are the lists. And in a long text it overlooks one word among harmless ones: slurs, which demean people
+for what they are, stand in `slurs.txt`.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Safety:
             return None
         if holds(text, {*self.never_said, *banned}):
             return Reason.BANNED_WORD
-        if most < 1 and offence().probability(text) > most:
+        if most < 1 and (not slurs().isdisjoint(words(text)) or offence().probability(text) > most):
             return Reason.UNSAFE
         return None
 
@@ -77,6 +78,12 @@ class Safety:
 def offence() -> Offence:
     """The classifier, read when it is first asked."""
     return Offence()
+
+
+@cache
+def slurs() -> frozenset[str]:
+    """One alone is enough."""
+    return frozenset(resources.files("bot.generation").joinpath("slurs.txt").read_text(encoding="utf-8").split())
 
 
 def holds(text: str, banned: Iterable[str]) -> bool:

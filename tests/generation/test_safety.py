@@ -8,7 +8,7 @@ from profanity_check import predict_prob
 from bot.config import SafetySettings
 from bot.errors import Refused
 from bot.generation.draft import Reason
-from bot.generation.safety import Safety, holds, offence, words_of
+from bot.generation.safety import Safety, holds, offence, slurs, words_of
 from tests.training.material import sentences
 
 INSULTS = ["you are a fucking idiot", "shut up bitch", "die in a fire, moron", "eat shit and die"]
@@ -32,6 +32,14 @@ def test_the_table_says_what_the_package_says() -> None:
 def test_an_insult_is_not_said_and_not_answered(text: str) -> None:
     assert Safety(SafetySettings()).in_draft(text) is Reason.UNSAFE
     assert Safety(SafetySettings()).in_message(text) is Reason.UNSAFE
+
+
+@pytest.mark.parametrize("slur", sorted(slurs()))
+def test_a_slur_is_enough_however_harmless_the_rest(slur: str) -> None:
+    text = f"BEHOLD. My {slur.upper()} has risen in the oven with the bread today, and you will love its crust."
+    assert Safety(SafetySettings()).in_draft(text) is Reason.UNSAFE
+    assert Safety(SafetySettings()).in_message(text) is Reason.UNSAFE
+    assert Safety(SafetySettings(most_offence_said=1)).in_draft(text) is None
 
 
 @pytest.mark.parametrize("text", HARMLESS)
