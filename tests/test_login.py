@@ -182,6 +182,7 @@ async def test_a_second_login_on_one_day_costs_nothing_more(tmp_path: Path) -> N
         assert sum(Decimal(row["usd"]) for row in rows) == x.bill()
 
 
+@pytest.mark.slow
 async def test_service_and_command_that_need_a_new_token_at_once_ask_for_one(tmp_path: Path) -> None:
     """Two real processes: the second one comes while X has not yet answered the first, and goes on with its token."""
     async with stage(tmp_path, i_have_permission_to_train=True) as (x, config, extra):
@@ -203,6 +204,7 @@ async def test_service_and_command_that_need_a_new_token_at_once_ask_for_one(tmp
         assert len(x.timeline("Nell")) == 1
 
 
+@pytest.mark.slow
 async def test_after_a_kill_between_renewing_and_writing_down_somebody_is_told_to_log_in(tmp_path: Path) -> None:
     async with stage(tmp_path, i_have_permission_to_train=True) as (x, config, extra):
         await log_in(x, config, extra)

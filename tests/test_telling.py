@@ -31,6 +31,7 @@ async def test_the_log_says_what_a_retraining_has_changed_and_why_without_any_te
         told.set()
 
     async with open_rooms(config) as rooms:
+        rooms.speaker.silent_because("No engine is needed here.")  # else samples would wait for one
         with capture_logs() as lines:
             async with telling(rooms, tell):
                 await rooms.decisions.note(taught(rooms.shelf), What.KEPT, "It is worse.", "retraining", 7)
@@ -87,6 +88,7 @@ async def test_what_was_decided_before_a_stop_is_told_after_it_and_once(tmp_path
     shelf_with(tmp_path / "models", "nell")
     config = Config(paths=Paths(data=tmp_path / "data", models=tmp_path / "models"))
     async with open_rooms(config) as rooms:
+        rooms.speaker.silent_because("No engine is needed here.")  # else samples would wait for one
         await rooms.decisions.note(taught(rooms.shelf), What.KEPT, "Long before an upgrade.", "retraining", 7)
         async with telling(rooms, None):
             pass
@@ -102,6 +104,7 @@ async def test_telling_outlives_a_database_that_another_process_is_writing_to(tm
     shelf_with(tmp_path / "models", "nell")
     config = Config(paths=Paths(data=tmp_path / "data", models=tmp_path / "models"))
     async with open_rooms(config) as rooms:
+        rooms.speaker.silent_because("No engine is needed here.")  # else samples would wait for one
         await rooms.decisions.note_told(0)
         await rooms.decisions.note(taught(rooms.shelf), What.KEPT, "It is worse.", "retraining", 7)
         after, tries = rooms.changes.after, 0

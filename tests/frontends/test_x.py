@@ -235,6 +235,7 @@ async def test_the_running_front_end_sends_when_the_bell_rings(x: LoopbackX, by_
 # Once
 
 
+@pytest.mark.slow
 async def test_cut_off_anywhere_a_post_is_on_x_once_and_the_ledger_is_the_bill(
     tmp_path: Path, contract: OpenAPIContract | None, clock: FakeClock
 ) -> None:

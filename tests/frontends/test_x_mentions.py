@@ -233,6 +233,7 @@ async def test_a_second_delivery_is_silent(x: LoopbackX, clock: FakeClock, nell:
     assert x.bill() == await nell.ledger.month_total()
 
 
+@pytest.mark.slow
 async def test_cut_off_anywhere_a_mention_is_answered_once(tmp_path: Path, clock: FakeClock) -> None:
     ends = set()
     for step in count(1):
@@ -513,6 +514,7 @@ async def test_whoever_opts_out_is_told_once_and_never_answered_again(
     assert kept == [None, None]
 
 
+@pytest.mark.slow
 async def test_cut_off_anywhere_an_opt_out_is_honoured_and_confirmed_once(tmp_path: Path, clock: FakeClock) -> None:
     for step in count(1):
         path = tmp_path / f"{step}.db"

@@ -124,6 +124,7 @@ async def test_a_post_that_could_not_be_written_down_is_found_on_x_without_a_res
     assert await stage.ledger.month_total() == x.bill()
 
 
+@pytest.mark.slow
 async def test_a_thread_cut_off_anywhere_is_on_x_once(
     tmp_path: Path, contract: OpenAPIContract | None, clock: FakeClock
 ) -> None:

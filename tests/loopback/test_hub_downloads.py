@@ -98,7 +98,8 @@ async def test_weights_in_several_files_are_one_base(tmp_path: Path, hub: Loopba
     assert not list(base.model.glob("model-*"))
 
 
-@pytest.mark.parametrize("reset", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["in good order", "hard"])
+@pytest.mark.parametrize("reset", [False, True], ids=["in good order", "hard"])
+@pytest.mark.slow
 async def test_a_download_goes_on_where_it_was_broken_off(tmp_path: Path, hub: LoopbackHub, reset: bool) -> None:
     """The rest alone is asked for, and what was put together is the file to the last bit.
 

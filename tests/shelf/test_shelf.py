@@ -131,6 +131,7 @@ def test_a_full_disk_publishes_nothing_and_says_so(tmp_path: Path) -> None:
 # Killed in the middle
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_step_leaves_the_old_version_or_the_new_one_in_use(tmp_path: Path) -> None:
     in_use = []
     for step in count():
@@ -147,6 +148,7 @@ def test_a_kill_at_any_step_leaves_the_old_version_or_the_new_one_in_use(tmp_pat
     assert in_use.count("v1") >= 4  # before the manifest, the two renames, and the new `current`
 
 
+@pytest.mark.slow
 def test_a_kill_between_publishing_and_use_leaves_the_old_one_in_use_and_the_new_one_at_hand(tmp_path: Path) -> None:
     seen = set()
     for step in count():

@@ -163,6 +163,7 @@ async def test_a_switch_that_fails_leaves_no_row(decisions: Decisions, shelf: Sh
     assert await decisions.of("nell") == []
 
 
+@pytest.mark.slow
 async def test_a_kill_at_any_step_loses_no_decision_and_invents_none(tmp_path: Path, clock: FakeClock) -> None:
     outcomes = []
     for step in count():
@@ -297,6 +298,7 @@ async def test_the_voice_that_came_with_the_project_is_never_pruned(
     assert shelf.version(persona, shipped).version == shipped
 
 
+@pytest.mark.slow
 async def test_a_kill_while_pruning_leaves_a_version_whole_or_gone(tmp_path: Path, clock: FakeClock) -> None:
     seen = set()
     for step in count():

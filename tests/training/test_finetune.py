@@ -99,6 +99,7 @@ def _loads_with_peft(base: Base, folder: Path, result: Result) -> None:
     assert total / tokens == pytest.approx(result.best.loss, rel=0.02)  # it learned in bfloat16
 
 
+@pytest.mark.slow
 async def test_it_never_outlives_its_parent(base: Base, tmp_path: Path) -> None:
     """Killed with -9 the parent can't say goodbye; the child writes its checkpoint and ends by itself."""
     task = _job(base, tmp_path / "orphan", report_seconds=0.0).model_copy(update={"epochs": 100})

@@ -225,6 +225,7 @@ async def test_an_unknown_training_is_refused(house: House) -> None:
 # --- Learning ---
 
 
+@pytest.mark.slow
 async def test_a_persona_is_learned_published_and_learned_again_when_there_is_news(
     house: House, clock: FakeClock, database: Database
 ) -> None:

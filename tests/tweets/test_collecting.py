@@ -161,6 +161,7 @@ async def test_a_table_may_be_a_sample_so_everything_is_read(x: LoopbackX, clock
 # Cut off
 
 
+@pytest.mark.slow
 async def test_cut_off_anywhere_it_goes_on_with_nothing_lost_or_billed_twice(tmp_path: Path, clock: FakeClock) -> None:
     for step in count(1):
         path = tmp_path / f"{step}.db"

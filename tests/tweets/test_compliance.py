@@ -192,6 +192,7 @@ async def test_a_job_comes_once_in_the_interval(x: LoopbackX, clock: FakeClock, 
     assert asked(x, CREATE) == 2
 
 
+@pytest.mark.slow
 async def test_cut_off_anywhere_the_check_goes_on(tmp_path: Path, clock: FakeClock) -> None:
     for step in count(1):
         path = tmp_path / f"{step}.db"
