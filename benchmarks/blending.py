@@ -1,7 +1,7 @@
 """A blend of accounts beside the cyborg that was trained on all of them, and beside each account's own version.
 
     python benchmarks/blending.py ACCOUNTS [--weights 0.5 0.5 …] [--as-given 1 1 …]
-                                  [--database data/mockingbird.db] [--data data] [--base embedded]
+                                  [--database data/mockingbird.db] [--data data] [--base smollm2]
                                   [--threads 1] [--samples 1000] [--work FOLDER] [--out FILE]
     python benchmarks/blending.py --table FILE
 
@@ -87,8 +87,8 @@ def spoken(folder: Path, texts: Path, base: Base, asked: argparse.Namespace) -> 
     """What the adapter in that folder says by itself."""
     asyncio.run(ready_graph(base, "int8", lambda _: None))
     order = Order(
-        data=asked.data, base=base.record.spec, weights="int8", threads=asked.threads, adapter=folder, texts=texts,
-        count=asked.samples, seed=1, settings=Generation(),
+        data=asked.data, base=base.record.spec, base_sha256=base.record.sha256, weights="int8",
+        threads=asked.threads, adapter=folder, texts=texts, count=asked.samples, seed=1, settings=Generation(),
     )  # fmt: skip
     return asyncio.run(sample(order))
 
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--as-given", type=float, nargs="+")
     parser.add_argument("--database", type=Path, default=Path("data/mockingbird.db"))
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--base", default="embedded")
+    parser.add_argument("--base", default="smollm2")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--work", type=Path, help="a folder that keeps what was trained")

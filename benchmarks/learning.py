@@ -1,6 +1,6 @@
 """Learning an account: ours beside the recipe of huggingtweets, on the same tweets, base and machine.
 
-    python benchmarks/learning.py ACCOUNTS… [--database data/mockingbird.db] [--data data] [--base embedded]
+    python benchmarks/learning.py ACCOUNTS… [--database data/mockingbird.db] [--data data] [--base smollm2]
                                   [--seeds 1] [--threads 1] [--samples 1000] [--bfloat16] [--only ours|recipe]
                                   [--cut BLOCKS] [--out FILE]
     python benchmarks/learning.py --table FILE
@@ -38,6 +38,7 @@ from bot.shelf.bases import Base, find_base
 from bot.shelf.forms import files_of, form_of, whole_model
 from bot.training.dataset import DataSet, build
 from bot.training.figures import copies, diversity
+from bot.training.hyperparameters import suited
 from bot.training.job import RESULT, TEXTS, Event, Job, Result, Texts
 from bot.tweets.store import TweetStore
 
@@ -47,7 +48,7 @@ async def data_set_of(database: Path, handles: Sequence[str], settings: Training
     async with Database(database) as opened:
         store = TweetStore(opened, lambda: datetime.now(UTC))
         kept = {handle: await store.kept(handle, handles) for handle in handles}
-    return build(kept, settings, base.record.sha256)
+    return build(kept, suited(settings, base.record.spec), base.record.sha256)
 
 
 def by_account(data_set: DataSet) -> dict[str, list[str]]:
@@ -146,8 +147,8 @@ def spoken(folder: Path, data_set: DataSet, base: Base, asked: argparse.Namespac
     voice = whole_model(folder) if form_of(folder) == "whole" else base
     asyncio.run(ready_graph(voice, "int8", lambda _: None))
     order = Order(
-        data=asked.data, base=base.record.spec, weights="int8", threads=asked.threads, adapter=folder, texts=texts,
-        count=asked.samples, seed=1, settings=Generation(),
+        data=asked.data, base=base.record.spec, base_sha256=base.record.sha256, weights="int8",
+        threads=asked.threads, adapter=folder, texts=texts, count=asked.samples, seed=1, settings=Generation(),
     )  # fmt: skip
     said = asyncio.run(sample(order)).texts
     copied = copies(said, data_set.train, data_set.held_out)
@@ -266,7 +267,7 @@ def main() -> None:
     parser.add_argument("accounts", nargs="*")
     parser.add_argument("--database", type=Path, default=Path("data/mockingbird.db"))
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--base", default="embedded")
+    parser.add_argument("--base", default="smollm2")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--samples", type=int, default=1000)

@@ -1,6 +1,6 @@
 """What fewer bits cost: held-out loss and size of a base's graph as float32, int8 and int4, with what speaks with it.
 
-    python benchmarks/quantisation.py ACCOUNTS… [--database data/mockingbird.db] [--data data] [--base embedded]
+    python benchmarks/quantisation.py ACCOUNTS… [--database data/mockingbird.db] [--data data] [--base smollm2]
                                       [--models models]
 
 ACCOUNTS are stored accounts. Their held-out tweets are scored by the base, and by the version in use of the persona of
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--database", type=Path, default=Path("data/mockingbird.db"))
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--models", type=Path, default=Path("models"))
-    parser.add_argument("--base", default="embedded")
+    parser.add_argument("--base", default="smollm2")
     asked = parser.parse_args()
     base = find_base(asked.data, asked.base)
     if base is None:

@@ -4,7 +4,7 @@
 
 Outcome: FOLDER is a transformers folder, and FOLDER given as `[model] base` (or as `--base` to the other benchmarks,
 after `MOCKINGBIRD_MODEL__BASE=FOLDER mockingbird prepare`) stands for GPT-2 where GPT-2 can't be downloaded. Its
-tokenizer is the embedded base's, a byte-level BPE of the same class with 49,152 tokens, filled up to GPT-2's 50,257
+tokenizer is the base smollm2's, a byte-level BPE of the same class with 49,152 tokens, filled up to GPT-2's 50,257
 with tokens that nothing is cut into.
 """
 
@@ -25,10 +25,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path, default=Path("data"))
     asked = parser.parse_args()
-    embedded = find_base(asked.data, "embedded")
-    if embedded is None:
-        parser.error(f"the base embedded is not prepared in {asked.data}; run `mockingbird prepare` first")
-    tokenizer = Tokenizer.from_file(str(embedded.model / "tokenizer.json"))
+    smollm2 = find_base(asked.data, "smollm2")
+    if smollm2 is None:
+        parser.error(f"the base smollm2 is not prepared in {asked.data}; run `mockingbird prepare` first")
+    tokenizer = Tokenizer.from_file(str(smollm2.model / "tokenizer.json"))
     end = tokenizer.token_to_id(END_TOKEN)
     torch.manual_seed(1)
     config = GPT2Config(bos_token_id=end, eos_token_id=end)  # its defaults are those of 124M

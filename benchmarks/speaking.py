@@ -1,6 +1,6 @@
 """Five drafts of 48 tokens for many at once: the engine beside `transformers.pipeline`, as a model card recommends it.
 
-    python benchmarks/speaking.py [--data data] [--base embedded] [--rounds 5] [--threads 1]
+    python benchmarks/speaking.py [--data data] [--base smollm2] [--rounds 5] [--threads 1]
 
 The pipeline answers one request after the other; the engine takes all together. Both make every token: the end token
 is left out. Interleaved in one run, medians. Personas are random adapters of rank 8, which cost what learned ones cost.
@@ -271,7 +271,7 @@ PARTS = {"bare": bare, "memory": memory, "loop_delay": loop_delay, "beside": bes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--base", default="embedded")
+    parser.add_argument("--base", default="smollm2")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--part", choices=PARTS, help="one part alone, in this process")

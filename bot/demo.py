@@ -78,8 +78,9 @@ async def run_demo(config: Config) -> None:
     tell.line("X", f"would have charged ${x.bill()}")
 
 
-# What learns soonest, for a somewhat worse voice: larger steps through the upper layers, once.
+# What learns soonest, for a somewhat worse voice: larger steps, and of a larger base the upper layers alone, once.
 FASTER = {"epochs": 1, "layers": 16, "batch_tokens": 512, "learning_rate": 4e-3}
+FASTER_ON_EMBEDDED = {"epochs": 1, "batch_tokens": 256, "learning_rate": 4e-3}
 
 
 def _furnish(config: Config, stage: Stage) -> None:
@@ -87,7 +88,7 @@ def _furnish(config: Config, stage: Stage) -> None:
     settings: dict[str, dict[str, object]] = {
         "paths": {"data": "data", "models": "models", "examples": "nothing"},
         "model": {"base": config.model.base, "weights": config.model.weights, "threads": config.model.threads},
-        "training": dict(config.training) | FASTER,
+        "training": dict(config.training) | (FASTER_ON_EMBEDDED if config.model.base == "embedded" else FASTER),
         "judging": {"samples": 0},  # `mockingbird evaluate` shows the figures; here they would take two minutes
         "retraining": {"min_new_tweets": 30, "min_hours_between": 0.0, "check_every_minutes": 0.05},
         "replies": {"default_persona": LEARNED_BEFORE},

@@ -24,7 +24,7 @@ from bot.frontends.discord.inspection import inspect
 from bot.frontends.discord.invite import invite_link
 from bot.replies.bio import missing_from_bio
 from bot.replies.opt_outs import OptOuts
-from bot.shelf.bases import Base, find_base
+from bot.shelf.bases import SMOLLM2_SHA256, Base, embedded_record, find_base
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
 from bot.tweets.charges import Charges
@@ -295,9 +295,9 @@ def _shelf(config: Config) -> Iterator[Finding]:
 
 
 def _has_base(config: Config, manifest: Manifest, configured: Base) -> bool:
-    """Whether the adapter's base is the configured one, or another that is prepared."""
-    own = find_base(config.paths.data, manifest.base)
-    return manifest.base_sha256 in (configured.record.sha256, own.record.sha256 if own else None)
+    """Whether the adapter's base is the configured one, one that comes along, or another that is prepared."""
+    known = (configured.record.sha256, embedded_record().sha256, SMOLLM2_SHA256)
+    return manifest.base_sha256 in known or bool(find_base(config.paths.data, manifest.base, manifest.base_sha256))
 
 
 def _loss(manifest: Manifest) -> str:

@@ -1,4 +1,4 @@
-"""The embedded base and the persona that comes with the project, for real: some minutes, so only in the full check."""
+"""The bases that come along and the persona that comes with the project, for real; what needs SmolLM2 takes minutes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from bot.generation.engine import Engine
+from bot.generation.engines import ready_graph
 from bot.generation.graph import build_graph
 from bot.generation.graph_description import graph_folder
-from bot.shelf.bases import find_base
+from bot.shelf.bases import SMOLLM2_SHA256, find_base
+from bot.training.child import ensure_base
 from tests.generation.test_engine import batch_of
 from tests.processes import ROOT, mockingbird, write_config
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 MODEL = {"base": "embedded", "weights": "int8", "threads": 1}
 
@@ -44,15 +46,17 @@ async def test_the_persona_that_comes_along_speaks_at_once_and_a_seed_gives_the_
     assert json.loads(second.out) == said
 
 
-async def test_eight_bit_logits_of_the_embedded_base_are_close_to_those_of_transformers(home: Path) -> None:
+@pytest.mark.parametrize("spec", ["embedded", pytest.param("smollm2", marks=pytest.mark.slow)])
+async def test_eight_bit_logits_of_a_base_that_comes_along_are_close_to_those_of_transformers(
+    home: Path, spec: str
+) -> None:
     """Within 8% of their norm (6.2% was measured), with the same likeliest token at nearly every place."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    base = find_base(home / "data", "embedded")
-    assert base is not None
+    base = await ensure_base(spec, home / "data", print)
     model = AutoModelForCausalLM.from_pretrained(base.model, dtype=torch.float32)
-    async with Engine(base, graph_folder(base.graphs, "int8"), threads=1, max_waiting=1) as engine:
+    async with Engine(base, await ready_graph(base, "int8", print), threads=1, max_waiting=1) as engine:
         text = "The lamp was lit before the fog came in, and the gulls went quiet for an hour."
         tokens = [base.record.end_id, *engine._rows._tokenizer.encode(text).ids]
         with torch.no_grad():
@@ -64,9 +68,32 @@ async def test_eight_bit_logits_of_the_embedded_base_are_close_to_those_of_trans
     assert (seen.argmax(1) == wanted.argmax(1)).mean() > 0.8
 
 
+@pytest.mark.slow
+async def test_a_version_that_was_trained_on_the_former_embedded_base_goes_on_speaking(home: Path) -> None:
+    """That is SmolLM2 now: the base is made ready from its package when the version is first asked."""
+    here = home / "upgraded"
+    here.mkdir()
+    (here / "data").mkdir()
+    base = await ensure_base("smollm2", here / "data", print)
+    assert base.record.sha256 == SMOLLM2_SHA256
+    config = write_config(here, {"model": MODEL | {"base": "smollm2"}, "training": {"layers": 2, "epochs": 1}})
+    archive = ROOT / "examples" / "captain_crumb.zip"
+    for command in (["import", str(archive), "--basis", "invented"], ["train", "captain_crumb"]):
+        outcome = await mockingbird(config, *command)
+        assert outcome.code == 0, outcome.err
+    before = await mockingbird(config, "say", "captain_crumb", "--seed", "3", "--json")
+    file = here / "models" / "captain_crumb" / "v1" / "manifest.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"base": "smollm2"', '"base": "embedded"'))
+    shutil.rmtree(base.folder)
+    write_config(here, {"model": MODEL})
+    after = await mockingbird(config, "say", "captain_crumb", "--seed", "3", "--json")
+    assert after.code == 0, after.err
+    assert json.loads(after.out) == json.loads(before.out)
+
+
+@pytest.mark.slow
 async def test_an_account_is_learned_on_the_embedded_base_and_speaks(home: Path) -> None:
-    quick = {"layers": 4, "epochs": 1}
-    config = write_config(home, {"model": MODEL, "training": quick})
+    config = write_config(home, {"model": MODEL})
     archive = ROOT / "examples" / "captain_crumb.zip"
     for command in (["import", str(archive), "--basis", "invented"], ["train", "captain_crumb"]):
         outcome = await mockingbird(config, *command)

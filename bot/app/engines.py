@@ -55,6 +55,7 @@ async def draw_samples(
         Order(
             data=config.paths.data,
             base=base.record.spec,
+            base_sha256=base.record.sha256,
             weights=config.model.weights,
             threads=config.judging.threads,
             adapter=adapter,

@@ -22,11 +22,11 @@ from bot.config import Model
 from bot.errors import BaseUnavailable, Busy, DiskFull, Refused
 from bot.generation.engine import Engine
 from bot.generation.graph_description import Weights, graph_folder
-from bot.shelf.bases import Base, find_base
+from bot.shelf.bases import ALONG, Base, find_base
 from bot.shelf.forms import WholeModel, whole_model
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
-from bot.training.child import started
+from bot.training.child import ensure_base, started
 from bot.training.job import DISK_FULL
 
 
@@ -138,7 +138,7 @@ class Engines:
             raise
 
     async def _take(self, manifest: Manifest) -> _Held:
-        base = self._base_of(manifest)
+        base = await self._base_of(manifest)
         key = base.model, base.record.sha256
         if key not in self._held:
             if self._waiting >= self._max_waiting:
@@ -194,11 +194,13 @@ class Engines:
         await engine.__aenter__()
         return _Held(base, engine, size)
 
-    def _base_of(self, manifest: Manifest) -> Base:
-        """What the version is spoken with. Raises `Refused` when its base is not here."""
+    async def _base_of(self, manifest: Manifest) -> Base:
+        """What the version is spoken with; a base that comes along is made ready. Raises `Refused` without it."""
         if manifest.form == "whole":
             return whole_model(self._shelf.path(manifest), manifest.sha256["model.safetensors"])
-        base = find_base(self._data, manifest.base)
+        base = find_base(self._data, manifest.base, manifest.base_sha256)
+        if base is None and manifest.base in ALONG:
+            base = await ensure_base(manifest.base, self._data, self._progress)
         if base is None or base.record.sha256 != manifest.base_sha256:
             raise Refused(
                 f"{manifest.persona} was trained on the base {manifest.base}, this service speaks with "

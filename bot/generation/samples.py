@@ -44,6 +44,7 @@ class Order(Value):
 
     data: Path  # where bases are
     base: str  # as the configuration names it
+    base_sha256: str  # its weights, as in `BaseRecord`
     weights: Weights  # of the graph
     threads: int  # 0 is all cores
     adapter: Path | None  # folder of the version, of either form; None speaks as the bare base
@@ -116,7 +117,7 @@ def main() -> int:
     standard_input = FileIO(0, closefd=False)
     order = Order.model_validate_json(standard_input.readline())
     end_with_parent(standard_input)
-    base = find_base(order.data, order.base)
+    base = find_base(order.data, order.base, order.base_sha256)
     try:
         if base is None:
             raise JudgingFailed(f"The base {order.base} is not ready. Run `mockingbird prepare`.")

@@ -21,8 +21,13 @@ from bot.shelf.manifest import Form, Manifest, Metrics, Part, Tracked
 CARD = "README.md"
 PREDICTIONS, PIPELINE, CURVE = PICTURES = ("predictions.png", "pipeline.png", "curve.png")
 
-HUB_NAMES = {"embedded": "HuggingFaceTB/SmolLM2-135M-Instruct"}  # what a base is called where others find it
-LICENSES = {"HuggingFaceTB/SmolLM2-135M-Instruct": "apache-2.0", "gpt2": "mit", "openai-community/gpt2": "mit"}
+HUB_NAMES = {"smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct"}  # what a base is called where others find it
+LICENSES = {
+    "embedded": "cc-by-sa-3.0",
+    "HuggingFaceTB/SmolLM2-135M-Instruct": "apache-2.0",
+    "gpt2": "mit",
+    "openai-community/gpt2": "mit",
+}
 
 TRACKERS = {"wandb": "Weights & Biases", "trackio": "Trackio", "mlflow": "MLflow"}  # as they write themselves
 
@@ -39,7 +44,7 @@ def hub_name(base: str) -> str:
     """The base as people outside know it: a hub id, or of a folder its last part."""
     if base in HUB_NAMES:
         return HUB_NAMES[base]
-    return PurePath(base).name if _is_folder(base) else base
+    return PurePath(base).name if _is_local(base) else base
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ def plain(text: str) -> str:
 
 
 def _in_line(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", " ".join(text.split()))
 
 
 def table(head: Row, rows: Sequence[Row], numbers: bool = True) -> str:
@@ -136,7 +141,7 @@ def front_matter(manifest: Manifest, pushed: Pushed | None = None) -> str:
     if manifest.languages:
         data["language"] = list(manifest.languages)
     unknown = manifest.form == "whole" and manifest.adopted_from is not None  # nobody says what that was trained on
-    if not _is_folder(manifest.base) and not unknown:
+    if not _is_local(manifest.base) and not unknown:
         data["base_model"] = hub_name(manifest.base)
         data["base_model_relation"] = "finetune" if whole else "adapter"
     if license := _license(manifest):
@@ -173,8 +178,9 @@ def _license(manifest: Manifest) -> str | None:
     return LICENSES.get(hub_name(manifest.base)) if invented and not adopted else None
 
 
-def _is_folder(base: str) -> bool:
-    return base.startswith((".", "/", "~"))
+def _is_local(base: str) -> bool:
+    """Whether no hub has it."""
+    return base == "embedded" or base.startswith((".", "/", "~"))
 
 
 def _counts(manifest: Manifest) -> list[Row]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bot.shelf.bases import SMOLLM2_SHA256
 from bot.shelf.figures import Figures
 
 OWN_SETTINGS = ("temperature", "top_p", "top_k")  # of how it is sampled, that a model which is adopted brings along
@@ -144,6 +145,14 @@ class Manifest(BaseModel):
     answers: int = 0  # replies that it learned with what they answer, see `bot.shelf.answering`
     tracked: Tracked | None = None  # None where no tracker is set up, or none could be reached
     sha256: dict[str, str]  # file name -> digest, for every other file of the version
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_its_name_now(cls, read: Any) -> Any:
+        """The base that was the embedded one when older versions were trained is called smollm2."""
+        if isinstance(read, dict) and (read.get("base"), read.get("base_sha256")) == ("embedded", SMOLLM2_SHA256):
+            return read | {"base": "smollm2"}
+        return read
 
     @property
     def own_sampling(self) -> dict[str, float]:

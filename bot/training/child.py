@@ -169,9 +169,12 @@ async def _gone(child: Child) -> None:
         raise asyncio.CancelledError
 
 
-async def ensure_base(spec: str, data: Path, progress: Callable[[str], None]) -> Base:
-    """The base, made ready in a child process if it was not before. Raises `BaseUnavailable`, `DiskFull`."""
-    ready = find_base(data, spec)
+async def ensure_base(spec: str, data: Path, progress: Callable[[str], None], sha256: str | None = None) -> Base:
+    """The base, made ready in a child process if it was not before. Raises `BaseUnavailable`, `DiskFull`.
+
+    With `sha256` the one with these weights if it is here, else the one that is called so now.
+    """
+    ready = find_base(data, spec, sha256) or find_base(data, spec)
     if ready is not None:
         return ready
     progress(f"Making the base {spec} ready; this happens once")

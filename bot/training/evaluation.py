@@ -159,7 +159,7 @@ class Evaluator:
         Waits while another version is judged. Raises `UnknownHandle`, `NotPermitted`, `TooFewTweets`, `JudgingFailed`,
         `BaseUnavailable`, `DamagedVersion`, `UnknownVersion`, `DiskFull`.
         """
-        base = await ensure_base(manifest.base, self._data, log.info)
+        base = await ensure_base(manifest.base, self._data, log.info, manifest.base_sha256)
         if manifest.form == "adapter" and base.record.sha256 != manifest.base_sha256:
             raise JudgingFailed(
                 f"{manifest.persona} {manifest.version} was trained on another {manifest.base} than the one that is "

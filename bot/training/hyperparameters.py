@@ -15,6 +15,14 @@ CHARACTERS_A_TOKEN = 4  # about; enough to tell small from large
 SMALL, LARGE = 10_000, 50_000  # tokens to learn under which an account is small, and from which on it is large
 
 RATES = {"lora": 2e-3, "full": 2e-4}  # peak learning rate
+EMBEDDED = {"rank": 32, "epochs": 6}  # a base so small has more to learn from every account
+
+
+def suited(settings: Training, base: str) -> Training:
+    """The settings with those zeros replaced where the base decides, and not the amount of data."""
+    if base != "embedded":
+        return settings
+    return settings.model_copy(update={name: getattr(settings, name) or value for name, value in EMBEDDED.items()})
 
 
 def settled(settings: Training, train: Sequence[str]) -> Training:

@@ -31,6 +31,7 @@ from bot.training.child import ensure_base
 from bot.training.dataset import DataSet, build
 from bot.training.decisions import Decision, Decisions, What
 from bot.training.evaluation import Candidate, Evaluator
+from bot.training.hyperparameters import suited
 from bot.training.job import TEXTS, Event, Job, Result, Texts
 from bot.training.learning import learn
 from bot.training.news import News
@@ -88,7 +89,7 @@ class Pipeline:
         consent = await require_basis(self._store, training.handles)
         counts = [await self._counts(handle) for handle in training.handles]
         kept = {handle: await self._store.kept(handle, training.handles) for handle in training.handles}
-        data_set = await asyncio.to_thread(build, kept, self._settings, base.record.sha256)
+        data_set = await asyncio.to_thread(build, kept, suited(self._settings, base.record.spec), base.record.sha256)
         taken = await self._decisions.of_training(training.id)
         if taken is not None and taken.what is not What.UNCHANGED:
             return await self._as_taken(training, taken, tracking, data_set)

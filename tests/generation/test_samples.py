@@ -40,9 +40,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def order(data: Path, count: int, **changed: object) -> Order:
+    base = find_base(data, "tiny")
+    assert base is not None
     usual = {
         "data": data,
         "base": "tiny",
+        "base_sha256": base.record.sha256,
         "weights": "float32",
         "threads": 1,
         "adapter": data / "v1",

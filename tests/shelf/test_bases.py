@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.shelf.bases import BaseRecord, base_folder, find_base
+from bot.shelf.bases import SMOLLM2_SHA256, BaseRecord, base_folder, embedded_record, find_base
 
 RECORD = BaseRecord(spec="gpt2", sha256="0" * 64, architecture="gpt2", end_id=50256)
 
@@ -62,3 +62,32 @@ def test_whatever_a_base_is_called_its_folder_lies_among_the_bases(tmp_path: Pat
     folder = base_folder(tmp_path, spec)
     assert folder.parent == tmp_path / "bases"
     assert folder.resolve().parent == (tmp_path / "bases").resolve()
+
+
+def test_an_upgrade_finds_smollm2_where_it_lay_when_it_was_the_embedded_base(tmp_path: Path) -> None:
+    before = tmp_path / "bases" / "embedded-928914"
+    before.mkdir(parents=True)
+    record = BaseRecord(spec="embedded", sha256=SMOLLM2_SHA256, architecture="llama", end_id=0)
+    (before / "base.json").write_text(record.model_dump_json(), encoding="utf-8")
+    found = find_base(tmp_path, "smollm2", SMOLLM2_SHA256)
+    assert found is not None
+    assert (found.folder, found.record.spec) == (before, "smollm2")
+    assert find_base(tmp_path, "embedded") is None
+
+
+def test_another_edition_of_the_embedded_base_has_another_folder_and_both_are_found(tmp_path: Path) -> None:
+    """A version that was trained on the older one asks for it by its digest."""
+    older, now = "1" * 64, embedded_record()
+    for record in (now, now.model_copy(update={"sha256": older})):
+        folder = base_folder(tmp_path, "embedded", record.sha256)
+        folder.mkdir(parents=True)
+        (folder / "base.json").write_text(record.model_dump_json(), encoding="utf-8")
+    assert [find_base(tmp_path, "embedded", sha256) for sha256 in ("2" * 64,)] == [None]
+    found = [find_base(tmp_path, "embedded", sha256) for sha256 in (None, now.sha256, older)]
+    assert [base and base.record.sha256 for base in found] == [now.sha256, now.sha256, older]
+
+
+def test_a_base_with_other_weights_than_those_asked_for_is_not_found(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    assert find_base(tmp_path, "gpt2", "1" * 64) is None
+    assert find_base(tmp_path, "gpt2", RECORD.sha256) is not None

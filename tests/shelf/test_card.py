@@ -71,7 +71,8 @@ def judged() -> Manifest:
 @pytest.mark.parametrize(
     ("base", "name"),
     [
-        ("embedded", "HuggingFaceTB/SmolLM2-135M-Instruct"),
+        ("embedded", "embedded"),
+        ("smollm2", "HuggingFaceTB/SmolLM2-135M-Instruct"),
         ("gpt2", "gpt2"),
         ("openai-community/gpt2", "openai-community/gpt2"),
         ("./mine/gpt2-small", "gpt2-small"),
@@ -104,12 +105,18 @@ def test_the_hub_can_read_the_card(tmp_path: Path) -> None:
 
 
 def test_a_license_is_given_only_where_nobodys_words_were_learned() -> None:
-    invented = manifest("nell").model_copy(update={"base": "embedded", "consent": {"nell": "invented"}})
+    invented = manifest("nell").model_copy(update={"base": "smollm2", "consent": {"nell": "invented"}})
     assert 'license: "apache-2.0"' in front_matter(invented)
     assert "No licence is given" not in model_card(invented)
     real = invented.model_copy(update={"consent": {"nell": "own"}})
     assert "license:" not in front_matter(real)
     assert "No licence is given" in model_card(real)
+
+
+def test_the_embedded_base_is_on_no_hub_and_gives_its_own_licence() -> None:
+    invented = manifest("nell").model_copy(update={"base": "embedded", "consent": {"nell": "invented"}})
+    assert "base_model" not in front_matter(invented)
+    assert 'license: "cc-by-sa-3.0"' in front_matter(invented)
 
 
 def test_a_base_in_a_folder_of_this_machine_is_not_named_to_the_hub() -> None:

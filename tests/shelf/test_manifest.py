@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from bot.shelf.bases import SMOLLM2_SHA256, embedded_record
 from bot.shelf.manifest import Manifest, Part
 from tests.shelves import manifest
 
@@ -31,6 +32,14 @@ def test_a_blend_reads_back_with_its_parts_and_an_older_manifest_has_none() -> N
     assert Manifest.model_validate_json(blend.model_dump_json()) == blend
     assert part.share == "33.3%"
     assert Manifest.model_validate(one.model_dump(exclude={"blended_from"})) == one
+
+
+def test_a_version_that_was_trained_on_the_former_embedded_base_stands_on_smollm2() -> None:
+    """And one that was trained on ours stands on "embedded", as it says."""
+    former = manifest("nell", base_sha256=SMOLLM2_SHA256).model_copy(update={"base": "embedded"})
+    assert Manifest.model_validate_json(former.model_dump_json()).base == "smollm2"
+    ours = former.model_copy(update={"base_sha256": embedded_record().sha256})
+    assert Manifest.model_validate_json(ours.model_dump_json()).base == "embedded"
 
 
 def test_versions_are_ordered_by_number_and_not_by_letters() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from bot.config import Training
-from bot.training.hyperparameters import settled
+from bot.training.hyperparameters import settled, suited
 
 
 def tweets(tokens: int) -> list[str]:
@@ -35,3 +35,14 @@ def test_all_weights_learn_at_a_lower_rate_than_an_adapter() -> None:
     """Which begins at nothing and has farther to go."""
     full, lora = (settled(Training(method=method), tweets(5_000)) for method in ("full", "lora"))
     assert 0 < full.learning_rate < lora.learning_rate
+
+
+def test_the_embedded_base_is_given_a_wider_adapter_and_more_epochs() -> None:
+    """But what was set stays, and any other base is left to the amount of data."""
+    for method in ("lora", "full"):
+        own, others = (settled(suited(Training(method=method), base), tweets(5_000)) for base in ("embedded", "gpt2"))
+        assert others == settled(Training(method=method), tweets(5_000))
+        assert own.rank > others.rank and own.epochs > others.epochs
+        assert own.learning_rate == others.learning_rate
+    chosen = Training(rank=3, epochs=1)
+    assert suited(chosen, "embedded") == chosen
