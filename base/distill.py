@@ -46,9 +46,10 @@ Ids = list[int]
 
 
 def soft_file(work: Path, kind: str, some: Sequence[str]) -> Path:
-    """Where the soft targets of a group of texts stand, or will."""
-    digest = blake2b("\n\n".join(some).encode(), digest_size=8).hexdigest()
-    return work / "soft" / f"{kind}-{digest}.npy"
+    """Where the soft targets of a group of texts stand, or will: of these texts, cut into these tokens."""
+    digest = blake2b((work / "tokenizer" / "tokenizer.json").read_bytes(), digest_size=8)
+    digest.update("\n\n".join(some).encode())
+    return work / "soft" / f"{kind}-{digest.hexdigest()}.npy"
 
 
 def softened(work: Path, kind: str, some: Sequence[str]) -> Soft | None:

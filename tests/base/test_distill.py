@@ -122,6 +122,7 @@ def test_what_was_asked_once_is_not_asked_again_and_the_training_learns_from_it(
     assert "posts-" not in capsys.readouterr().err
     some = [json.loads(line)["text"] for line in (work / "clean" / "posts" / "train.jsonl").read_text().splitlines()]
     assert soft_file(work, "posts", some).is_file()
+    assert softened(work, "posts", some) is not None
     assert softened(work, "posts", some[:-1]) is None
     rows = tokenised(work, TINY.positions)
     assert rows["posts"][0].soft is not None
@@ -131,3 +132,6 @@ def test_what_was_asked_once_is_not_asked_again_and_the_training_learns_from_it(
         for _ in range(3):
             run.learn()
     assert before.bits_per_byte() != after.bits_per_byte()
+    tokenizer = work / "tokenizer" / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert softened(work, "posts", some) is None, "another tokenizer has other tokens"
