@@ -56,7 +56,7 @@ def learning(file: Path) -> str:
         tweets = next(line["train_tweets"] for line in lines if line)
         figures = [cell(line, name) for name in ("best_bits_per_byte", "distinct_2") for line in lines]
         rows.append([plain(account), f"{tweets:,}", *figures])
-    names = [NAMES.get(base, "this shape, random weights" if "untrained" in base else base) for base in bases]
+    names = [NAMES.get("untrained" if "untrained" in base else base, base) for base in bases]
     head = ["Account", "Tweets", *names, *(f"distinct-2, {name}" for name in names)]
     return table(head, rows)
 

@@ -1,7 +1,7 @@
 """Packs a trained model into the service: `python -m base.pack MODEL_FOLDER [--into bot/embedded]`.
 
 Outcome: `bot/embedded/` holds the weights as 8-bit whole numbers, what else a model's folder needs, and the digest that
-the weights have when `bot.training.embedded` unpacks them. It prints what the rounding costs in bits per byte.
+the weights have when `bot.training.embedded` unpacks them. It prints their digest and size.
 """
 
 from __future__ import annotations

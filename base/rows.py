@@ -67,7 +67,7 @@ def write_rows(
 
     `softened` has the soft targets of a group of texts, one for each predicted token, or none. Where it has any, all go
     into .soft.npy: beside each token what may follow it.
-    """  # fmt: skip
+    """
     tokenizer.encode_special_tokens = True  # what looks like an end token inside a text is mere text
     pieces: list[npt.NDArray[np.uint16]] = []
     lengths: list[int] = []

@@ -128,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
     reader.add_argument("--work", type=Path, required=True)
     reader.add_argument("--pieces", type=int, default=100_000)
     reader.add_argument("--rows", type=int, default=256)
-    reader.add_argument("--teacher", default="embedded", help="a base by name or folder, in Llama's dialect")
+    reader.add_argument("--teacher", default="smollm2", help="a base by name or folder, in Llama's dialect")
     reader.add_argument("--device", default="cpu")
     reader.add_argument("--seed", type=int, default=1)
     options = reader.parse_args(arguments)

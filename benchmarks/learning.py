@@ -282,7 +282,10 @@ def main() -> None:
         return
     base = find_base(asked.data, asked.base)
     if base is None:
-        parser.error(f"the base {asked.base} is not prepared in {asked.data}; run `mockingbird prepare` first")
+        parser.error(
+            f"the base {asked.base} is not prepared in {asked.data}; "
+            f"run `MOCKINGBIRD_MODEL__BASE={asked.base} mockingbird prepare` first"
+        )
     for account in asked.accounts:
         data_set = asyncio.run(data_set_of(asked.database, account.split("+"), Training(), base))
         for seed in range(1, asked.seeds + 1):

@@ -47,7 +47,8 @@ def losses(base: Base, weights: Weights, texts: dict[str, list[str]], shelf: She
         voices: dict[str, Adapter | None] = {f"the base on {account}": None}
         try:
             version = shelf.current(account)
-            voices[f"{account} {version.version}"] = read(shelf.path(version), shape.sites)
+            if version.base_sha256 == base.record.sha256:
+                voices[f"{account} {version.version}"] = read(shelf.path(version), shape.sites)
         except UnknownPersona:
             pass
         for name, adapter in voices.items():
@@ -66,7 +67,10 @@ def main() -> None:
     asked = parser.parse_args()
     base = find_base(asked.data, asked.base)
     if base is None:
-        parser.error(f"the base {asked.base} is not prepared in {asked.data}; run `mockingbird prepare` first")
+        parser.error(
+            f"the base {asked.base} is not prepared in {asked.data}; "
+            f"run `MOCKINGBIRD_MODEL__BASE={asked.base} mockingbird prepare` first"
+        )
     texts = {
         account: list(asyncio.run(data_set_of(asked.database, [account], Training(), base)).held_out)
         for account in asked.accounts

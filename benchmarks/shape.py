@@ -27,7 +27,10 @@ def main() -> None:
     asked = parser.parse_args()
     smollm2 = find_base(asked.data, "smollm2")
     if smollm2 is None:
-        parser.error(f"the base smollm2 is not prepared in {asked.data}; run `mockingbird prepare` first")
+        parser.error(
+            f"the base smollm2 is not prepared in {asked.data}; "
+            "run `MOCKINGBIRD_MODEL__BASE=smollm2 mockingbird prepare` first"
+        )
     tokenizer = Tokenizer.from_file(str(smollm2.model / "tokenizer.json"))
     end = tokenizer.token_to_id(END_TOKEN)
     torch.manual_seed(1)

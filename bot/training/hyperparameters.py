@@ -1,8 +1,8 @@
 """What is learned with, where the settings leave it to the amount of data. Pure.
 
-Measured in `docs/log.md` under "As much as there is to learn". A small account wants small steps, or it would have ten
-of them in an epoch, and a narrow adapter, which learns less of it by heart. A large one has said everything twice by
-itself, and wants fewer epochs.
+Measured in `docs/log.md` under "As much as there is to learn", for the embedded base under "A small base of our own". A
+small account wants small steps, or it would have ten of them in an epoch, and a narrow adapter, which learns less of it
+by heart. A large one has said everything twice by itself, and wants fewer epochs.
 """
 
 from __future__ import annotations

@@ -172,7 +172,8 @@ class Pipeline:
         """Put a version in use if it is better; a training that was cut off just before comes here again."""
         limits = self._evaluator.judging if self._evaluator else Judging()
         assert manifest.metrics is not None  # only what was adopted has none
-        decision = policy.publish(manifest.metrics, self._retraining.tolerance, limits)
+        elsewhere = await asyncio.to_thread(self._elsewhere, manifest)
+        decision = policy.publish(manifest.metrics, self._retraining.tolerance, limits, elsewhere)
         figures = TrainingResult(counts=manifest.counts, metrics=manifest.metrics)
         why, by = decision.reason + remark, asked_by(training)
         if not decision.yes:
@@ -247,6 +248,13 @@ class Pipeline:
             previous=self._shelf.path(current) if current is not None and comparable else None,
             **data_set.settings.model_dump(include=_OF_A_JOB),
         )
+
+    def _elsewhere(self, made: Manifest) -> float | None:
+        """Bits per byte of the version in use where it stands on another base, so that losses can't be compared."""
+        current = self._current(made.persona)
+        if current is None or current.metrics is None or current.form == "whole" or self._shelf.damaged(current):
+            return None
+        return None if current.base_sha256 == made.base_sha256 else current.metrics.bits_per_byte
 
     def _current(self, persona: str) -> Manifest | None:
         try:

@@ -73,16 +73,22 @@ def enough_new(seen: int, settings: Retraining) -> int:
     return max(settings.min_new_tweets, math.ceil(Decimal(str(settings.min_new_share)) * seen))
 
 
-def publish(metrics: Metrics, tolerance: float, limits: Judging) -> Decision:
+def publish(metrics: Metrics, tolerance: float, limits: Judging, elsewhere: float | None = None) -> Decision:
     """Whether a new version is put in use.
 
     It must beat the base, must not be worse than the version in use by more than `tolerance` nats, and must keep to the
-    limits on copies and toxicity. A figure that was not wanted is not asked for, and the reason says so; a version
-    whose figures were wanted and could not be had is kept.
+    limits on copies and toxicity. Where the version in use stands on another base, whose tokens are other ones, its
+    bits per byte, `elsewhere`, must not be fewer: they were found on its own held-out tweets. A figure that was not
+    wanted is not asked for, and the reason says so; a version whose figures were wanted and could not be had is kept.
     """
     if metrics.unjudged is not None:
         return Decision(False, f"It was not judged. {metrics.unjudged}")
     against = _against(metrics, tolerance, limits)
+    if elsewhere is not None and not metrics.bits_per_byte <= elsewhere:
+        against.append(
+            f"It takes {metrics.bits_per_byte:.3f} bits for a byte of its held-out tweets, and the version in use, "
+            f"which stands on another base, took {elsewhere:.3f}."
+        )
     if against:
         return Decision(False, " ".join(against))
     return Decision(True, f"{_for(metrics)} {_copies_in_words(metrics)}")

@@ -62,7 +62,7 @@ def test_packing_the_same_model_again_gives_the_same_base(trained: Path, packed:
     assert file_sha256(tmp_path / "base" / "model" / "model.safetensors") == embedded_record(packed).sha256
 
 
-@pytest.mark.parametrize("what", ["cut off", "other weights", "missing"])
+@pytest.mark.parametrize("what", ["cut off", "other weights", "missing", "no record"])
 def test_a_damaged_base_is_refused_in_a_sentence(what: str, packed: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "embedded"
     shutil.copytree(packed, damaged)
@@ -71,6 +71,8 @@ def test_a_damaged_base_is_refused_in_a_sentence(what: str, packed: Path, tmp_pa
         weights.write_bytes(weights.read_bytes()[:5_000])
     elif what == "missing":
         weights.unlink()
+    elif what == "no record":
+        (damaged / "base.json").unlink()
     else:
         whole = bytearray(weights.read_bytes())
         whole[-1] ^= 1

@@ -219,7 +219,8 @@ def test_any_text_is_shown_literally(text: str) -> None:
     assert shown == words
 
 
-def test_the_card_tells_how_to_use_it_and_that_works(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spec", ["gpt2", "embedded"])
+def test_the_card_tells_how_to_use_it_and_that_works(spec: str, tmp_path: Path) -> None:
     """Its own lines of Python, on a version of a tiny base, without the hub."""
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -231,9 +232,15 @@ def test_the_card_tells_how_to_use_it_and_that_works(tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(base.model)
     get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=2, fan_in_fan_out=True)).save_pretrained(version)
     shutil.copyfile(base.model / "tokenizer.json", version / "tokenizer.json")
-    found = re.search(r"```python\n(.*?)```", model_card(manifest("nell")), re.DOTALL)
+    if spec == "embedded":  # which no hub has
+        (version / "adapter_config.json").write_text(
+            (version / "adapter_config.json").read_text().replace(str(base.model), "embedded")
+        )
+    card = model_card(manifest("nell").model_copy(update={"base": spec, "base_sha256": "a" * 64}))
+    found = re.search(r"```python\n(.*?)```", card, re.DOTALL)
     assert found is not None
     lines = found[1].replace('"nell/v1"', json.dumps(str(version))).replace("say(", "said = say(")
+    lines = lines.replace('"data/bases/embedded-aaaaaaaaaaaa/model"', json.dumps(str(base.model)))
     names: dict[str, object] = {}
     exec(lines, names)
     said = names["said"]

@@ -83,6 +83,19 @@ def test_a_version_is_used_when_it_beats_the_base_and_the_version_before(
     assert decision.reason.endswith(".")
 
 
+@pytest.mark.parametrize(("elsewhere", "expected"), [(None, True), (1.2, True), (1.0, True), (0.999, False)])
+def test_a_version_is_used_in_place_of_one_on_another_base_when_it_takes_no_more_bits(
+    elsewhere: float | None, expected: bool
+) -> None:
+    """Their tokens are other ones, so that their losses say nothing about each other."""
+    decision = publish(metrics(3.0, 4.0, None), 0.01, Judging(), elsewhere)
+    assert decision.yes is expected
+    assert expected or decision.reason == (
+        "It takes 1.000 bits for a byte of its held-out tweets, and the version in use, "
+        "which stands on another base, took 0.999."
+    )
+
+
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_is_no_better(loss: float) -> None:
     assert not publish(metrics(loss, 4.0, None), 0.01, Judging()).yes
