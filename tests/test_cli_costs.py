@@ -132,6 +132,7 @@ async def test_costs_are_shown_by_purpose_and_account_with_what_is_left(tmp_path
     assert (await run(config, x, "costs", "--month", "January")).code == 2
 
 
+@pytest.mark.slow
 async def test_doctor_says_what_the_month_has_cost_and_when_the_cap_will_not_last(tmp_path: Path, x: LoopbackX) -> None:
     config = config_at(tmp_path, x)
     await run(config, x, "fetch", "ada", "--yes")
@@ -146,6 +147,7 @@ async def test_doctor_says_what_the_month_has_cost_and_when_the_cap_will_not_las
     assert "At about $0.06 a day nothing is left on" in found["[x] monthly_budget_usd"]["text"]
 
 
+@pytest.mark.slow
 async def test_accounts_are_listed_with_how_often_each_is_fetched_and_what_that_costs(
     tmp_path: Path, x: LoopbackX
 ) -> None:

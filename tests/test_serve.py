@@ -193,6 +193,7 @@ async def test_a_training_goes_on_after_the_service_was_killed_and_its_child_doe
     assert Shelf(folder / "models").current("captain_crumb").version == "v1"
 
 
+@pytest.mark.slow
 async def test_the_service_falls_silent_when_somebody_is_forgotten_beside_it(folder: Path) -> None:
     """The command runs in another process. What was said is taken back, what was shown goes, who asks is told."""
     async with LoopbackDiscord() as discord, on_discord(folder, discord) as running:
@@ -259,6 +260,7 @@ async def test_the_service_finishes_a_takedown_that_was_cut_off(folder: Path) ->
     assert await _rows(folder, "SELECT handle, 1 FROM takedowns WHERE finished_at IS NULL") == []
 
 
+@pytest.mark.slow
 async def test_a_forgotten_example_account_does_not_come_back_with_the_next_start(folder: Path) -> None:
     for name in ("lighthouse_nell", "captain_crumb"):
         assert (await mockingbird(folder / "config.toml", "forget", name, "--yes")).code == 0

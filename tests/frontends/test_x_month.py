@@ -46,6 +46,7 @@ async def lived(folder: Path, size: Size, contract: OpenAPIContract | None) -> l
         return [*found, json.dumps(await summary(world))] if found else []
 
 
+@pytest.mark.slow
 async def test_two_bad_days_leave_nothing_lost_said_twice_or_paid_unseen(
     folder: Path, contract: OpenAPIContract | None
 ) -> None:

@@ -76,6 +76,7 @@ def test_the_card_says_why_and_not_where_it_is_written() -> None:
 NELL = ROOT / "examples" / "lighthouse_nell.zip"
 
 
+@pytest.mark.slow
 async def test_an_archive_counts_as_its_owners_and_a_table_as_nobodys(tmp_path: Path) -> None:
     config = write_config(tmp_path, {})
     (tmp_path / "few.csv").write_text("user,text\nann,the lamp was lit today\n")
@@ -91,6 +92,7 @@ async def test_an_archive_counts_as_its_owners_and_a_table_as_nobodys(tmp_path: 
     assert json.loads(shown.out) == {"handle": "ann", "basis": "permission", "note": "her e-mail"}
 
 
+@pytest.mark.slow
 async def test_what_was_said_before_stands_over_the_rule_for_archives(tmp_path: Path) -> None:
     config = write_config(tmp_path, {})
     note = ("--basis", "permission", "--note", "her letter")

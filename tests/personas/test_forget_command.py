@@ -40,6 +40,7 @@ async def sent(folder: Path, platform_id: str) -> None:
         )
 
 
+@pytest.mark.slow
 async def test_posts_are_deleted_after_their_price_was_said(folder: Path) -> None:
     async with LoopbackX(["bot", "ada"], *contracts()) as x:
         post = x.post_as("bot", "a post")

@@ -130,6 +130,7 @@ async def test_it_never_outlives_its_parent(base: Base, tmp_path: Path) -> None:
     assert (task.folder / CHECKPOINT).is_file()
 
 
+@pytest.mark.slow
 async def test_a_loss_without_bounds_ends_in_one_sentence(base: Base, tmp_path: Path) -> None:
     """Nothing was learned before it broke, so there is nothing to keep."""
     from bot.errors import TrainingFailed

@@ -400,6 +400,7 @@ async def test_a_missing_package_is_remarked_with_the_command_that_installs_it(
     assert f"'.[{service}]'" in remark
 
 
+@pytest.mark.slow
 async def test_a_service_that_does_not_answer_is_given_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket that takes every request and says nothing: after the limit there is a version, and a remark."""
     monkeypatch.setenv("WANDB_API_KEY", KEY)
