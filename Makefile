@@ -32,6 +32,7 @@ test: check
 	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 bench: setup
+	MOCKINGBIRD_MODEL__BASE=smollm2 $(BIN)/mockingbird prepare
 	$(BIN)/python benchmarks/speaking.py
 	$(BIN)/python benchmarks/reading.py
 
